@@ -32,6 +32,5 @@ def open_store(address: str) -> Store:
         region, _, prefix = rest.partition("/")
         return AwsStore(region, prefix or "xteam")
     raise SecretsError(
-        f"secrets_store = {address!r} in group_data/all.py is not a store; "
-        'allowed: "file:PATH" or "aws:REGION/PREFIX"'
+        f'secrets_store = {address!r} in group_data/all.py is not a store; allowed: "file:PATH" or "aws:REGION/PREFIX"'
     )

@@ -48,9 +48,7 @@ class Vault:
 
     def _missing(self, secret: Secret, make: Callable[[], str]) -> str:
         if secret.generate == "never":
-            raise SecretsError(
-                f"secret {secret.name} is not in the store and can't be generated: put its value there"
-            )
+            raise SecretsError(f"secret {secret.name} is not in the store and can't be generated: put its value there")
         self._unstored.add(secret.name)
         return make()
 

@@ -1,0 +1,9 @@
+"""The whole road, layer by layer. Each file also runs alone: pyinfra INVENTORY deploys/redis.py"""
+
+from pyinfra import local
+
+# One line each, never a loop: pyinfra tells operations apart by the lines of the call stack.
+local.include("deploys/preflight.py")
+local.include("deploys/base.py")
+local.include("deploys/firewall.py")
+local.include("deploys/certificates.py")

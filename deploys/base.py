@@ -1,0 +1,41 @@
+"""The operating system every other layer stands on."""
+
+from xteam_infra.operations import HostFile, barrier, ensure, packages, service, write
+from xteam_infra.plan.checks import sysctls_hold
+from xteam_infra.runtime import open_estate, plan
+
+estate = open_estate()
+settings = estate.base
+
+# One transaction for every layer's packages: dpkg's triggers run once. None of their services starts.
+packages(plan().packages, plan().masked, name="Install the Debian packages of every layer")
+
+accounts = HostFile("/etc/sysusers.d/xteam.conf", "base/sysusers.conf.j2", {"accounts": plan().accounts})
+sshd = HostFile("/etc/ssh/sshd_config.d/10-xteam.conf", "base/sshd.conf.j2", validate="sshd -t -f {}")
+journald = HostFile("/etc/systemd/journald.conf.d/10-xteam.conf", "base/journald.conf.j2")
+sysctl = HostFile("/etc/sysctl.d/60-xteam.conf", "base/sysctl.conf.j2", {"sysctls": plan().sysctls})
+write(
+    [
+        accounts,
+        sshd,
+        journald,
+        sysctl,
+        HostFile("/etc/hosts", "base/hosts.j2"),
+        HostFile("/etc/apt/apt.conf.d/20auto-upgrades", "base/20auto-upgrades.j2"),
+    ],
+    name="Write the base system's files",
+)
+ensure(
+    "systemd-sysusers",
+    " && ".join(f"getent passwd {account.name}" for account in plan().accounts) or "true",
+    name="Make the system accounts",
+)
+ensure("sysctl -q --system", sysctls_hold(plan().sysctls), name="Apply the kernel settings")
+ensure(
+    f"ln -sfT /usr/share/zoneinfo/{settings.timezone} /etc/localtime",
+    f'[ "$(readlink /etc/localtime)" = /usr/share/zoneinfo/{settings.timezone} ]',
+    name="Set the time zone",
+)
+service("systemd-journald.service", [journald], name="Run the journal with its limits")
+service("ssh.service", [sshd], action="reload", name="Run the hardened SSH server")
+barrier(name="base is laid")

@@ -1,0 +1,17 @@
+"""The internal CA's certificate, and this host's own certificates signed by it."""
+
+from xteam_infra.operations import HostDirectory, HostFile, barrier, certificates, directories, write
+from xteam_infra.plan import CA_PATH, PKI_DIRECTORY
+from xteam_infra.runtime import authority, open_estate, plan
+
+settings = open_estate().certificates
+
+directories([HostDirectory(PKI_DIRECTORY)], name="Make the certificate directory")
+write([HostFile(CA_PATH, text=authority().pem)], name="Write the internal CA's certificate")
+certificates(
+    plan().certificates,
+    settings.certificate_days,
+    settings.certificate_renew_days,
+    name="Issue and renew this host's certificates",
+)
+barrier(name="certificates are laid")

@@ -1,0 +1,17 @@
+"""The operating system."""
+
+# One zone for all hosts keeps their logs comparable.
+timezone = "Etc/UTC"
+
+# Debian's security updates are installed daily. Hosts are never rebooted by themselves.
+unattended_upgrades_enabled = True
+
+# The local journal must hold what is logged during the longest outage of the log collector.
+journal_max_use_mb = 1024
+journal_retention_days = 14
+
+# Memory (MiB) kept for the operating system when the memory of all services on a host is added up.
+memory_reserve_mb = 512
+
+# A host with less free space (GB) on / is refused.
+disk_free_min_gb = 5

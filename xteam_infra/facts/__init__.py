@@ -1,0 +1,1 @@
+"""Facts: live state of a host, many values in one round trip."""

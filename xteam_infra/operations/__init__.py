@@ -1,0 +1,25 @@
+"""Operations: idempotent changes with a real comparison, each safe to repeat after a failed run.
+
+Every call gives `name=`: pyinfra prints the arguments of an operation without one.
+"""
+
+from xteam_infra.operations.barrier import barrier
+from xteam_infra.operations.certificates import certificates
+from xteam_infra.operations.ensure import ensure
+from xteam_infra.operations.files import HostDirectory, HostFile, directories, remove, write
+from xteam_infra.operations.packages import packages
+from xteam_infra.operations.services import service, stopped
+
+__all__ = [
+    "HostDirectory",
+    "HostFile",
+    "barrier",
+    "certificates",
+    "directories",
+    "ensure",
+    "packages",
+    "remove",
+    "service",
+    "stopped",
+    "write",
+]

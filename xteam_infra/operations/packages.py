@@ -1,0 +1,37 @@
+"""Debian packages, installed without starting what they bring."""
+
+from pyinfra import host
+from pyinfra.api import QuoteString, StringCommand, operation
+
+from xteam_infra.facts.packages import InstalledPackages
+
+# Packages must not start services with Debian's default configuration: some listen without a password.
+INSTALL = r"""set -e
+guard=/usr/sbin/policy-rc.d
+if [ ! -e $guard ]; then
+  printf '#!/bin/sh\nexit 101\n' > $guard; chmod 755 $guard
+  trap 'rm -f $guard' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+update() { apt-get -q -o DPkg::Lock::Timeout=300 update; }
+install() {
+  apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    install --no-install-recommends -- "$@"
+}
+[ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -mmin -1440 -print -quit)" ] || update
+install "$@" || { update; install "$@"; }"""
+
+
+@operation()
+def packages(wanted: list[str], masked: list[str] | None = None):
+    """Install Debian packages, none of whose services starts by itself.
+
+    masked: units to mask before, so that they never start.
+    """
+    missing = sorted(set(wanted) - host.get_fact(InstalledPackages, packages=sorted(set(wanted))))
+    if not missing:
+        host.noop("all packages are installed")
+        return
+    for unit in masked or []:
+        yield StringCommand("ln -sfT /dev/null", QuoteString(f"/etc/systemd/system/{unit}"))
+    yield StringCommand("sh -c", QuoteString(INSTALL), "install", *(QuoteString(name) for name in missing))

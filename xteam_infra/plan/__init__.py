@@ -1,0 +1,42 @@
+"""The host plan: what each layer needs of a host, put together.
+
+Firewall, sysctls, certificates and accounts are rendered from it.
+"""
+
+from importlib import import_module
+
+from xteam_infra.plan.host_plan import HostPlan
+from xteam_infra.plan.needs import CA_PATH, PKI_DIRECTORY, Account, Certificate, Listen, Needs
+
+LAYERS = (
+    "base",
+    "firewall",
+    "certificates",
+    "etcd",
+    "postgres",
+    "backup",
+    "redis",
+    "router",
+    "app",
+    "celery",
+    "edge",
+    "logs",
+)
+
+__all__ = [
+    "CA_PATH",
+    "LAYERS",
+    "PKI_DIRECTORY",
+    "Account",
+    "Certificate",
+    "HostPlan",
+    "Listen",
+    "Needs",
+    "plan_host",
+]
+
+
+def plan_host(estate, machine) -> HostPlan:
+    """Put together what every layer needs of `machine`."""
+    needs = {layer: import_module(f"xteam_infra.plan.{layer}").needs(estate, machine) for layer in LAYERS}
+    return HostPlan(machine.name, needs)

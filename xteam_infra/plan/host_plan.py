@@ -1,0 +1,71 @@
+"""The plan of one host: every layer's needs put together, contradictions found."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xteam_infra.errors import Problem
+from xteam_infra.plan.needs import Account, Certificate, Listen, Needs
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """What one host carries, by layer."""
+
+    machine: str
+    needs: dict[str, Needs]
+
+    @property
+    def packages(self) -> list[str]:
+        """Every Debian package, sorted, each once."""
+        return sorted({name for need in self.needs.values() for name in need.packages})
+
+    @property
+    def masked(self) -> list[str]:
+        """Units that must never start."""
+        return sorted({unit for need in self.needs.values() for unit in need.masked})
+
+    @property
+    def accounts(self) -> list[Account]:
+        """System accounts, each once."""
+        return sorted({a for need in self.needs.values() for a in need.accounts}, key=lambda a: a.name)
+
+    @property
+    def listens(self) -> list[Listen]:
+        """Listening ports in port order."""
+        return sorted((one for need in self.needs.values() for one in need.listens), key=lambda one: one.port)
+
+    @property
+    def certificates(self) -> list[Certificate]:
+        """Leaf certificates in name order."""
+        return sorted((c for need in self.needs.values() for c in need.certificates), key=lambda c: c.name)
+
+    @property
+    def sysctls(self) -> dict[str, str]:
+        """Kernel settings, sorted by key."""
+        return dict(sorted((key, value) for need in self.needs.values() for key, value in need.sysctls.items()))
+
+    @property
+    def memory_mb(self) -> dict[str, int]:
+        """The most each service may use, in MiB."""
+        return {name: mb for need in self.needs.values() for name, mb in need.memory_mb.items()}
+
+    @property
+    def units(self) -> list[str]:
+        """Units that must be active."""
+        return [unit for need in self.needs.values() for unit in need.units]
+
+    def contradictions(self) -> Iterator[Problem]:
+        """Two layers on one port, or two values for one kernel setting."""
+        where = f"host {self.machine}"
+        ports: dict[int, str] = {}
+        sysctls: dict[str, tuple[str, str]] = {}
+        for layer, need in self.needs.items():
+            for listen in need.listens:
+                if taken := ports.get(listen.port):
+                    found = f"{taken} and {layer} ({listen.purpose})"
+                    yield Problem(where, f"port {listen.port}", found, "one service a port; change one's port setting")
+                ports[listen.port] = f"{layer} ({listen.purpose})"
+            for key, value in need.sysctls.items():
+                other, wanted = sysctls.setdefault(key, (layer, value))
+                if wanted != value:
+                    yield Problem(where, key, f"{other} wants {wanted}, {layer} wants {value}", "one value a host")

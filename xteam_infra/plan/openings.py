@@ -1,0 +1,44 @@
+"""What the firewall opens on a host, rendered from the plan."""
+
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One port and the networks that may reach it. world: anyone."""
+
+    port: int
+    comment: str
+    v4: tuple[str, ...]
+    v6: tuple[str, ...]
+    world: bool
+
+
+def openings(estate, machine) -> list[Opening]:
+    """The inbound openings of `machine` in port order: the layers' listens, then extra_inbound."""
+    found = []
+    for listen in estate.plans[machine.name].listens:
+        if listen.sources != ("local",):
+            found.append(_opening(estate, listen.port, listen.purpose, listen.sources))
+    for rule in estate.firewall.extra_inbound:
+        if not rule.groups or set(rule.groups) & set(machine.groups):
+            found.append(_opening(estate, rule.port, rule.comment, rule.sources))
+    return [one for one in found if one.world or one.v4 or one.v6]
+
+
+def _opening(estate, port: int, comment: str, sources: tuple[str, ...]) -> Opening:
+    networks: set[str] = set()
+    for source in sources:
+        if source == "management":
+            networks |= set(estate.all.management_networks)
+        elif source not in ("world", "local"):
+            networks |= {machine.address for machine in estate.members(source)} or _as_network(source)
+    parsed = sorted((ip_network(network) for network in networks), key=str)
+    v4 = tuple(str(network) for network in parsed if network.version == 4)
+    v6 = tuple(str(network) for network in parsed if network.version == 6)
+    return Opening(port, comment, v4, v6, "world" in sources)
+
+
+def _as_network(source: str) -> set[str]:
+    return {source} if source[:1].isdigit() or ":" in source else set()

@@ -1,0 +1,104 @@
+"""What a deploy file opens first: the estate, this host's place in it, secrets and templates."""
+
+import socket
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pyinfra import host, inventory, state
+
+from xteam_infra.errors import SettingsError
+from xteam_infra.estate import Estate, Machine, read_estate
+from xteam_infra.pki import CA_SECRET, Authority, make_authority
+from xteam_infra.plan import CA_PATH, HostPlan
+from xteam_infra.secrets import Secret, Vault, open_store
+from xteam_infra.settings import BY_LAYER
+from xteam_infra.settings.load import GROUPS
+
+PROJECT = Path(__file__).parent.parent
+KEEPALIVE_SECONDS = 30
+_opened: dict[int, Estate | SettingsError] = {}
+
+
+def open_estate() -> Estate:
+    """The validated declaration, read once a run. Raises SettingsError before any host is changed."""
+    tune_connection()
+    key = id(inventory.hosts)
+    if key not in _opened:
+        try:
+            _opened[key] = read_estate(inventory, f"inventories/{_inventory_name()}.py")
+        except SettingsError as error:
+            _opened[key] = error
+    found = _opened[key]
+    if isinstance(found, SettingsError):
+        raise found
+    return found
+
+
+def here() -> Machine:
+    """The machine this deploy code is running for."""
+    return open_estate().machine(host.name)
+
+
+def plan() -> HostPlan:
+    """The host plan of this machine."""
+    return open_estate().plans[host.name]
+
+
+def tune_connection() -> None:
+    """Spare 40 ms a command: paramiko leaves Nagle's algorithm on, which waits for the delayed ACK."""
+    client = getattr(host.connector, "client", None)
+    transport = client.get_transport() if client else None
+    if transport:
+        transport.set_keepalive(KEEPALIVE_SECONDS)
+        if isinstance(transport.sock, socket.socket):  # behind a jump host it is a channel
+            transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+@cache
+def vault() -> Vault:
+    """This run's secrets. Missing ones are stored only once operations run: --dry leaves no trace."""
+    return Vault(open_store(open_estate().all.secrets_store), may_write=lambda: state.is_executing)
+
+
+def secret(reference: Secret | str) -> str:
+    """The value of a secret. Only templates and operations call this; never put the result in an argument."""
+    return vault().resolve(Secret(reference) if isinstance(reference, str) else reference)
+
+
+def authority() -> Authority:
+    """The internal certificate authority; made on first use."""
+    return Authority(vault().resolve(CA_SECRET, make_authority))
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(PROJECT / "templates"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - configuration files, not HTML
+    )
+    environment.globals.update(ca_path=CA_PATH)
+    return environment
+
+
+def render(template: str, context: Mapping[str, Any], reveal: bool = True) -> str:
+    """Render templates/<template>. `secret(reference)` in it is the value, or a placeholder unless `reveal`."""
+    resolve = secret if reveal else (lambda reference: f"<secret {getattr(reference, 'name', reference)}>")
+    values = {"estate": open_estate(), **context, "secret": resolve}
+    return _templates().get_template(template).render(values)
+
+
+def _inventory_name() -> str:
+    """pyinfra puts all hosts in a group named after the inventory file, after the file's own groups."""
+    named = [
+        name
+        for name in inventory.group_data
+        if name not in GROUPS and name not in BY_LAYER and inventory.groups.get(name)
+    ]
+    return named[-1] if named else "inventory"
