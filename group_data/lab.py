@@ -1,0 +1,11 @@
+"""What differs in a lab (`python -m lab up`) from production. Overrides any key of any layer."""
+
+import os
+
+__all__ = ["domain", "secrets_store"]
+
+# Secrets are made by the first run and live and die with the lab.
+secrets_store = f"file:/var/lib/xteam-lab/{os.environ.get('XTEAM_LAB') or 'lab'}/secrets.json"
+
+# Hosts are NAME.xteam.lab; the lab seeds these names into every host's /etc/hosts.
+domain = "xteam.lab"

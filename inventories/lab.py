@@ -1,0 +1,20 @@
+"""The hosts of a lab on this machine (`python -m lab up`). XTEAM_LAB names the lab; default: lab."""
+
+from pyinfra import config
+
+from lab.inventory import groups as _groups
+
+# A host that fails stops the run: no later layer is built on a broken one.
+config.FAIL_PERCENT = 0
+
+_members = _groups()
+
+edge = _members["edge"]  # public entry: HAProxy, TLS
+app = _members["app"]  # API processes
+worker = _members["worker"]  # Celery workers and Beat
+postgres = _members["postgres"]  # PostgreSQL under Patroni
+etcd = _members["etcd"]  # Patroni's store; one or three members
+redis = _members["redis"]  # cache, queue, sessions, blacklist and Sentinel
+backup = _members["backup"]  # pgBackRest repository; another region in `ha`
+logs = _members["logs"]  # central journal
+metrics = _members["metrics"]  # monitoring

@@ -1,0 +1,238 @@
+"""One host: its overlay, its first files, its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from lab import cgroup, image, network, packages, state
+from lab.errors import LabError
+from lab.shell import run
+from lab.state import Lab, LabHost
+
+# The lab's hosts must not touch what the kernel can't keep apart: modules, the clock, raw devices, audit rules.
+# Everything else is theirs, as on a server; IPC_LOCK, BPF and SYS_PTRACE are what nspawn's own set lacks for
+# systemd's sandboxing, and NET_ADMIN for nftables.
+_DROPPED = "CAP_SYS_MODULE,CAP_SYS_TIME,CAP_SYS_RAWIO,CAP_AUDIT_CONTROL,CAP_AUDIT_READ"
+
+# Timers of Debian that would otherwise run right after the first boot, hold dpkg's lock and disturb a measurement.
+_STAMPED_TIMERS = ("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "e2scrub_all", "fstrim", "logrotate")
+
+
+def directory(lab: Lab, host: LabHost) -> Path:
+    return lab.directory / "hosts" / host.name
+
+
+def _root(lab: Lab, host: LabHost) -> Path:
+    return directory(lab, host) / "root"
+
+
+def _unit(lab: Lab, host: LabHost) -> str:
+    return f"xteam-lab-{lab.name}-{host.name}"
+
+
+def prepare(lab: Lab, host: LabHost) -> None:
+    """Make a bare host: an empty overlay over the image, with the few files that make it this host."""
+    here = directory(lab, host)
+    for name in ("upper", "work", "root"):
+        (here / name).mkdir(parents=True, exist_ok=True)
+    if not (here / "ssh_host_ed25519_key").exists():
+        make_key(here / "ssh_host_ed25519_key", f"root@{host.name}")
+    mount(lab, host)
+    _seed(lab, host)
+
+
+def mount(lab: Lab, host: LabHost) -> None:
+    """Mount the host's overlay unless it is mounted."""
+    root = _root(lab, host)
+    if root.is_mount():
+        return
+    lower = f"{packages.root_of(lab.packages)}:{image.root_of(lab.image)}"
+    here = directory(lab, host)
+    if (here / "work/work/incompat/volatile").exists():
+        raise LabError(f"lab {lab.name} did not outlive this machine's restart: `python -m lab down --name {lab.name}`")
+    # volatile: fsync does nothing on the host. A kill loses no page of this machine's memory, so nothing that a lab
+    # can show depends on it, and twelve databases on one disk don't wait for each other.
+    options = f"lowerdir={lower},upperdir={here}/upper,workdir={here}/work,volatile"
+    run(["mount", "-t", "overlay", "overlay", "-o", options, root])
+
+
+def make_key(path: Path, comment: str) -> None:
+    """Make an ed25519 key pair without passphrase."""
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path])
+
+
+def _seed(lab: Lab, host: LabHost) -> None:
+    root, here = _root(lab, host), directory(lab, host)
+    image.write(root / "etc/hostname", f"{host.name}\n")
+    image.write(root / "etc/machine-id", f"{host.machine_id}\n", 0o444)
+    image.write(root / "etc/hosts", _hosts_file(lab))
+    image.write(root / "etc/resolv.conf", image.resolv_conf())
+    subnet_gateway = network.gateway(lab.slot, host.region)
+    image.write(
+        root / "etc/systemd/network/10-lab.network",
+        f"[Match]\nName=host0\n\n[Network]\nAddress={host.address}/24\nGateway={subnet_gateway}\n"
+        "IPv6AcceptRA=no\nLinkLocalAddressing=no\n",
+    )
+    image.write(root / "etc/ssh/ssh_host_ed25519_key", (here / "ssh_host_ed25519_key").read_text(), 0o600)
+    image.write(root / "etc/ssh/ssh_host_ed25519_key.pub", (here / "ssh_host_ed25519_key.pub").read_text())
+    authorized = root / "home" / state.SSH_USER / ".ssh/authorized_keys"
+    image.write(authorized, lab.key.with_suffix(".pub").read_text(), 0o600)
+    owner = authorized.parent.stat()
+    os.chown(authorized, owner.st_uid, owner.st_gid)
+    for timer in _STAMPED_TIMERS:
+        image.write(root / f"var/lib/systemd/timers/stamp-{timer}.timer", "")
+
+
+def _hosts_file(lab: Lab) -> str:
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    lines += [f"{h.address} {h.name}.{state.DOMAIN} {h.name}" for h in lab.hosts]
+    return "\n".join(lines) + "\n"
+
+
+def boot(lab: Lab, host: LabHost) -> None:
+    """Start the host's init in the background and plug in its network. Raises LabError when it ends at once."""
+    mount(lab, host)
+    command = [
+        *cgroup.prefix(_unit(lab, host)),
+        "systemd-nspawn",
+        "--quiet",
+        "--boot",
+        "--settings=no",
+        "--register=no",  # no machined where systemd is not this machine's init
+        "--keep-unit",
+        f"--directory={_root(lab, host)}",
+        f"--machine={lab.name}-{host.name}",
+        f"--hostname={host.name}",
+        f"--network-veth-extra={host.interface}:host0",
+        "--capability=all",
+        f"--drop-capability={_DROPPED}",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--link-journal=no",
+        "--console=pipe",
+    ]
+    # Debian 13's systemd expects control groups version 2, also where this machine mounts both versions.
+    environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+    with (directory(lab, host) / "console.log").open("ab") as console:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, start_new_session=True
+        )
+    state.write_json(directory(lab, host) / "process.json", {"pid": process.pid, "start": start_time(process.pid)})
+    _plug(lab, host, process)
+
+
+def _plug(lab: Lab, host: LabHost, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not network.exists(host.interface):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise LabError(f"{host.name} did not start: {console_tail(lab, host)}")
+        time.sleep(0.05)
+    network.plug(host.interface, network.bridge_name(lab.slot, host.region))
+    if host.cut:
+        network.cut(host.interface)
+
+
+def console_tail(lab: Lab, host: LabHost) -> str:
+    """The last words on the host's console, for error messages."""
+    path = directory(lab, host) / "console.log"
+    return path.read_text(errors="replace")[-1500:].strip() if path.exists() else "(no console output)"
+
+
+def start_time(pid: int) -> str:
+    """When a process started, in clock ticks since boot: tells a process from a later one with its number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def process_of(lab: Lab, host: LabHost) -> int | None:
+    """Process id of the host's nspawn if the host is on."""
+    try:
+        record = json.loads((directory(lab, host) / "process.json").read_text())
+    except FileNotFoundError:
+        return None
+    alive = record["start"] and start_time(record["pid"]) == record["start"]
+    return record["pid"] if alive and not _is_zombie(record["pid"]) else None
+
+
+def _is_zombie(pid: int) -> bool:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def kill(lab: Lab, host: LabHost) -> None:
+    """Power loss: SIGKILL to the host's init, which takes all its processes along without a word to anybody."""
+    pid = process_of(lab, host)
+    if pid is not None:
+        for init in _children(pid):
+            _signal(init, signal.SIGKILL)
+        if not _ends_within(lab, host, 10):
+            _signal(pid, signal.SIGKILL)
+            _ends_within(lab, host, 5)
+    (directory(lab, host) / "process.json").unlink(missing_ok=True)
+    run(["ip", "link", "delete", host.interface], check=False)
+    cgroup.remove(_unit(lab, host))
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _ends_within(lab: Lab, host: LabHost, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while process_of(lab, host) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def wipe(lab: Lab, host: LabHost) -> None:
+    """Forget everything the host ever wrote; its identity (keys, machine-id, address) stays."""
+    unmount(lab, host)
+    here = directory(lab, host)
+    packages.harvest(here / "upper")
+    for name in ("upper", "work"):
+        shutil.rmtree(here / name, ignore_errors=True)
+    prepare(lab, host)
+
+
+def unmount(lab: Lab, host: LabHost) -> None:
+    """Unmount the host's overlay if it is mounted, waiting a little for its last user."""
+    root = _root(lab, host)
+    for attempt in range(30):
+        if not root.is_mount():
+            return
+        run(["umount", *(["--lazy"] if attempt == 29 else []), root], check=False)
+        time.sleep(0 if not root.is_mount() else 0.1)
+
+
+def wait_for_ssh(host: LabHost, deadline: float) -> None:
+    """Wait until sshd greets. Raises LabError when `deadline` (time.monotonic) passes."""
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection((host.address, 22), timeout=2) as connection:
+                connection.settimeout(5)
+                if connection.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            pass
+        time.sleep(0.2)
+    raise LabError(f"{host.name} ({host.address}) did not answer on SSH in time")

@@ -1,0 +1,58 @@
+"""Turns a lab that is up into pyinfra groups; inventories/lab.py is the only user."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError
+from lab.state import STATE, default_name
+from lab.topology import GROUPS
+
+Member = tuple[str, dict[str, Any]]
+
+
+def groups(name: str | None = None, state_directory: Path = STATE) -> dict[str, list[Member]]:
+    """Return every group's members, as pyinfra wants them; a group nobody is in is an empty list.
+
+    Raises LabError, which says what to do, when the lab is not up or can't be read.
+    """
+    name = name or default_name()
+    lab = read(name, state_directory)
+    members: dict[str, list[Member]] = {group: [] for group in GROUPS}
+    for host in lab["hosts"]:
+        for group in host["groups"]:
+            members[group].append((host["name"], _data(lab["ssh"], host)))
+    if not any(members.values()):
+        raise LabError(f"lab {name} has no hosts: `python -m lab down --name {name}`, then up again")
+    return members
+
+
+def read(name: str, state_directory: Path = STATE) -> dict[str, Any]:
+    """Read a lab's lab.json. Raises LabError when the lab is not up."""
+    path = state_directory / name / "lab.json"
+    try:
+        lab = json.loads(path.read_text())
+    except PermissionError:
+        raise LabError(f"{path} is readable by root only: run this as root") from None
+    except FileNotFoundError:
+        raise LabError(
+            f"lab {name!r} is not up: start it with `python -m lab up --name {name} --topology solo` (or ha); "
+            "XTEAM_LAB names the lab that inventories/lab.py reads"
+        ) from None
+    if lab.get("schema") != 1:
+        raise LabError(f"{path} is of another version of the lab: take that lab down and up again")
+    return lab
+
+
+def _data(ssh: dict[str, str], host: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "ssh_hostname": host["address"],
+        "ssh_user": ssh["user"],
+        "ssh_key": ssh["key"],
+        "ssh_known_hosts_file": ssh["known_hosts"],
+        "ssh_strict_host_key_checking": "yes",
+        "address": host["address"],
+        "region": host["region"],
+    }

@@ -1,0 +1,133 @@
+"""The lab's networks: one bridge per region, routed by this machine, translated on the way out.
+
+Lab number `slot` owns 10.210.<2*slot>.0/23: region a is the first /24 of it, region b the second.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.shell import run, succeeds
+from lab.topology import REGIONS
+
+BASE = "10.210"
+SLOTS = 128  # 256 networks of /24 in BASE, two per lab
+FIRST_HOST = 11  # .1 is the controller; the rest below is left for addresses that move (VIPs)
+
+
+def slice_of(slot: int) -> str:
+    """All addresses of one lab."""
+    return f"{BASE}.{2 * slot}.0/23"
+
+
+def subnet(slot: int, region: str) -> str:
+    """The region's network without its host part, for example 10.210.4."""
+    return f"{BASE}.{2 * slot + REGIONS.index(region)}"
+
+
+def gateway(slot: int, region: str) -> str:
+    """This machine's address in the region: the default route of its hosts."""
+    return f"{subnet(slot, region)}.1"
+
+
+def controller(slot: int) -> str:
+    """The one address from which this machine speaks to all hosts of the lab, in any region."""
+    return gateway(slot, REGIONS[0])
+
+
+def bridge_name(slot: int, region: str) -> str:
+    return f"xl{slot}{region}"
+
+
+def interface_name(slot: int, number: int) -> str:
+    """This machine's end of a host's cable; interface names have at most 15 characters."""
+    return f"xl{slot}h{number}"
+
+
+def table_name(slot: int) -> str:
+    return f"xteam_lab_{slot}"
+
+
+def free_slot(taken: Iterable[int]) -> int:
+    """Return the first lab number whose addresses nobody on this machine uses. Raises LabError if there is none."""
+    routes = json.loads(run(["ip", "-json", "-4", "route", "show", "table", "all"]) or "[]")
+    used = []
+    for route in routes:
+        with suppress(ValueError):  # "default" and names of special routes
+            used.append(ipaddress.ip_network(route["dst"], strict=False))
+    taken = set(taken)
+    for slot in range(SLOTS):
+        network = ipaddress.ip_network(slice_of(slot))
+        if slot not in taken and not any(network.overlaps(other) for other in used if other.prefixlen > 8):
+            return slot
+    raise LabError(f"all {SLOTS} lab networks in {BASE}.0.0/16 are in use: `python -m lab status` shows by whom")
+
+
+def create(slot: int, regions: Iterable[str]) -> None:
+    """Make the bridges, routes and translation of one lab."""
+    for region in regions:
+        name = bridge_name(slot, region)
+        run(["ip", "link", "add", name, "type", "bridge"])
+        run(["ip", "address", "add", f"{gateway(slot, region)}/24", "dev", name, "noprefixroute"])
+        run(["ip", "link", "set", name, "up"])
+        # One source address for all regions, so that a host's firewall needs to know one controller only.
+        source = [] if region != REGIONS[0] and REGIONS[0] not in regions else ["src", controller(slot)]
+        run(["ip", "route", "replace", f"{subnet(slot, region)}.0/24", "dev", name, *source])
+    run(["nft", "-f", "-"], stdin=_ruleset(slot))
+
+
+def _ruleset(slot: int) -> str:
+    mine, all_labs = slice_of(slot), f"{BASE}.0.0/16"
+    return f"""
+table inet {table_name(slot)}
+delete table inet {table_name(slot)}
+table inet {table_name(slot)} {{
+    chain forward {{
+        type filter hook forward priority filter; policy accept;
+        ip saddr {mine} ip daddr {mine} accept
+        ip saddr {mine} ip daddr {all_labs} drop comment "labs don't see each other"
+    }}
+    chain postrouting {{
+        type nat hook postrouting priority srcnat; policy accept;
+        ip saddr {mine} ip daddr != {all_labs} masquerade
+    }}
+}}
+"""
+
+
+def destroy(slot: int) -> None:
+    """Remove whatever of the lab's network exists."""
+    run(["nft", "-f", "-"], check=False, stdin=f"delete table inet {table_name(slot)}\n")
+    prefixes = (f"xl{slot}h", *(bridge_name(slot, region) for region in REGIONS))
+    for path in Path("/sys/class/net").iterdir():
+        if path.name.startswith(prefixes):
+            run(["ip", "link", "delete", path.name], check=False)
+
+
+def plug(interface: str, bridge: str) -> None:
+    """Connect a host's cable to its region."""
+    run(["ip", "link", "set", interface, "master", bridge, "up"])
+
+
+def cut(interface: str) -> None:
+    """Stop all frames of one host. The host still sees a carrier, as behind a switch that fails further away."""
+    run(["bridge", "link", "set", "dev", interface, "state", "0"])
+
+
+def heal(interface: str) -> None:
+    """Let the frames pass again (STP state 3: forwarding)."""
+    run(["bridge", "link", "set", "dev", interface, "state", "3"])
+
+
+def exists(interface: str) -> bool:
+    return Path("/sys/class/net", interface).exists()
+
+
+def answers_ping(address: str) -> bool:
+    """Tell whether an address answers within a second; for humans' eyes in `status` only."""
+    return succeeds(["ping", "-c1", "-W1", address])

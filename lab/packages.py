@@ -1,0 +1,150 @@
+"""The package layer: apt's lists and the .deb files the estate installs, downloaded once for all hosts.
+
+It is a second read-only layer over the image, with /var/lib/apt and /var/cache/apt only. Each host still runs the
+real apt; it finds fresh lists and the files already in its archive directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lab import image, state
+from lab.errors import LabError
+from lab.shell import run, say, step
+
+# Used as long as the project can't tell its own list (`python -m xteam_infra.plan packages`).
+DEFAULT = (
+    "acl audispd-plugins auditd ca-certificates celery- chrony curl etcd-client etcd-server git haproxy "
+    "libpq5 nftables openssl patroni pgbackrest pgbouncer postgresql-17 postgresql-17-pgaudit postgresql-client-17 "
+    "python3 python3-etcd python3-psycopg python3-venv redis-sentinel redis-server redis-tools restic rsync socat "
+    "systemd-journal-remote unattended-upgrades uv- zstd"
+).split()
+
+_FRESH = 24 * 3600  # seconds; a day-old list may name files a mirror no longer has
+_KEPT = ("var/lib/apt/lists", "var/lib/apt/periodic", "var/cache/apt")
+_ARCHIVES = "var/cache/apt/archives"
+
+
+def ensure(base: str) -> str:
+    """Return the name of a layer that fits the image and today's package list, making it first if needed.
+
+    A layer is never changed once it is there (hosts may be running on it); a newer one takes its place.
+    """
+    names = _wanted()
+    with state.lock("packages", state.CACHE):
+        pool = sorted(path.name for path in _pool().glob("*.deb"))
+        digest = hashlib.sha256(json.dumps([base, names]).encode()).hexdigest()[:12]
+        for layer in sorted(_layers().glob(f"{digest}-*"), reverse=True):
+            made = json.loads((layer / "layer.json").read_text()) if (layer / "layer.json").exists() else {}
+            if made and time.time() - made["made"] < _FRESH and set(pool) <= set(made["files"]):
+                return layer.name
+        layer = _layers() / f"{digest}-{int(time.time())}"
+        with step(f"download {len(names)} packages and what they need"):
+            _build(layer, image.root_of(base), names)
+        return layer.name
+
+
+def root_of(layer: str) -> Path:
+    """Directory of a layer's files."""
+    return _layers() / layer / "root"
+
+
+def harvest(host_upper: Path) -> None:
+    """Keep the .deb files a host downloaded by itself, so that the next layer has them."""
+    for deb in (host_upper / _ARCHIVES).glob("*.deb"):
+        if deb.is_file() and not (_pool() / deb.name).exists():
+            _pool().mkdir(parents=True, exist_ok=True)
+            shutil.copy2(deb, _pool() / f".{deb.name}.new")
+            (_pool() / f".{deb.name}.new").rename(_pool() / deb.name)
+
+
+def forget_unused() -> None:
+    """Remove layers and images that no lab runs on, except the newest layer and its image."""
+    labs = [state.load(name) for name in state.lab_names()]
+    layers = sorted(_layers().glob("*-*"), key=lambda path: path.name.rpartition("-")[2])
+    used = {lab.packages for lab in labs} | {path.name for path in layers[-1:]}
+    for path in layers:
+        if path.name not in used:
+            shutil.rmtree(path, ignore_errors=True)
+    images = {lab.image for lab in labs} | {image.key()}
+    for path in (state.CACHE / "images").glob("*"):
+        if path.name not in images:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _wanted() -> list[str]:
+    """The estate's packages, from the project if it can tell, else the list above."""
+    project = Path(__file__).resolve().parent.parent
+    python = project / ".venv/bin/python"
+    command = [str(python if python.exists() else sys.executable), "-m", "xteam_infra.plan", "packages"]
+    told = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    names = told.stdout.split() if told.returncode == 0 else []
+    return sorted({*DEFAULT, *names} if names else DEFAULT)
+
+
+def _build(layer: Path, base: Path, names: list[str]) -> None:
+    """Let the image's own apt download into an overlay of the image; keep what it downloaded."""
+    work = _layers() / ".making"
+    shutil.rmtree(work, ignore_errors=True)
+    upper, merged = work / "upper", work / "merged"
+    for path in (upper / _ARCHIVES, work / "work", merged):
+        path.mkdir(parents=True)
+    for deb in _pool().glob("*.deb"):
+        os.link(deb, upper / _ARCHIVES / deb.name)
+    image.write(upper / "etc/resolv.conf", image.resolv_conf())
+    script = f"""
+mount -t overlay overlay -o lowerdir={base},upperdir={upper},workdir={work}/work {merged}
+mount --bind /proc {merged}/proc
+exec chroot {merged} sh -ec '
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update
+touch /var/lib/apt/periodic/update-success-stamp
+get() {{ apt-get -q -y -d --no-install-recommends install "$@"; }}
+get "$@" || for package in "$@"; do get "$package" || echo "no package $package" >&2; done
+apt-get -q autoclean' sh {" ".join(names)}
+"""
+    # In a mount namespace of its own: nothing stays mounted, whatever happens.
+    run(["unshare", "--mount", "sh", "-ec", script])
+    for path in (upper / _ARCHIVES).glob("*.deb"):
+        if not (_pool() / path.name).exists():
+            _pool().mkdir(parents=True, exist_ok=True)
+            os.link(path, _pool() / path.name)
+    _drop_superseded(upper)
+    _keep(upper, layer)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _drop_superseded(upper: Path) -> None:
+    """Remove from the pool what autoclean removed from the archive: versions no mirror has any more."""
+    for deb in _pool().glob("*.deb"):
+        if not (upper / _ARCHIVES / deb.name).exists():
+            deb.unlink()
+
+
+def _keep(upper: Path, layer: Path) -> None:
+    files = sorted(path.name for path in (upper / _ARCHIVES).glob("*.deb"))
+    if not files:
+        raise LabError("no package could be downloaded: check that `apt-get update` works on this machine")
+    root = layer / "root"
+    for name in _KEPT:
+        if (upper / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (upper / name).rename(root / name)
+    state.write_json(layer / "layer.json", {"made": time.time(), "files": files})
+    size = sum((root / _ARCHIVES / name).stat().st_size for name in files)
+    say(f"[lab]   {len(files)} files, {size // 2**20} MiB")
+
+
+def _layers() -> Path:
+    return state.CACHE / "packages"
+
+
+def _pool() -> Path:
+    return state.CACHE / "pool"
