@@ -1,0 +1,39 @@
+"""The settings a check compares with, read in a process of its own (see checklist.inventory for why)."""
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xteam_infra.estate import Estate
+
+
+class EstateError(Exception):
+    """The estate can't be read: its settings are wrong."""
+
+
+class EstateReader:
+    """Starts reading at once and waits only when the estate is asked for: both take about a second."""
+
+    def __init__(self, inventory: str):
+        self._inventory = inventory
+        self._estate: Estate | None = None
+        command = [sys.executable, "-m", "xteam_infra.estate", inventory]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def get(self) -> "Estate":
+        """Raises EstateError with what the settings' own check says."""
+        if self._estate is None:
+            stdout, stderr = self._process.communicate()
+            if self._process.returncode != 0:
+                raise EstateError(f"the estate of {self._inventory} can't be read:\n{stderr.strip()}")
+            from xteam_infra.estate import Estate
+
+            self._estate = Estate.model_validate_json(stdout)
+        return self._estate
+
+    def stop(self) -> None:
+        """End the reading process when nobody asked."""
+        if self._estate is None and self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()

@@ -1,0 +1,140 @@
+"""The one model behind every report: what is known of each item, and why."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from checklist.catalogue import Item
+from checklist.decisions import Decision
+
+SCHEMA = 1
+
+Status = Literal["passed", "failed", "error", "not-applicable", "waived", "attested", "expired", "not-verified"]
+
+# What a reader must act on comes first. `error` means that nobody could look, which is never a pass.
+STATUSES: tuple[Status, ...] = (
+    "failed",
+    "error",
+    "expired",
+    "not-verified",
+    "waived",
+    "not-applicable",
+    "attested",
+    "passed",
+)
+RED: frozenset[Status] = frozenset({"failed", "error", "expired"})
+# The states in which nothing is left to do.
+GREEN: frozenset[Status] = frozenset({"passed", "attested", "waived", "not-applicable"})
+
+
+class Check(BaseModel):
+    """One test on one host. `message`: why it did not pass; `seconds`: how long it took."""
+
+    name: str
+    host: str
+    status: Status
+    message: str = ""
+    seconds: float = 0.0
+    evidence: list[dict[str, Any]] = []
+
+
+class ItemResult(BaseModel):
+    """An item of the checklist with everything known of it."""
+
+    id: str
+    section: str
+    text: str
+    status: Status
+    kind: tuple[str, ...] = ()
+    how: str = ""
+    reason: str = ""
+    decision: dict[str, str] | None = None
+    checks: list[Check] = []
+
+
+class Report(BaseModel):
+    """A run. `partial` says what was left out of it (empty: nothing)."""
+
+    schema_: int = Field(SCHEMA, alias="schema")
+    inventory: str
+    machines: list[str] = []
+    started: str = ""
+    seconds: float = 0.0
+    partial: list[str] = []
+    items: list[ItemResult]
+
+    def counts(self) -> Counter[Status]:
+        """Items by status."""
+        return Counter(item.status for item in self.items)
+
+    def red(self) -> list[ItemResult]:
+        """The items a run must not succeed with."""
+        return [item for item in self.items if item.status in RED]
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(by_alias=True, indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> "Report":
+        """Raises ValueError when the file is not a report of this schema."""
+        raw = json.loads(path.read_text())
+        if raw.get("schema") != SCHEMA:
+            raise ValueError(f"{path}: schema {raw.get('schema')!r} is not {SCHEMA}: make the report again")
+        return cls.model_validate(raw)
+
+
+def judge(item: Item, checks: list[Check], decision: Decision | None) -> ItemResult:
+    """What follows for an item from its checks and from the decision that somebody recorded about it."""
+    status, reason = _from_checks(checks)
+    if decision is not None:
+        status, reason = _with_decision(status, reason, decision)
+    elif status == "passed" and "attest" in item.kind:
+        status, reason = "not-verified", "its checks passed; a person's record is missing (checklist/attestations.yml)"
+    elif not checks:
+        reason = "no attestation" if item.kind == ("attest",) else "no check ran"
+    return ItemResult(
+        id=item.id,
+        section=item.section,
+        text=item.text,
+        status=status,
+        kind=item.kind,
+        how=item.how,
+        reason=reason,
+        decision=decision.shown() if decision else None,
+        checks=checks,
+    )
+
+
+def _from_checks(checks: Iterable[Check]) -> tuple[Status, str]:
+    """Passed only if every check on every host passed; the worst decides, with its message."""
+    checks = list(checks)
+    for worst in ("failed", "error", "not-verified"):
+        found = [check for check in checks if check.status == worst]
+        if found:
+            hosts = ", ".join(dict.fromkeys(check.host for check in found))
+            return found[0].status, f"{hosts}: {_first_line(found[0].message)}"
+    if any(check.status == "passed" for check in checks):
+        return "passed", ""
+    if checks:
+        return "not-applicable", _first_line(checks[0].message)
+    return "not-verified", ""
+
+
+def _with_decision(status: Status, reason: str, decision: Decision) -> tuple[Status, str]:
+    if decision.expired():
+        return "expired", f"{decision.kind} ended on {decision.until}; {decision.owner} must decide again"
+    if decision.kind == "attested":
+        # A person's word does not outweigh what was seen.
+        return (status, reason) if status in RED else ("passed" if status == "passed" else "attested", decision.reason)
+    without = f" (without it: {status})" if status != "not-verified" else ""
+    return decision.kind, f"{decision.reason}{without}"
+
+
+def _first_line(message: str) -> str:
+    lines = [line for line in message.splitlines() if line.strip()]
+    return lines[0][:200] if lines else ""

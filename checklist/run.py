@@ -1,0 +1,149 @@
+"""One verification run: who is looked at, what each check came to, and the reports at its end."""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checklist import catalogue
+from checklist.decisions import Decision
+from checklist.estate import EstateReader
+from checklist.evidence import Recorder, Redactor
+from checklist.hosts import Hosts
+from checklist.inventory import Machine
+from checklist.report import Check, Report, Status, judge
+from checklist.shell import CannotLook
+from checklist.table import write_summary
+from checklist.web import write_html
+
+NOT_APPLICABLE = "not applicable: "
+# An exit status of pytest: tests ran and some failed.
+FAILED = pytest.ExitCode.TESTS_FAILED
+
+
+def not_applicable(reason: str) -> None:
+    """End the running check: what it asks can't be asked of this machine. The report shows the reason."""
+    pytest.skip(NOT_APPLICABLE + reason)
+
+
+class ChecklistRun:
+    """Registered as a plugin when --inventory is given."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        machines: tuple[Machine, ...],
+        selected: tuple[Machine, ...],
+        estate: EstateReader,
+        decisions: dict[str, Decision],
+    ):
+        self.config, self.machines, self.selected = config, machines, selected
+        self.estate, self.decisions = estate, decisions
+        self.redact = Redactor()
+        self.recorder = Recorder(self.redact)
+        self.hosts = Hosts(machines, self.recorder)
+        self.partial: list[str] = []
+        self.checks: dict[str, list[Check]] = {}
+        self.started = datetime.now(UTC)
+        self.report: Report | None = None
+
+    # --- what each check came to
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        if items:
+            self.partial.append(f"{len(items)} checks deselected")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.recorder.begin(item.nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]):
+        if call.when == "call" or call.excinfo is not None:
+            # Before the report is made, for the report copies the properties: that brings them into JUnit's file.
+            check = self._note(item, call)
+            item.user_properties.append(("checklist", json.dumps(check.model_dump())))
+        report = yield
+        if call.excinfo is not None and isinstance(call.excinfo.value, CannotLook):
+            report.longrepr = f"nobody could look: {call.excinfo.value}"  # our own stack explains nothing
+        if report.longrepr is not None and self.redact(shown := str(report.longrepr)) != shown:
+            report.longrepr = self.redact(shown)
+        return report
+
+    def _note(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Check:
+        status, message = outcome(call)
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        machine = parameters.get("machine")
+        check = Check(
+            name=item.nodeid.replace(f"[{machine.name}]", "") if machine else item.nodeid,
+            host=machine.name if machine else "controller",
+            status=status,
+            message=self.redact(message),
+            seconds=round(call.duration, 3),
+            evidence=self.recorder.taken(),
+        )
+        for identifier in items_of(item):
+            self.checks.setdefault(identifier, []).append(check)
+        return check
+
+    # --- the end of the run
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self.estate.stop()
+        self.hosts.close()
+        if exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR) or self._option("collectonly"):
+            return
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            self.partial.append("interrupted")
+        self.report = self._judged()
+        path = Path(self._option("checklist_report"))
+        self.report.write(path)
+        write_html(self.report, path.with_suffix(".html"))
+        unverified = self._option("strict_checklist") and self.report.counts()["not-verified"]
+        if exitstatus == pytest.ExitCode.OK and (self.report.red() or unverified):
+            session.exitstatus = FAILED
+
+    def _judged(self) -> Report:
+        items = [
+            judge(item, self.checks.get(item.id, []), self.decisions.get(item.id)) for item in catalogue.load().values()
+        ]
+        return Report(
+            schema=1,
+            inventory=self._option("inventory"),
+            machines=[machine.name for machine in self.machines],
+            started=self.started.isoformat(timespec="seconds"),
+            seconds=round(time.time() - self.started.timestamp(), 1),
+            partial=self.partial,
+            items=items,
+        )
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.report:
+            path = Path(self._option("checklist_report"))
+            write_summary(terminalreporter, self.report, path, full=self._option("checklist_table") == "full")
+
+    def _option(self, name: str) -> Any:
+        return self.config.getoption(name)
+
+
+def items_of(item: pytest.Item) -> list[str]:
+    """The checklist items that a test is marked with."""
+    return list(dict.fromkeys(identifier for mark in item.iter_markers("item") for identifier in mark.args))
+
+
+def outcome(call: pytest.CallInfo[None]) -> tuple[Status, str]:
+    """Failed is what an assertion says about the estate. Whatever else went wrong: nobody could look."""
+    if call.excinfo is None:
+        return "passed", ""
+    error = call.excinfo.value
+    message = str(error) or call.excinfo.typename
+    if isinstance(error, pytest.skip.Exception):
+        if message.startswith(NOT_APPLICABLE):
+            return "not-applicable", message.removeprefix(NOT_APPLICABLE)
+        return "not-verified", message
+    if call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception):
+        return "failed", message
+    return "error", f"{call.excinfo.typename}: {message}"

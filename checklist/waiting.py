@@ -1,0 +1,22 @@
+"""Waiting for a state that takes its time, without busy waiting and without waiting for ever."""
+
+import time
+from collections.abc import Callable
+
+
+def eventually(holds: Callable[[], object], seconds: float = 10, interval: float = 0.2) -> None:
+    """Ask until the answer is true. An AssertionError within counts as not yet.
+
+    Raises AssertionError after `seconds`, with what the last try said.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        said = "it did not hold"
+        try:
+            if holds():
+                return
+        except AssertionError as error:
+            said = str(error)
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {seconds:g} s: {said}")
+        time.sleep(interval)

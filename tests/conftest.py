@@ -1,0 +1,1 @@
+"""Shared by all tests. The fixtures of the checks over an inventory come from checklist/plugin.py."""
