@@ -2,7 +2,7 @@
 
 from xteam_infra.operations import HostFile, barrier, ensure, packages, service, write
 from xteam_infra.plan.checks import sysctls_hold
-from xteam_infra.runtime import open_estate, plan
+from xteam_infra.runtime import here, open_estate, plan
 
 estate = open_estate()
 settings = estate.base
@@ -20,7 +20,7 @@ write(
         sshd,
         journald,
         sysctl,
-        HostFile("/etc/hosts", "base/hosts.j2"),
+        HostFile("/etc/hosts", "base/hosts.j2", {"machine_here": here()}),
         HostFile("/etc/apt/apt.conf.d/20auto-upgrades", "base/20auto-upgrades.j2"),
     ],
     name="Write the base system's files",

@@ -16,7 +16,10 @@ echo "user=$(id -un)"
 
 
 class Fitness(NamedTuple):
-    """os: "debian 13"; memory_mb, disk_free_gb: what the host has; clock: seconds since 1970; user: who commands run as."""
+    """os: "debian 13"; memory_mb, disk_free_gb: what the host has; clock: seconds since 1970.
+
+    user: whom commands run as.
+    """
 
     os: str
     init: str

@@ -28,7 +28,8 @@ def packages(wanted: list[str], masked: list[str] | None = None):
 
     masked: units to mask before, so that they never start.
     """
-    missing = sorted(set(wanted) - host.get_fact(InstalledPackages, packages=sorted(set(wanted))))
+    installed = host.get_fact(InstalledPackages, packages=sorted(set(wanted)))
+    missing = sorted(set(wanted) - installed)
     if not missing:
         host.noop("all packages are installed")
         return
