@@ -56,3 +56,15 @@ def _data(ssh: dict[str, str], host: dict[str, Any]) -> dict[str, Any]:
         "address": host["address"],
         "region": host["region"],
     }
+
+
+def controllers(name: str | None = None, state_directory: Path = STATE) -> tuple[str, ...]:
+    """The addresses this machine reaches the lab's hosts from, one a region, as /32 networks.
+
+    Empty when the lab is not up: group_data/lab.py is also read for other inventories.
+    """
+    try:
+        lab = read(name or default_name(), state_directory)
+    except LabError:
+        return ()
+    return tuple(sorted({f"{host['address'].rsplit('.', 1)[0]}.1/32" for host in lab["hosts"]}))
