@@ -77,12 +77,17 @@ def main() -> None:
     from pyinfra.api.config import Config
     from pyinfra.api.state import State
     from pyinfra.context import ctx_config, ctx_state
+    from pyinfra_cli.exceptions import UnexpectedExternalError
     from pyinfra_cli.inventory import make_inventory_from_files
 
     sys.path.append(str(Path.cwd()))
     ctx_state.set(State())
     ctx_config.set(Config())
-    inventory = make_inventory_from_files(sys.argv[1], cwd=str(Path.cwd()))
+    try:
+        inventory = make_inventory_from_files(sys.argv[1], cwd=str(Path.cwd()))
+    except UnexpectedExternalError as error:
+        cause = error.__context__ or error
+        sys.exit(f"{type(cause).__name__}: {cause}")  # pyinfra's own stack says nothing about the inventory
     own_group = Path(sys.argv[1]).stem
     machines = [_describe(host) for host in inventory]
     for machine in machines:

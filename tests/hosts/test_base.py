@@ -1,0 +1,107 @@
+"""The base layer: the operating system as it runs, not as its files say."""
+
+import re
+
+import pytest
+
+SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600, "day": 86400, "days": 86400, "week": 604800, "month": 2629800}
+
+
+@pytest.fixture
+def sshd(host):
+    """The settings the SSH server runs with, by lower case name (the last of repeated ones)."""
+    return dict(line.split(" ", 1) for line in host.check_output("sshd -T").splitlines() if " " in line)
+
+
+def test_ssh_accepts_keys_only(host, sshd):
+    """Asks the server itself, as a stranger: it must offer no other method than a key."""
+    assert sshd["permitrootlogin"] == "no", "root may log in over SSH"
+    offered = host.run(
+        "ssh -o PreferredAuthentications=none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+        " -o BatchMode=yes stranger@127.0.0.1 true"
+    ).stderr
+    methods = re.findall(r"Permission denied \((.*)\)", offered)
+    assert methods == ["publickey"], f"SSH offers {methods or offered}"
+
+
+def test_ssh_speaks_modern_algorithms_only(sshd):
+    weak = re.compile(r"sha1|md5|cbc|arcfour|3des|ssh-dss|ecdsa|nistp|umac-64|group1-|hmac-sha2-\d+$", re.MULTILINE)
+    for setting in ("ciphers", "macs", "kexalgorithms", "hostkeyalgorithms"):
+        found = [name for name in sshd[setting].split(",") if weak.search(name)]
+        assert not found, f"{setting} has {', '.join(found)}"
+
+
+def test_ssh_forwards_nothing(sshd):
+    for setting in ("x11forwarding", "allowtcpforwarding", "allowagentforwarding", "permittunnel"):
+        assert sshd[setting] == "no", f"{setting} is {sshd[setting]}"
+
+
+def test_kernel_settings(host, estate):
+    """Every setting the host's layers asked for holds in the running kernel."""
+    wanted = estate.plans[host.name].sysctls
+    answers = host.run("sysctl -e " + " ".join(sorted(wanted))).stdout
+    running = {key: value.split() for key, value in (line.split(" = ", 1) for line in answers.splitlines())}
+    wrong = {key: running.get(key) for key, value in wanted.items() if running.get(key) != value.split()}
+    assert not wrong, f"the kernel runs with {wrong}"
+
+
+def test_names_of_the_estate_resolve(host, estate):
+    """To the addresses of the inventory, without asking any name server."""
+    for machine in estate.machines:
+        for name in (machine.name, estate.fqdn(machine.name)):
+            answer = host.run("getent -s files ahostsv4 %s", name).stdout.split()
+            assert answer[:1] == [machine.address], f"{name} resolves to {answer[:1]}, not {machine.address}"
+
+
+def test_time_zone(host, estate):
+    assert host.check_output("readlink -f /etc/localtime") == f"/usr/share/zoneinfo/{estate.base.timezone}"
+
+
+def test_journal_is_kept(host, estate):
+    """journald says itself where it writes and how much it may use; how long shows only in its settings."""
+    assert host.file("/var/log/journal").is_directory, "the journal does not survive a reboot"
+    said = host.check_output("journalctl --unit systemd-journald --output cat --no-pager")
+    sizes = re.findall(r"System Journal .* is .*, max (\S+), ", said)
+    assert sizes, "journald does not write a persistent journal"
+    assert _mebibytes(sizes[-1]) == estate.base.journal_max_use_mb, f"journald uses at most {sizes[-1]}"
+    settings = dict(
+        re.findall(r"^(\w+)=(.*)$", host.check_output("systemd-analyze cat-config systemd/journald.conf"), re.M)
+    )
+    number, unit = re.fullmatch(r"(\d+)(\w*)", settings["MaxRetentionSec"]).groups()
+    assert int(number) * SECONDS[unit] == estate.base.journal_retention_days * 86400, "journal retention differs"
+
+
+@pytest.mark.item("OPS-01")
+def test_security_updates_install_themselves(host, estate):
+    """apt's effective settings, the timers that act on them, and how their last run went."""
+    if not estate.base.unattended_upgrades_enabled:
+        pytest.fail("unattended_upgrades_enabled is False in group_data/base.py")
+    assert host.package("unattended-upgrades").is_installed
+    settings = dict(re.findall(r'^(\S+) "(.*)";$', host.check_output("apt-config dump"), re.M))
+    for key in ("APT::Periodic::Update-Package-Lists", "APT::Periodic::Unattended-Upgrade"):
+        assert settings.get(key) == "1", f"{key} is {settings.get(key)}"
+    origins = host.check_output("apt-config dump Unattended-Upgrade::Origins-Pattern")
+    assert "label=Debian-Security" in origins, "the security archive is not among the origins that are upgraded"
+    for unit in ("apt-daily", "apt-daily-upgrade"):
+        timer = host.service(f"{unit}.timer")
+        assert timer.is_enabled and timer.is_running, f"{unit}.timer does not run"
+        result = host.check_output(f"systemctl show --property Result --value {unit}.service")
+        assert result == "success", f"the last run of {unit} ended with {result}"
+
+
+@pytest.mark.item("POST-01")
+def test_every_unit_runs(host, estate):
+    """All units that the host's layers need are active and start at boot; none of the system failed."""
+    units = sorted(estate.plans[host.name].units)
+    states = host.check_output(f"systemctl show --property Id,ActiveState,UnitFileState {' '.join(units)}")
+    for block in states.split("\n\n"):
+        unit = dict(line.split("=", 1) for line in block.splitlines())
+        assert unit["ActiveState"] == "active", f"{unit['Id']} is {unit['ActiveState']}"
+        assert unit["UnitFileState"] in ("enabled", "static", "enabled-runtime"), f"{unit['Id']} does not start at boot"
+    failed = host.check_output("systemctl list-units --failed --plain --no-legend")
+    assert not failed, f"failed: {failed}"
+
+
+def _mebibytes(size: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)([KMGT]?)", size).groups()
+    return float(number) * {"K": 1 / 1024, "": 1 / 1048576, "M": 1, "G": 1024, "T": 1048576}[unit]
