@@ -13,7 +13,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from xteam_infra.facts.files import FileState, FileStates
 from xteam_infra.operations.diff import show_diff
-from xteam_infra.runtime import render
+from xteam_infra.runtime import render, vault
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,6 +74,8 @@ def write(files: list[HostFile]):
     A new content goes to a private temporary file beside the old one, is validated there and moved into place.
     A dropped connection, a failed validation or a full disk leaves the old file.
     """
+    if state.is_executing:
+        vault().store_generated()
     current = host.get_fact(FileStates, paths=[file.dest for file in files])
     changed = [file for file in files if current.get(file.dest) != file.wanted]
     if not changed:

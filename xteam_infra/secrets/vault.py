@@ -37,10 +37,16 @@ class Vault:
             if value is None:
                 value = self._missing(secret, make)
             self._values[name] = value
-        if name in self._unstored and self._may_write():
-            self._values[name] = self._store.create(name, self._values[name])
-            self._unstored.discard(name)
+        if self._may_write():
+            self.store_generated()
         return self._values[name]
+
+    def store_generated(self) -> None:
+        """Store what was generated. Raises SecretsError when another run has made the same secret meanwhile."""
+        for name in sorted(self._unstored):
+            if self._store.create(name, self._values[name]) != self._values[name]:
+                raise SecretsError(f"another run has just made secret {name}: run again, it will be used")
+            self._unstored.discard(name)
 
     def exists(self, secret: Secret) -> bool:
         """Whether the store already holds a value: nothing is generated."""
