@@ -1,6 +1,7 @@
 """The operating system every other layer stands on."""
 
 from xteam_infra.operations import HostFile, barrier, ensure, packages, service, write
+from xteam_infra.operations.ssh import confirmed_sshd
 from xteam_infra.plan.checks import sysctls_hold
 from xteam_infra.runtime import here, open_estate, plan
 
@@ -11,13 +12,11 @@ settings = estate.base
 packages(plan().packages, plan().masked, name="Install the Debian packages of every layer")
 
 accounts = HostFile("/etc/sysusers.d/xteam.conf", "base/sysusers.conf.j2", {"accounts": plan().accounts})
-sshd = HostFile("/etc/ssh/sshd_config.d/10-xteam.conf", "base/sshd.conf.j2", validate="sshd -t -f {}")
 journald = HostFile("/etc/systemd/journald.conf.d/10-xteam.conf", "base/journald.conf.j2")
 sysctl = HostFile("/etc/sysctl.d/60-xteam.conf", "base/sysctl.conf.j2", {"sysctls": plan().sysctls})
 write(
     [
         accounts,
-        sshd,
         journald,
         sysctl,
         HostFile("/etc/hosts", "base/hosts.j2", {"machine_here": here()}),
@@ -38,5 +37,7 @@ ensure(
     name="Set the time zone",
 )
 service("systemd-journald.service", [journald], name="Run the journal with its limits")
-service("ssh.service", [sshd], action="reload", name="Run the hardened SSH server")
+
+sshd = HostFile("/etc/ssh/sshd_config.d/10-xteam.conf", "base/sshd.conf.j2")
+confirmed_sshd(sshd, estate.firewall.firewall_confirm_seconds, name="Harden the SSH server, confirmed by a new login")
 barrier(name="base is laid")

@@ -1,10 +1,11 @@
 """A ruleset that takes itself back unless a fresh SSH connection succeeds under it."""
 
 from pyinfra import host, state
-from pyinfra.api import FunctionCommand, OperationError, StringCommand, operation
+from pyinfra.api import StringCommand, operation
 
 from xteam_infra.facts.files import FileStates
 from xteam_infra.facts.firewall import LISTING, STAMP, Ruleset
+from xteam_infra.operations.confirmed import cancel, fresh_connection, schedule
 from xteam_infra.operations.diff import show_diff
 from xteam_infra.operations.files import HostFile
 
@@ -24,7 +25,7 @@ def confirmed_ruleset(ruleset: HostFile, seconds: int):
     if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
         show_diff(ruleset.dest, before, ruleset.wanted, ruleset.shown())
     yield StringCommand(_try(ruleset, seconds), _stdin=ruleset.content)
-    yield FunctionCommand(_fresh_connection, (seconds,), {})
+    yield fresh_connection(seconds, "Check management_networks in group_data/all.py")
     yield StringCommand(_keep(ruleset))
 
 
@@ -36,29 +37,16 @@ def _try(ruleset: HostFile, seconds: int) -> str:
             f"set -e; umask 077; cat > {CANDIDATE}; [ $(wc -c < {CANDIDATE}) -eq {size} ]",
             f"nft -c -f {CANDIDATE}",
             f"nft list table inet xteam > {BEFORE} 2>/dev/null || : > {BEFORE}",
-            f"systemctl stop {REVERT}.timer 2>/dev/null || true",
-            f"systemd-run -q --collect --on-active={seconds} --unit={REVERT} sh -c '{take_back}'",
+            schedule(REVERT, seconds, take_back),
             f"nft -f {CANDIDATE}",
         ]
     )
 
 
-def _fresh_connection(seconds: int) -> None:
-    connector = type(host.connector)(state, host)
-    try:
-        connector.connect()
-        connector.disconnect()
-    except Exception as error:  # whatever the reason, SSH does not work under the new ruleset
-        raise OperationError(
-            f"no new SSH connection under the new ruleset; it is taken back within {seconds} s. "
-            f"Check management_networks in group_data/all.py ({error})"
-        ) from error
-
-
 def _keep(ruleset: HostFile) -> str:
     return "; ".join(
         [
-            f"set -e; systemctl stop {REVERT}.timer",
+            f"set -e; {cancel(REVERT)}",
             f"chmod {ruleset.mode} {CANDIDATE}; mv -fT {CANDIDATE} {ruleset.dest}; rm -f {BEFORE}",
             # Started too, so that its state says that rules are loaded; it loads the same file again.
             "systemctl enable -q nftables.service; systemctl start nftables.service",

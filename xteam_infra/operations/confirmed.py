@@ -1,0 +1,35 @@
+"""Changes that could lock the controller out: taken back unless a fresh SSH connection succeeds under them."""
+
+from shlex import quote
+
+from pyinfra import host, state
+from pyinfra.api import FunctionCommand, OperationError
+
+
+def schedule(unit: str, seconds: int, take_back: str) -> str:
+    """Shell: have systemd run `take_back` in `seconds` unless `cancel(unit)` comes first."""
+    return (
+        f"{cancel(unit)} 2>/dev/null || true; "
+        f"systemd-run -q --collect --timer-property=AccuracySec=1s --on-active={seconds} --unit={unit} sh -c {quote(take_back)}"
+    )
+
+
+def cancel(unit: str) -> str:
+    """Shell: keep the change."""
+    return f"systemctl stop {unit}.timer"
+
+
+def fresh_connection(seconds: int, hint: str) -> FunctionCommand:
+    """Log in anew from the controller, beside the connection in use. hint: which setting to look at when it fails."""
+    return FunctionCommand(_log_in, (seconds, hint), {})
+
+
+def _log_in(seconds: int, hint: str) -> None:
+    connector = type(host.connector)(state, host)
+    try:
+        connector.connect()
+        connector.disconnect()
+    except Exception as error:  # whatever the reason, no one can log in any more
+        raise OperationError(
+            f"no new SSH connection with the change; it is taken back within {seconds} s. {hint} ({error})"
+        ) from error
