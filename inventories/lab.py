@@ -1,13 +1,18 @@
 """The hosts of a lab on this machine (`python -m lab up`). XTEAM_LAB names the lab; default: lab."""
 
 from pyinfra import config
+from pyinfra.api.exceptions import InventoryError as _InventoryError
 
+from lab.errors import LabError as _LabError
 from lab.inventory import groups as _groups
 
 # A host that fails stops the run: no later layer is built on a broken one.
 config.FAIL_PERCENT = 0
 
-_members = _groups()
+try:
+    _members = _groups()
+except _LabError as _error:  # pyinfra prints its own errors without a traceback
+    raise _InventoryError(str(_error)) from None
 
 edge = _members["edge"]  # public entry: HAProxy, TLS
 app = _members["app"]  # API processes

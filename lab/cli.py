@@ -47,7 +47,8 @@ def _interrupt(number: int, frame: object) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m lab", description="Real Debian 13 hosts on this machine, for developing and proving the deploys."
+        prog="python -m lab",
+        description="Real Debian 13 hosts on this machine, for developing and proving the deploys.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
@@ -150,7 +151,7 @@ def _ssh(options: argparse.Namespace) -> int:
             raise LabError(f"name a host: {', '.join(host.name for host in lab.hosts)}")
         host, words = lab.host(words[0]), words[1:]
     command = lifecycle.ssh_command(lab, host, words)
-    os.execvp(command[0], command)
+    os.execvp(command[0], command)  # noqa: S606 - a list of words, no shell wanted
 
 
 def _on_hosts(options: argparse.Namespace) -> None:

@@ -18,8 +18,8 @@ from lab.shell import run
 from lab.state import Lab, LabHost
 
 # The lab's hosts must not touch what the kernel can't keep apart: modules, the clock, raw devices, audit rules.
-# Everything else is theirs, as on a server; IPC_LOCK, BPF and SYS_PTRACE are what nspawn's own set lacks for
-# systemd's sandboxing, and NET_ADMIN for nftables.
+# Everything else is theirs, as on a server (nspawn's own set lacks for example IPC_LOCK and BPF, which the
+# sandboxing of services makes use of).
 _DROPPED = "CAP_SYS_MODULE,CAP_SYS_TIME,CAP_SYS_RAWIO,CAP_AUDIT_CONTROL,CAP_AUDIT_READ"
 
 # Timers of Debian that would otherwise run right after the first boot, hold dpkg's lock and disturb a measurement.
@@ -114,6 +114,7 @@ def boot(lab: Lab, host: LabHost) -> None:
         f"--network-veth-extra={host.interface}:host0",
         "--capability=all",
         f"--drop-capability={_DROPPED}",
+        "--rlimit=RLIMIT_NOFILE=1024:524288",  # what Debian's kernel and systemd give, whatever started the lab
         "--resolv-conf=off",
         "--timezone=off",
         "--link-journal=no",

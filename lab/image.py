@@ -14,10 +14,26 @@ from lab.shell import run, step
 
 # What Debian's installer leaves on a server, less what a container can't use (kernel, udev, boot loader).
 # libpam-systemd is left out on purpose: a login is then ~100 ms faster and a shutdown doesn't wait for user sessions.
-PACKAGES = (
-    "apt-utils ca-certificates dbus init iproute2 iputils-ping kmod less nano netbase nftables openssh-server "
-    "procps sudo systemd systemd-sysv systemd-timesyncd tzdata"
-).split()
+PACKAGES = [
+    "apt-utils",
+    "ca-certificates",
+    "dbus",
+    "init",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "less",
+    "nano",
+    "netbase",
+    "nftables",
+    "openssh-server",
+    "procps",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+    "systemd-timesyncd",
+    "tzdata",
+]
 
 _RECIPE = 3  # raise it when the code below changes what is in the image
 

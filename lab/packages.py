@@ -20,12 +20,40 @@ from lab.errors import LabError
 from lab.shell import run, say, step
 
 # Used as long as the project can't tell its own list (`python -m xteam_infra.plan packages`).
-DEFAULT = (
-    "acl audispd-plugins auditd ca-certificates celery- chrony curl etcd-client etcd-server git haproxy "
-    "libpq5 nftables openssl patroni pgbackrest pgbouncer postgresql-17 postgresql-17-pgaudit postgresql-client-17 "
-    "python3 python3-etcd python3-psycopg python3-venv redis-sentinel redis-server redis-tools restic rsync socat "
-    "systemd-journal-remote unattended-upgrades uv- zstd"
-).split()
+DEFAULT = [
+    "acl",
+    "audispd-plugins",
+    "auditd",
+    "ca-certificates",
+    "chrony",
+    "curl",
+    "etcd-client",
+    "etcd-server",
+    "git",
+    "haproxy",
+    "libpq5",
+    "nftables",
+    "openssl",
+    "patroni",
+    "pgbackrest",
+    "pgbouncer",
+    "postgresql-17",
+    "postgresql-17-pgaudit",
+    "postgresql-client-17",
+    "python3",
+    "python3-etcd",
+    "python3-psycopg",
+    "python3-venv",
+    "redis-sentinel",
+    "redis-server",
+    "redis-tools",
+    "restic",
+    "rsync",
+    "socat",
+    "systemd-journal-remote",
+    "unattended-upgrades",
+    "zstd",
+]
 
 _FRESH = 24 * 3600  # seconds; a day-old list may name files a mirror no longer has
 _KEPT = ("var/lib/apt/lists", "var/lib/apt/periodic", "var/cache/apt")
