@@ -8,10 +8,9 @@ from pyinfra.api import FunctionCommand, OperationError
 
 def schedule(unit: str, seconds: int, take_back: str) -> str:
     """Shell: have systemd run `take_back` in `seconds` unless `cancel(unit)` comes first."""
-    return (
-        f"{cancel(unit)} 2>/dev/null || true; "
-        f"systemd-run -q --collect --timer-property=AccuracySec=1s --on-active={seconds} --unit={unit} sh -c {quote(take_back)}"
-    )
+    # systemd's timers are a minute late by default.
+    timer = f"--timer-property=AccuracySec=1s --on-active={seconds} --unit={unit}"
+    return f"{cancel(unit)} 2>/dev/null || true; systemd-run -q --collect {timer} sh -c {quote(take_back)}"
 
 
 def cancel(unit: str) -> str:
