@@ -48,11 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
     waivers, attestations = Path(config.getoption("waivers")), Path(config.getoption("attestations"))
     try:
         ruled = decisions.load(set(catalogue.load()), Path(path).stem, waivers, attestations)
+        estate = EstateReader(path)  # reads while we read the machines
         machines = read(path)
         selected = limited(machines, config.getoption("limit"))
     except (InventoryError, decisions.DecisionError) as error:
         raise pytest.UsageError(str(error)) from error
-    run = ChecklistRun(config, machines, selected, EstateReader(path), ruled)
+    run = ChecklistRun(config, machines, selected, estate, ruled)
     if config.getoption("limit"):
         run.partial.append(f"--limit {config.getoption('limit')}")
     config.stash[RUN] = run

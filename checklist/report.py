@@ -57,7 +57,7 @@ class ItemResult(BaseModel):
 
 
 class Report(BaseModel):
-    """A run. `partial` says what was left out of it (empty: nothing)."""
+    """A run. `partial` says what was left out of it (empty: nothing); `others` are checks that prove no item."""
 
     schema_: int = Field(SCHEMA, alias="schema")
     inventory: str
@@ -66,6 +66,7 @@ class Report(BaseModel):
     seconds: float = 0.0
     partial: list[str] = []
     items: list[ItemResult]
+    others: list[Check] = []
 
     def counts(self) -> Counter[Status]:
         """Items by status."""

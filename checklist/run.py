@@ -47,6 +47,7 @@ class ChecklistRun:
         self.hosts = Hosts(machines, self.recorder)
         self.partial: list[str] = []
         self.checks: dict[str, list[Check]] = {}
+        self.others: list[Check] = []
         self.started = datetime.now(UTC)
         self.report: Report | None = None
 
@@ -87,6 +88,8 @@ class ChecklistRun:
         )
         for identifier in items_of(item):
             self.checks.setdefault(identifier, []).append(check)
+        if machine and not items_of(item):
+            self.others.append(check)
         return check
 
     # --- the end of the run
@@ -96,6 +99,8 @@ class ChecklistRun:
         self.hosts.close()
         if exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR) or self._option("collectonly"):
             return
+        if not self.checks and not self.others:
+            return  # tests of something else that only needed the inventory
         if exitstatus == pytest.ExitCode.INTERRUPTED:
             self.partial.append("interrupted")
         self.report = self._judged()
@@ -118,6 +123,7 @@ class ChecklistRun:
             seconds=round(time.time() - self.started.timestamp(), 1),
             partial=self.partial,
             items=items,
+            others=self.others,
         )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

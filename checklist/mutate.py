@@ -1,0 +1,115 @@
+"""Breaks a host, sees what turns red, and heals it by the ordinary deploy."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+from checklist.hosts import Hosts
+from checklist.mutations import Mutation, Outcome, Result
+from checklist.rerun import Known, RerunError, deploy, planned, red_of
+
+
+class Mutator:
+    """Carries out mutations on one inventory. say: prints a line of progress."""
+
+    def __init__(self, inventory: str, hosts: Hosts, known: Known, say: Callable[[str], None]):
+        self._inventory, self._hosts, self._known, self._say = inventory, hosts, known, say
+        self._green: set[tuple[str, str]] = set()
+        self.results: list[Result] = []
+
+    def run(self, mutation: Mutation) -> Result:
+        """Break, look, predict, heal, look again. Heals in any case. The result is kept in `results`."""
+        started = time.monotonic()
+        host = self._hosts.group(mutation.group)[0]
+        result = Result(
+            id=mutation.id, layer=mutation.layer, host=host.name, outcome="invalid", expect=sorted(mutation.expect)
+        )
+        self.results.append(result)
+        limit = "" if mutation.whole else host.name
+        try:
+            if self._is_green_before(mutation, limit, result):
+                self._broken(mutation, limit, result)
+        except RerunError as error:
+            _explain(result, str(error))
+        finally:
+            result.seconds = round(time.monotonic() - started, 1)
+        return result
+
+    def _is_green_before(self, mutation: Mutation, limit: str, result: Result) -> bool:
+        if (mutation.layer, limit) in self._green:
+            return True
+        self._say(f"{mutation.id}: are the checks of {mutation.layer} green before?")
+        if red := self._red(mutation, limit):
+            _explain(result, f"already red before: {', '.join(sorted(red))}")
+            return False
+        self._green.add((mutation.layer, limit))
+        return True
+
+    def _broken(self, mutation: Mutation, limit: str, result: Result) -> None:
+        self._say(f"{mutation.id}: break {result.host}")
+        try:
+            answer = self._hosts[result.host].run(mutation.break_)
+            if answer.rc != 0:
+                _explain(result, f"`break` ended with {answer.rc}: {answer.stderr.strip()}")
+                return
+            time.sleep(mutation.settle)
+            red = self._red(mutation, limit)
+            result.red = sorted(red)
+            result.outcome = _outcome(red, mutation.expect)
+            if red != mutation.expect:
+                _explain(result, f"red: {', '.join(sorted(red)) or 'nothing'}; must be: {', '.join(result.expect)}")
+            self._say(f"{mutation.id}: red {', '.join(result.red) or 'nothing'}; what would the deploy do?")
+            self._predict(mutation, limit, result)
+        finally:
+            self._heal(mutation, limit, result)
+
+    def _predict(self, mutation: Mutation, limit: str, result: Result) -> None:
+        result.planned = planned(self._inventory, _deploy_of(mutation), limit)
+        unforeseen = [name for name in result.planned if not any(text in name for text in mutation.dry_names)]
+        missing = [text for text in mutation.dry_names if not any(text in name for name in result.planned)]
+        result.dry_exact = not unforeseen and not missing
+        if missing:
+            _explain(result, f"--dry does not name {', '.join(missing)} (it names {result.planned or 'nothing'})")
+        if unforeseen:
+            _explain(result, f"--dry also names {', '.join(unforeseen)}")
+
+    def _heal(self, mutation: Mutation, limit: str, result: Result) -> None:
+        self._green.discard((mutation.layer, limit))
+        self._say(f"{mutation.id}: heal by {_deploy_of(mutation)}")
+        self._hosts.memo.forget()
+        try:
+            deploy(self._inventory, _deploy_of(mutation), limit)
+            red = self._red(mutation, limit)
+        except RerunError as error:
+            _explain(result, f"not healed: {error}")
+            return
+        result.healed = not red
+        if red:
+            _explain(result, f"still red after healing: {', '.join(sorted(red))}")
+        else:
+            self._green.add((mutation.layer, limit))
+
+    def _red(self, mutation: Mutation, limit: str) -> set[str]:
+        path = Path("tests/hosts") / f"test_{mutation.layer}.py"
+        return red_of(self._known.checks(path, self._inventory, limit))
+
+    def counts(self) -> dict[str, int]:
+        """Mutations by outcome."""
+        counted = Counter(result.outcome for result in self.results)
+        return {outcome: counted[outcome] for outcome in get_args(Outcome)}
+
+
+def _deploy_of(mutation: Mutation) -> Path:
+    return Path("deploys") / f"{mutation.layer}.py"
+
+
+def _outcome(red: set[str], expect: frozenset[str]) -> Outcome:
+    if not red:
+        return "survived"
+    return "killed-exactly" if red == expect else "imprecise"
+
+
+def _explain(result: Result, why: str) -> None:
+    result.explanation = f"{result.explanation}; {why}" if result.explanation else why

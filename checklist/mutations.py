@@ -1,0 +1,77 @@
+"""Mutations: ways to break a host, and what must turn red. Declared in tests/mutations/<layer>.yml."""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+Outcome = Literal["killed-exactly", "imprecise", "survived", "invalid"]
+
+
+class MutationError(Exception):
+    """A file of mutations is malformed."""
+
+
+class Mutation(BaseModel):
+    """One way to break one host.
+
+    id: unique within the project. group: the first machine of this group is broken.
+    break_ (`break` in the file): shell commands run as root there; must end with status 0.
+    expect: what must turn red, and nothing else: ids of items, or names of checks that prove no item.
+    dry_names: every operation that a dry run of the layer then wants to carry out contains one of these texts,
+        and each text occurs.
+    settle: seconds between breaking and looking, for what takes its time to show.
+    layer: deploys/<layer>.py heals; tests/hosts/test_<layer>.py looks. Default: the file's name.
+    whole: look at and heal all machines, not only the broken one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    layer: str
+    group: str
+    break_: str = Field(alias="break")
+    expect: frozenset[str] = Field(min_length=1)
+    dry_names: tuple[str, ...] = Field(min_length=1)
+    settle: float = 0
+    whole: bool = False
+
+
+class Result(BaseModel):
+    """What became of a mutation.
+
+    red: what turned red. planned: the operations a dry run wanted. explanation: why it is not as it should be.
+    """
+
+    id: str
+    layer: str
+    host: str
+    outcome: Outcome
+    expect: list[str]
+    red: list[str] = []
+    planned: list[str] = []
+    dry_exact: bool = False
+    healed: bool = False
+    explanation: str = ""
+    seconds: float = 0
+
+    @property
+    def good(self) -> bool:
+        """Seen exactly, named exactly by the dry run, and healed by the deploy."""
+        return self.outcome == "killed-exactly" and self.dry_exact and self.healed
+
+
+def load(directory: Path) -> list[Mutation]:
+    """All mutations, by file. Raises MutationError."""
+    found: list[Mutation] = []
+    for path in sorted(directory.glob("*.yml")):
+        entries = yaml.safe_load(path.read_text()) or []
+        try:
+            found += TypeAdapter(list[Mutation]).validate_python([{"layer": path.stem, **entry} for entry in entries])
+        except (ValidationError, TypeError) as error:
+            raise MutationError(f"{path}: {error}") from error
+    ids = [mutation.id for mutation in found]
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        raise MutationError(f"{directory}: more than one mutation is called {', '.join(twice)}")
+    return found
