@@ -1,0 +1,80 @@
+"""Redis, one client per role. The roles are separate instances, because they must be lost or kept separately:
+
+cache      may be evicted at any time            keys cache:*
+sessions   who is logged in from where           keys session:*
+blacklist  tokens revoked before they expire     keys blacklist:*
+queue      Celery's; here only asked whether it is there
+"""
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from redis import Redis, RedisError
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from xteam import metrics
+from xteam.config import get_settings
+
+ROLES = {
+    "cache": "REDIS_CACHE_URL",
+    "sessions": "REDIS_SESSIONS_URL",
+    "blacklist": "REDIS_BLACKLIST_URL",
+    "queue": "CELERY_BROKER_URL",
+}
+CACHE_SECONDS = 30
+
+
+@lru_cache
+def store(role: str) -> Redis:
+    """The client of one role: cache, sessions, blacklist or queue."""
+    url = getattr(get_settings(), ROLES[role]).get_secret_value()
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_connect_timeout=1,
+        socket_timeout=2,
+        health_check_interval=30,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 1),
+    )
+
+
+def cached(key: str, make: Callable[[], Any]) -> tuple[Any, bool]:
+    """The value under `key`, made and kept for CACHE_SECONDS when it isn't there; and whether it was there.
+
+    Without the cache the answer is slower, not wrong."""
+    name = f"cache:{key}"
+    try:
+        if (found := store("cache").get(name)) is not None:
+            metrics.CACHE.labels("hit").inc()
+            return json.loads(found), True
+        value = make()
+        store("cache").set(name, json.dumps(value, default=str), ex=CACHE_SECONDS)
+    except RedisError:
+        metrics.CACHE.labels("error").inc()
+        return make(), False
+    metrics.CACHE.labels("miss").inc()
+    return value, False
+
+
+def forget(*keys: str) -> None:
+    """Drop cached values that are no longer true. Without the cache there is nothing to drop."""
+    try:
+        store("cache").delete(*(f"cache:{key}" for key in keys))
+    except RedisError:
+        metrics.CACHE.labels("error").inc()
+
+
+def revoke(jti: str, seconds: int) -> None:
+    """Refuse the token with this id from now on. `seconds`: what is left of its life."""
+    store("blacklist").set(f"blacklist:{jti}", "1", ex=max(seconds, 1))
+    metrics.BLACKLIST.labels("add", "ok").inc()
+
+
+def is_revoked(jti: str) -> bool:
+    """Raises RedisError when the blacklist can't be asked: a token that can't be checked isn't good."""
+    revoked = bool(store("blacklist").exists(f"blacklist:{jti}"))
+    metrics.BLACKLIST.labels("check", "revoked" if revoked else "valid").inc()
+    return revoked

@@ -1,0 +1,94 @@
+"""build(): source in, archive out."""
+
+import hashlib
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from xteam_infra.release.errors import ReleaseError
+from xteam_infra.release.source import Parts, resolve, run_uv
+from xteam_infra.release.tree import make_portable, write_archive
+from xteam_infra.release.wheel import contents, missing_dependencies
+
+PYTHON_VERSION = "3.13"  # Debian 13's
+PLATFORM = "x86_64-manylinux_2_28"  # the oldest glibc that most projects still build for; Debian 13 has 2.41
+OUT = Path("build/releases")
+ID_LENGTH = 12  # hexadecimal digits: 48 bits, far more than anybody has releases
+_FORMAT = b"1"  # goes into the id; raise it when the archive's layout changes
+
+
+@dataclass(frozen=True)
+class Release:
+    """A built release. `id` says what is in it, `sha256` (hexadecimal) that the archive is whole."""
+
+    id: str
+    archive: Path
+    sha256: str
+
+
+def build(
+    source: str | Path,
+    python_version: str = PYTHON_VERSION,
+    platform: str = PLATFORM,
+    out: Path = OUT,
+) -> Release:
+    """Build the release of an application, or find it if it was built before.
+
+    `source`: a directory with pyproject.toml and requirements.lock, a wheel with requirements.lock beside it, or a git
+    address with a ref (ADDRESS@REF, with #subdirectory=PATH if needed). `platform` is uv's --python-platform.
+    The archive is OUT/<id>.tar.gz and unpacks to `site-packages/`.
+
+    Raises ReleaseError naming what is missing: the lock, the ref, a dependency that exists as source only, a hash.
+    """
+    with tempfile.TemporaryDirectory(prefix="release-") as directory:
+        work = Path(directory)
+        _say(f"building the wheel of {source if isinstance(source, Path) else source.rpartition('@')[2]}")
+        parts = resolve(source, work)
+        release_id = identify(parts, python_version, platform)
+        archive = out / f"{release_id}.tar.gz"
+        if archive.is_file():
+            _say(f"{release_id} is built already")
+        else:
+            out.mkdir(parents=True, exist_ok=True)
+            started = time.monotonic()
+            _say(f"installing the locked dependencies of {release_id} for Python {python_version}, {platform}")
+            site_packages = work / "site-packages"
+            _install(parts, site_packages, python_version, platform)
+            make_portable(site_packages)
+            write_archive(site_packages, archive)
+            _say(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB, {time.monotonic() - started:.1f} s")
+    return Release(release_id, archive, _sha256(archive))
+
+
+def identify(parts: Parts, python_version: str, platform: str) -> str:
+    """The id of the release made of these parts. Goes by the wheel's contents: the times in its zip do not count."""
+    digest = hashlib.sha256()
+    target = [("python", python_version.encode()), ("platform", platform.encode()), ("format", _FORMAT)]
+    for name, content in [*contents(parts.wheel), ("lock", parts.lock.read_bytes()), *target]:
+        digest.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(content).digest())
+    return digest.hexdigest()[:ID_LENGTH]
+
+
+def _install(parts: Parts, target: Path, python_version: str, platform: str) -> None:
+    common = [
+        *("pip", "install", "--target", str(target), "--python", sys.executable),
+        *("--python-version", python_version, "--python-platform", platform, "--only-binary", ":all:"),
+        *("--no-progress", "--link-mode", "copy"),
+    ]
+    lock = str(parts.lock)
+    # Nothing is resolved here: the lock names every dependency.
+    run_uv(f"{lock} can't be installed", *common, "--no-deps", "--require-hashes", "-r", lock)
+    run_uv(f"{parts.wheel.name} can't be installed", *common, "--no-deps", str(parts.wheel))
+    if missing := missing_dependencies(parts.wheel, target, python_version):
+        raise ReleaseError(f"{lock} lacks what {parts.wheel.name} requires: {', '.join(missing)}. Compile it again")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
