@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -109,7 +109,7 @@ def boot(lab: Lab, host: LabHost) -> None:
         "--register=no",  # no machined where systemd is not this machine's init
         "--keep-unit",
         f"--directory={_root(lab, host)}",
-        f"--machine={lab.name}-{host.name}",
+        _machine_option(lab, host),
         f"--hostname={host.name}",
         f"--network-veth-extra={host.interface}:host0",
         "--capability=all",
@@ -126,7 +126,6 @@ def boot(lab: Lab, host: LabHost) -> None:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, start_new_session=True
         )
-    state.write_json(directory(lab, host) / "process.json", {"pid": process.pid, "start": start_time(process.pid)})
     _plug(lab, host, process)
 
 
@@ -137,8 +136,6 @@ def _plug(lab: Lab, host: LabHost, process: subprocess.Popen[bytes]) -> None:
             raise LabError(f"{host.name} did not start: {console_tail(lab, host)}")
         time.sleep(0.05)
     network.plug(host.interface, network.bridge_name(lab.slot, host.region))
-    if host.cut:
-        network.cut(host.interface)
 
 
 def console_tail(lab: Lab, host: LabHost) -> str:
@@ -147,28 +144,22 @@ def console_tail(lab: Lab, host: LabHost) -> str:
     return path.read_text(errors="replace")[-1500:].strip() if path.exists() else "(no console output)"
 
 
-def start_time(pid: int) -> str:
-    """When a process started, in clock ticks since boot: tells a process from a later one with its number."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
 def process_of(lab: Lab, host: LabHost) -> int | None:
-    """Process id of the host's nspawn if the host is on."""
-    try:
-        record = json.loads((directory(lab, host) / "process.json").read_text())
-    except FileNotFoundError:
-        return None
-    alive = record["start"] and start_time(record["pid"]) == record["start"]
-    return record["pid"] if alive and not _is_zombie(record["pid"]) else None
+    """Process id of the host's nspawn if the host is on.
+
+    Found by its command line, not by a recorded number: that holds after any crash, and a number may be reused.
+    """
+    word = _machine_option(lab, host).encode()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            words = path.read_bytes().split(b"\0")
+            if b"systemd-nspawn" in words and word in words:
+                return int(path.parent.name)
+    return None
 
 
-def _is_zombie(pid: int) -> bool:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    return True
+def _machine_option(lab: Lab, host: LabHost) -> str:
+    return f"--machine={lab.name}-{host.name}"
 
 
 def _children(pid: int) -> list[int]:
@@ -186,7 +177,6 @@ def kill(lab: Lab, host: LabHost) -> None:
         if not _ends_within(lab, host, 10):
             _signal(pid, signal.SIGKILL)
             _ends_within(lab, host, 5)
-    (directory(lab, host) / "process.json").unlink(missing_ok=True)
     run(["ip", "link", "delete", host.interface], check=False)
     cgroup.remove(_unit(lab, host))
 
@@ -225,15 +215,15 @@ def unmount(lab: Lab, host: LabHost) -> None:
         time.sleep(0 if not root.is_mount() else 0.1)
 
 
-def wait_for_ssh(host: LabHost, deadline: float) -> None:
-    """Wait until sshd greets. Raises LabError when `deadline` (time.monotonic) passes."""
-    while time.monotonic() < deadline:
-        try:
-            with socket.create_connection((host.address, 22), timeout=2) as connection:
-                connection.settimeout(5)
-                if connection.recv(4) == b"SSH-":
-                    return
-        except OSError:
-            pass
-        time.sleep(0.2)
+def wait_for_ssh(host: LabHost, deadline: float, given_up: threading.Event) -> None:
+    """Wait until sshd greets.
+
+    Raises LabError when `deadline` (time.monotonic) passes or when somebody sets `given_up`.
+    """
+    while time.monotonic() < deadline and not given_up.is_set():
+        with suppress(OSError), socket.create_connection((host.address, 22), timeout=2) as connection:
+            connection.settimeout(5)
+            if connection.recv(4) == b"SSH-":
+                return
+        given_up.wait(0.2)
     raise LabError(f"{host.name} ({host.address}) did not answer on SSH in time")

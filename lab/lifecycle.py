@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +38,7 @@ def up(name: str, topology: str, specs: tuple[HostSpec, ...]) -> Lab:
     try:
         _boot_all(lab, specs)
     except BaseException:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half a lab behind
         with step(f"take back lab {name}"):
             down(name)
         raise
@@ -81,18 +84,35 @@ def _boot_all(lab: Lab, specs: tuple[HostSpec, ...]) -> None:
 
 
 def wait_until_ready(lab: Lab, chosen: Sequence[LabHost]) -> None:
-    """Wait until every host has taken a login with strict host key checking and sudo."""
+    """Wait until every host has taken a login with strict host key checking and sudo.
+
+    Raises LabError when one does not in time.
+    """
     deadline = time.monotonic() + _BOOT_SECONDS
+    given_up = threading.Event()
 
     def ready(host: LabHost) -> None:
-        hosts.wait_for_ssh(host, deadline)
-        done = subprocess.run(
-            ssh_command(lab, host, ["sudo", "true"]), capture_output=True, text=True, check=False, timeout=60
-        )
+        hosts.wait_for_ssh(host, deadline, given_up)
+        login = ssh_command(lab, host, ["sudo", "true"])
+        done = subprocess.run(login, capture_output=True, text=True, check=False, timeout=60)
         if done.returncode:
             raise LabError(f"login on {host.name} failed: {done.stderr.strip()}\n{hosts.console_tail(lab, host)}")
 
-    each(chosen, ready)
+    def ready_or_give_up(host: LabHost) -> None:
+        try:
+            ready(host)
+        except BaseException:
+            given_up.set()  # one host that fails is enough: the others need not wait for their deadline
+            raise
+
+    with ThreadPoolExecutor(max_workers=max(1, len(chosen))) as pool:
+        futures = [pool.submit(ready_or_give_up, host) for host in chosen]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:  # Ctrl-C reaches this thread only
+            given_up.set()
+            raise
 
 
 def _write_known_hosts(lab: Lab) -> None:
@@ -181,8 +201,7 @@ def set_cut(lab: Lab, chosen: Sequence[LabHost], cut: bool) -> None:
     """Drop all traffic of hosts, or let it pass again. It stays so over `kill` and `start`."""
     for host in chosen:
         host.cut = cut
-        if network.exists(host.interface):
-            (network.cut if cut else network.heal)(host.interface)
+        (network.cut if cut else network.heal)(lab.slot, host.interface)
     lab.save()
 
 

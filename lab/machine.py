@@ -17,7 +17,6 @@ PROGRAMS = {
     "systemd-nspawn": "systemd-container",
     "nft": "nftables",
     "ip": "iproute2",
-    "bridge": "iproute2",
     "ssh-keygen": "openssh-client",
     "ssh": "openssh-client",
     "sysctl": "procps",

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.shell import run, succeeds
+from lab.shell import run
 from lab.topology import REGIONS
 
 BASE = "10.210"
@@ -97,12 +97,28 @@ table inet {table_name(slot)} {{
         ip saddr {mine} ip daddr != {all_labs} masquerade
     }}
 }}
+table bridge {table_name(slot)}
+delete table bridge {table_name(slot)}
+table bridge {table_name(slot)} {{
+    set cut {{
+        type ifname
+    }}
+    chain from_hosts {{
+        type filter hook prerouting priority -300; policy accept;
+        iifname @cut drop
+    }}
+    chain to_hosts {{
+        type filter hook postrouting priority 300; policy accept;
+        oifname @cut drop
+    }}
+}}
 """
 
 
 def destroy(slot: int) -> None:
     """Remove whatever of the lab's network exists."""
-    run(["nft", "-f", "-"], check=False, stdin=f"delete table inet {table_name(slot)}\n")
+    for family in ("inet", "bridge"):
+        run(["nft", "delete", "table", family, table_name(slot)], check=False)
     prefixes = (f"xl{slot}h", *(bridge_name(slot, region) for region in REGIONS))
     for path in Path("/sys/class/net").iterdir():
         if path.name.startswith(prefixes):
@@ -114,20 +130,17 @@ def plug(interface: str, bridge: str) -> None:
     run(["ip", "link", "set", interface, "master", bridge, "up"])
 
 
-def cut(interface: str) -> None:
-    """Stop all frames of one host. The host still sees a carrier, as behind a switch that fails further away."""
-    run(["bridge", "link", "set", "dev", interface, "state", "0"])
+def cut(slot: int, interface: str) -> None:
+    """Drop all frames of one host. It still sees a carrier, as behind a switch that fails further away."""
+    run(["nft", "add", "element", "bridge", table_name(slot), "cut", f'{{ "{interface}" }}'])
 
 
-def heal(interface: str) -> None:
-    """Let the frames pass again (STP state 3: forwarding)."""
-    run(["bridge", "link", "set", "dev", interface, "state", "3"])
+def heal(slot: int, interface: str) -> None:
+    """Let the frames of one host pass again."""
+    # Adding first makes the deletion succeed also for a host that was not cut.
+    cut(slot, interface)
+    run(["nft", "delete", "element", "bridge", table_name(slot), "cut", f'{{ "{interface}" }}'])
 
 
 def exists(interface: str) -> bool:
     return Path("/sys/class/net", interface).exists()
-
-
-def answers_ping(address: str) -> bool:
-    """Tell whether an address answers within a second; for humans' eyes in `status` only."""
-    return succeeds(["ping", "-c1", "-W1", address])

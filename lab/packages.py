@@ -56,6 +56,7 @@ DEFAULT = [
 ]
 
 _FRESH = 24 * 3600  # seconds; a day-old list may name files a mirror no longer has
+_LATELY = 3600  # seconds
 _KEPT = ("var/lib/apt/lists", "var/lib/apt/periodic", "var/cache/apt")
 _ARCHIVES = "var/cache/apt/archives"
 
@@ -72,6 +73,7 @@ def ensure(base: str) -> str:
         for layer in sorted(_layers().glob(f"{digest}-*"), reverse=True):
             made = json.loads((layer / "layer.json").read_text()) if (layer / "layer.json").exists() else {}
             if made and time.time() - made["made"] < _FRESH and set(pool) <= set(made["files"]):
+                os.utime(layer)
                 return layer.name
         layer = _layers() / f"{digest}-{int(time.time())}"
         with step(f"download {len(names)} packages and what they need"):
@@ -94,16 +96,14 @@ def harvest(host_upper: Path) -> None:
 
 
 def forget_unused() -> None:
-    """Remove layers and images that no lab runs on, except the newest layer and its image."""
+    """Remove layers and images that no lab runs on, except the newest layer, its image, and any taken lately."""
     labs = [state.load(name) for name in state.lab_names()]
     layers = sorted(_layers().glob("*-*"), key=lambda path: path.name.rpartition("-")[2])
     used = {lab.packages for lab in labs} | {path.name for path in layers[-1:]}
-    for path in layers:
-        if path.name not in used:
-            shutil.rmtree(path, ignore_errors=True)
-    images = {lab.image for lab in labs} | {image.key()}
-    for path in (state.CACHE / "images").glob("*"):
-        if path.name not in images:
+    used |= {lab.image for lab in labs} | {image.key()}
+    for path in [*layers, *(state.CACHE / "images").glob("*")]:
+        # Another `up` may have just chosen it and not yet have written its record.
+        if path.name not in used and time.time() - path.stat().st_mtime > _LATELY:
             shutil.rmtree(path, ignore_errors=True)
 
 
