@@ -1,8 +1,10 @@
 """The report as one HTML file that needs nothing else."""
 
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from checklist.report import GREEN, RED, STATUSES, Report
 from checklist.table import ranges, totals
@@ -19,6 +21,7 @@ def write_html(report: Report, path: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code"] = _code
     sections: dict[str, list[object]] = {}
     for item in report.items:
         sections.setdefault(item.section, []).append(item)
@@ -27,3 +30,8 @@ def write_html(report: Report, path: Path) -> None:
         totals=totals(report), ranges=ranges,
     )  # fmt: skip
     path.write_text(page)
+
+
+def _code(text: str) -> Markup:
+    """Words between backticks, as the checklist writes them, set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before

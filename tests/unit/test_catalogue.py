@@ -1,0 +1,74 @@
+"""The catalogue says what the checklist says, letter by letter."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from checklist import catalogue
+
+ROOT = Path(__file__).parents[2]
+SECTIONS = {
+    "Security": "SEC",
+    "Database": "DB",
+    "Redis": "RED",
+    "Infrastructure": "INF",
+    "Application Configuration": "APP",
+    "Celery/Worker Configuration": "CEL",
+    "CI/CD": "CI",
+    "Monitoring & Observability": "MON",
+    "Performance": "PERF",
+    "Backup & Recovery": "BAK",
+    "Compliance & Legal": "LAW",
+    "Documentation": "DOC",
+    "Testing": "TST",
+    "Pre-Deployment": "PRE",
+    "Post-Deployment": "POST",
+    "Ongoing Maintenance": "OPS",
+    "Cost Optimization": "COST",
+}
+GROUPS = {"edge", "app", "worker", "postgres", "etcd", "redis", "backup", "logs", "metrics"}
+
+
+def source():
+    """(id, section, text) of every box of the checklist."""
+    section, count = "", Counter()
+    for line in (ROOT / "docs/production-checklist.md").read_text().splitlines():
+        if line.startswith("## "):
+            section = line.removeprefix("## ")
+        elif box := re.fullmatch(r"- \[ \] (.+)", line):
+            count[section] += 1
+            yield f"{SECTIONS[section]}-{count[section]:02d}", section, box[1]
+
+
+def test_every_line_of_the_source_is_an_item_with_its_text():
+    items = [(item.id, item.section, item.text) for item in catalogue.load().values()]
+    assert items == list(source())
+    assert len(items) == 149
+
+
+def test_every_item_says_how_it_is_proved():
+    for item in catalogue.load().values():
+        assert item.kind and item.how and item.layer, item.id
+        assert set(item.groups) <= GROUPS, item.id
+        assert not item.how.endswith("."), f"{item.id}: the report adds the full stop"
+
+
+def test_an_id_twice_is_refused(tmp_path):
+    path = tmp_path / "catalogue.yml"
+    entry = "- {id: A-01, section: s, text: t, kind: [host], groups: [], layer: base, how: h}\n"
+    path.write_text(entry * 2)
+    with pytest.raises(ValueError, match="twice"):
+        catalogue.load(path)
+
+
+def test_every_mark_in_the_checks_names_an_item():
+    """Also those of files that no run collects, such as drills of an inventory that is not at hand."""
+    known = catalogue.load()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        if "unit" in path.parts:
+            continue
+        for marks in re.findall(r"mark\.item\(([^)]*)\)", path.read_text()):
+            for identifier in re.findall(r"[\"']([^\"']+)[\"']", marks):
+                assert identifier in known, f"{path.name}: {identifier}"

@@ -1,0 +1,50 @@
+"""The mutations' files: what is refused, and that the project's own say what exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from checklist import catalogue
+from checklist.mutate import _outcome
+from checklist.mutations import MutationError, load
+
+ROOT = Path(__file__).parents[2]
+ENTRY = "- {id: a, group: redis, break: 'true', expect: [RED-03], dry_names: [Write]}\n"
+
+
+def test_the_projects_mutations_expect_what_exists():
+    known = set(catalogue.load())
+    for mutation in load(ROOT / "tests/mutations"):
+        checks = re.findall(r"^def (test_\w+)", (ROOT / f"tests/hosts/test_{mutation.layer}.py").read_text(), re.M)
+        assert mutation.expect <= known | set(checks), f"{mutation.layer}/{mutation.id}"
+        assert (ROOT / f"deploys/{mutation.layer}.py").exists(), mutation.layer
+
+
+def test_the_layer_is_the_files_name(tmp_path):
+    (tmp_path / "redis.yml").write_text(ENTRY)
+    assert [mutation.layer for mutation in load(tmp_path)] == ["redis"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (ENTRY * 2, "more than one mutation is called a"),
+        (ENTRY.replace("[RED-03]", "[]"), "expect"),
+        (ENTRY.replace("[Write]", "[]"), "dry_names"),
+        (ENTRY.replace("group", "groop"), "groop"),
+        ("words", "redis.yml"),
+    ],
+)
+def test_what_is_refused(tmp_path, text, said):
+    (tmp_path / "redis.yml").write_text(text)
+    with pytest.raises(MutationError, match=re.escape(said)):
+        load(tmp_path)
+
+
+def test_outcomes():
+    expect = frozenset({"RED-03"})
+    assert _outcome({"RED-03"}, expect) == "killed-exactly"
+    assert _outcome({"RED-03", "RED-04"}, expect) == "imprecise"
+    assert _outcome({"RED-04"}, expect) == "imprecise"
+    assert _outcome(set(), expect) == "survived"
