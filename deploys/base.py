@@ -9,7 +9,7 @@ estate = open_estate()
 settings = estate.base
 
 # One transaction for every layer's packages: dpkg's triggers run once. None of their services starts.
-packages(plan().packages, plan().masked, name="Install the Debian packages of every layer")
+packages(plan().packages, plan().masked, plan().files, name="Install the Debian packages of every layer")
 
 accounts = HostFile("/etc/sysusers.d/xteam.conf", "base/sysusers.conf.j2", {"accounts": plan().accounts})
 journald = HostFile("/etc/systemd/journald.conf.d/10-xteam.conf", "base/journald.conf.j2")

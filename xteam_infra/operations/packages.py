@@ -1,9 +1,12 @@
 """Debian packages, installed without starting what they bring."""
 
+from collections.abc import Mapping
+
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from xteam_infra.facts.packages import InstalledPackages
+from xteam_infra.operations.files import HostFile, _replace
 
 # Packages must not start services with Debian's default configuration: some listen without a password.
 INSTALL = r"""set -e
@@ -23,10 +26,11 @@ install "$@" || { update; install "$@"; }"""
 
 
 @operation()
-def packages(wanted: list[str], masked: list[str] | None = None):
+def packages(wanted: list[str], masked: list[str] | None = None, files: Mapping[str, str] | None = None):
     """Install Debian packages, none of whose services starts by itself.
 
     masked: units to mask before, so that they never start.
+    files: path and text of files that decide what the installation does, so they are written before it.
     """
     installed = host.get_fact(InstalledPackages, packages=sorted(set(wanted)))
     missing = sorted(set(wanted) - installed)
@@ -35,4 +39,6 @@ def packages(wanted: list[str], masked: list[str] | None = None):
         return
     for unit in masked or []:
         yield StringCommand("ln -sfT /dev/null", QuoteString(f"/etc/systemd/system/{unit}"))
+    for path, text in (files or {}).items():
+        yield _replace(HostFile(path, text=text))
     yield StringCommand("sh -c", QuoteString(INSTALL), "install", *(QuoteString(name) for name in missing))

@@ -1,8 +1,35 @@
 """What the etcd layer needs of a host."""
 
-from xteam_infra.plan.needs import Needs
+from xteam_infra.pki.leaf import Subject
+from xteam_infra.plan.needs import Certificate, Listen, Needs
+
+CLIENT_PORT = 2379
+PEER_PORT = 2380
+METRICS_PORT = 2381
+UNIT = "etcd.service"
+
+# etcd takes a client whose certificate says CN=root for its user root: only root on a member may read this key.
+ROOT = Certificate("etcd-root", Subject("root"))
 
 
 def needs(estate, machine) -> Needs:
-    """Needs of `machine`."""
-    return Needs()
+    """A member of the cluster, reachable by the other members and by Patroni."""
+    if "etcd" not in machine.groups:
+        return Needs()
+    return Needs(
+        packages=("etcd-server", "etcd-client"),
+        listens=(
+            Listen(CLIENT_PORT, "etcd clients", ("etcd", "postgres")),
+            Listen(PEER_PORT, "etcd members", ("etcd",)),
+            Listen(METRICS_PORT, "etcd metrics", ("local",)),
+        ),
+        certificates=(member_certificate(estate, machine), ROOT),
+        memory_mb={"etcd": estate.etcd.etcd_memory_mb},
+        units=(UNIT,),
+    )
+
+
+def member_certificate(estate, machine) -> Certificate:
+    """The certificate a member shows to clients and to the other members."""
+    dns = (machine.name, estate.fqdn(machine.name), "localhost")
+    return Certificate("etcd", Subject(machine.name, dns, (machine.address, "127.0.0.1")), owner="etcd")

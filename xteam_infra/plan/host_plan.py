@@ -25,6 +25,11 @@ class HostPlan:
         return sorted({unit for need in self.needs.values() for unit in need.masked})
 
     @property
+    def files(self) -> dict[str, str]:
+        """Files that must be there before the packages are installed."""
+        return {path: text for need in self.needs.values() for path, text in need.files.items()}
+
+    @property
     def accounts(self) -> list[Account]:
         """System accounts, each once."""
         return sorted({a for need in self.needs.values() for a in need.accounts}, key=lambda a: a.name)

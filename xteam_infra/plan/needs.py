@@ -58,6 +58,7 @@ class Needs:
     """What one layer needs of one host. Composed per host by xteam_infra.plan; contradictions are errors.
 
     masked: units that packages bring and that must never start.
+    files: path and text of files that must be there before the packages are installed.
     memory_mb: the most each service may use; the sum is checked against the host.
     units: units that must be active and enabled once the layer is laid.
     sysctls: kernel settings as key and value.
@@ -65,6 +66,7 @@ class Needs:
 
     packages: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     accounts: tuple[Account, ...] = ()
     listens: tuple[Listen, ...] = ()
     certificates: tuple[Certificate, ...] = ()

@@ -1,8 +1,49 @@
 """What the postgres layer needs of a host."""
 
-from xteam_infra.plan.needs import Needs
+from xteam_infra.pki.leaf import Subject
+from xteam_infra.plan.needs import Certificate, Listen, Needs
+
+PORT = 5432
+REST_PORT = 8008
+UNIT = "patroni@17-main.service"
+CLIENTS = ("app", "worker", "postgres")
+
+# Memory (MiB) of Patroni itself beside the server: 60 resident when idle.
+PATRONI_MB = 128
+
+# The role a client certificate opens is its common name. Only the account of the server may read these keys.
+REPLICATOR = Certificate("replicator", Subject("replicator"), owner="postgres")
+REWIND = Certificate("rewind", Subject("rewind"), owner="postgres")
+# etcd's gateway, which Patroni speaks to, refuses certificates that have a common name.
+ETCD_CLIENT = Certificate("etcd-client", Subject(""), owner="postgres")
+
+# postgresql-17 makes and starts a cluster of its own on installation unless this file is there before it.
+CREATECLUSTER = "/etc/postgresql-common/createcluster.d/10-xteam.conf"
+CREATECLUSTER_TEXT = """# Clusters are made by Patroni, not by the installation of a package.
+create_main_cluster = false
+initdb_options = '--data-checksums --auth-local=peer --auth-host=scram-sha-256 --encoding=UTF8 --locale-provider=builtin --locale=C.UTF-8'
+"""
 
 
 def needs(estate, machine) -> Needs:
-    """Needs of `machine`."""
-    return Needs()
+    """A member of the PostgreSQL cluster, reachable by the routers and by the other members."""
+    if "postgres" not in machine.groups:
+        return Needs()
+    return Needs(
+        # python3-etcd: Patroni imports it for etcd 3 too, and its package does not demand it.
+        packages=("postgresql-17", "postgresql-17-pgaudit", "patroni", "python3-etcd"),
+        files={CREATECLUSTER: CREATECLUSTER_TEXT},
+        listens=(
+            Listen(PORT, "PostgreSQL", CLIENTS),
+            Listen(REST_PORT, "Patroni", CLIENTS),
+        ),
+        certificates=(server_certificate(estate, machine), REPLICATOR, REWIND, ETCD_CLIENT),
+        memory_mb={"postgresql": estate.postgres.postgres_memory_mb, "patroni": PATRONI_MB},
+        units=(UNIT,),
+    )
+
+
+def server_certificate(estate, machine) -> Certificate:
+    """What the server and Patroni's API show. Clients that come through a router verify the service's name."""
+    dns = (estate.fqdn("postgres"), machine.name, estate.fqdn(machine.name), "localhost")
+    return Certificate("postgres", Subject(machine.name, dns, (machine.address, "127.0.0.1")), owner="postgres")

@@ -1,8 +1,80 @@
-"""What the router layer needs of a host."""
+"""What the router layer needs of a host: local ways to whoever leads PostgreSQL and Redis now."""
 
-from xteam_infra.plan.needs import Needs
+from xteam_infra.pki.leaf import Subject
+from xteam_infra.plan.needs import Certificate, Listen, Needs
+
+ROUTER_UNIT = "xteam-router.service"
+POOLER_UNIT = "pgbouncer.service"
+WRITE_PORT = 5440
+READ_PORT = 5441
+POOLER_PORT = 6432
+# A Redis role's master is behind its own port plus this.
+REDIS_OFFSET = 10_000
+
+# Memory (MiB): HAProxy with its connection buffers; PgBouncer with a thousand clients.
+ROUTER_MB = 96
+POOLER_MB = 64
 
 
 def needs(estate, machine) -> Needs:
-    """Needs of `machine`."""
-    return Needs()
+    """HAProxy and PgBouncer on loopback, on hosts that run the application or its workers."""
+    if not {"app", "worker"} & set(machine.groups):
+        return Needs()
+    return _join(_postgres(estate, machine), _redis(estate), _haproxy(estate, machine))
+
+
+def has_router(estate) -> bool:
+    """Whether there is anything to route to."""
+    return bool(estate.members("postgres") or estate.members("redis"))
+
+
+def redis_ports(estate) -> dict[str, int]:
+    """Local port of each Redis role's master; empty without Redis."""
+    instances = getattr(estate.redis, "redis_instances", {}) if estate.members("redis") else {}
+    return {name: instance.port + REDIS_OFFSET for name, instance in instances.items()}
+
+
+def pooler_certificate(estate, machine) -> Certificate:
+    """What PgBouncer shows to its clients, and by which PostgreSQL knows it as the role pgbouncer."""
+    dns = (estate.fqdn("pgbouncer"), estate.fqdn(machine.name), "localhost")
+    return Certificate("pgbouncer", Subject("pgbouncer", dns, ("127.0.0.1",)), owner="postgres")
+
+
+def _haproxy(estate, machine) -> Needs:
+    if not has_router(estate):
+        return Needs()
+    # The package's own unit belongs to the edge; elsewhere it must not start with Debian's configuration.
+    masked = () if "edge" in machine.groups else ("haproxy.service",)
+    return Needs(packages=("haproxy",), masked=masked, memory_mb={"router": ROUTER_MB}, units=(ROUTER_UNIT,))
+
+
+def _postgres(estate, machine) -> Needs:
+    if not estate.members("postgres"):
+        return Needs()
+    return Needs(
+        packages=("pgbouncer", "postgresql-client-17"),
+        listens=(
+            Listen(WRITE_PORT, "PostgreSQL's leader", ("local",)),
+            Listen(READ_PORT, "PostgreSQL's replicas", ("local",)),
+            Listen(POOLER_PORT, "PgBouncer", ("local",)),
+        ),
+        certificates=(pooler_certificate(estate, machine),),
+        memory_mb={"pgbouncer": POOLER_MB},
+        units=(POOLER_UNIT,),
+    )
+
+
+def _redis(estate) -> Needs:
+    ports = redis_ports(estate)
+    return Needs(listens=tuple(Listen(port, f"master of Redis {name}", ("local",)) for name, port in ports.items()))
+
+
+def _join(*parts: Needs) -> Needs:
+    return Needs(
+        packages=tuple(name for part in parts for name in part.packages),
+        masked=tuple(unit for part in parts for unit in part.masked),
+        listens=tuple(one for part in parts for one in part.listens),
+        certificates=tuple(one for part in parts for one in part.certificates),
+        memory_mb={name: mb for part in parts for name, mb in part.memory_mb.items()},
+        units=tuple(unit for part in parts for unit in part.units),
+    )
