@@ -1,0 +1,43 @@
+"""The architecture diagram: who reaches whom on which port, drawn from the plan and so never out of date."""
+
+from collections import defaultdict
+
+
+def mermaid(estate) -> str:
+    """A Mermaid flowchart: one box a set of groups with its hosts, one arrow for each declared way in."""
+    boxes = _boxes(estate)
+    lines = ["flowchart LR", '    world(["the internet"])', '    management(["controller"])']
+    for groups, names in boxes.items():
+        label = f"{' + '.join(groups)}<br/>{', '.join(names)}"
+        lines.append(f'    {_id(groups)}["{label}"]')
+    for (source, target), ways in sorted(_arrows(estate, boxes).items()):
+        lines.append(f'    {source} -->|"{"<br/>".join(sorted(ways))}"| {target}')
+    return "\n".join(lines) + "\n"
+
+
+def _boxes(estate) -> dict[tuple[str, ...], list[str]]:
+    boxes: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for machine in estate.machines:
+        boxes[machine.groups].append(machine.name)
+    return boxes
+
+
+def _arrows(estate, boxes) -> dict[tuple[str, str], set[str]]:
+    arrows: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for groups, names in boxes.items():
+        for listen in estate.plans[names[0]].listens:
+            way = f"{listen.purpose} {listen.port}"
+            for source in listen.sources:
+                for origin in _origins(source, boxes):
+                    arrows[origin, _id(groups)].add(way)
+    return arrows
+
+
+def _origins(source: str, boxes) -> list[str]:
+    if source in ("world", "management"):
+        return [source]
+    return [_id(groups) for groups in boxes if source in groups]
+
+
+def _id(groups: tuple[str, ...]) -> str:
+    return "_".join(groups)
