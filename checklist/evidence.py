@@ -15,12 +15,14 @@ SHORTEST_SECRET = 6
 # Secrets that are recognised by their shape, in case one is met that the store does not hold.
 SHAPES = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+"  # a JSON web token
+    r"|\beyJ[\w-]{6,}\.[\w-]*\.[\w.-]+"  # a JSON web token, also one that pytest has shortened
     r"|SCRAM-SHA-256\$[^\s\"']+"
     r"|\$(?:y|6|2[aby])\$[^\s:\"']+",  # hashes of /etc/shadow
     re.DOTALL,
 )
 HIDDEN = "[secret]"
+# pytest shortens long values in its messages to their two ends.
+SHORTENED = re.compile(r"([\w/+=-]+)\.\.\.([\w/+=-]+)")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,15 @@ class Redactor:
     def __call__(self, text: str) -> str:
         if self._pattern:
             text = self._pattern.sub(lambda match: self._names[match[0]], text)
+            text = SHORTENED.sub(self._shortened, text)
         return SHAPES.sub(HIDDEN, text)
+
+    def _shortened(self, match: re.Match[str]) -> str:
+        head, tail = match[1][-SHORTEST_SECRET:], match[2][:SHORTEST_SECRET]
+        for value, name in self._names.items():
+            if head in value and tail in value and len(head) + len(tail) >= SHORTEST_SECRET:
+                return name
+        return match[0]
 
 
 class Recorder:

@@ -26,6 +26,12 @@ def test_the_longer_of_two_secrets_wins(redact):
     assert redact(f"= redis://app:{SECRET}@host") == "= [secret url]"
 
 
+def test_a_secret_that_pytest_shortened_is_known_by_its_ends(redact):
+    redact.add("redis/queue/app", "abcdefghijklmnopqrstuvwxyz0123456789")
+    assert redact("assert 'abcdefghij...0123456789' == ''") == "assert '[secret redis/queue/app]' == ''"
+    assert redact("see /etc/hosts...and more") == "see /etc/hosts...and more"
+
+
 def test_words_too_short_to_be_secrets_stay(redact):
     redact.add("short", "on")
     assert redact("appendonly on") == "appendonly on"
