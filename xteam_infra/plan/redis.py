@@ -1,8 +1,55 @@
 """What the redis layer needs of a host."""
 
-from xteam_infra.plan.needs import Needs
+from math import ceil
+
+from xteam_infra.pki.leaf import Subject
+from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.settings.redis import BACKLOG_MB
+
+SENTINEL = "sentinel"
+SENTINEL_UNIT = "redis-sentinel@xteam.service"
+CLIENTS = ("redis", "app", "worker")
+# Code, connections (some 20 KiB each) and the replicas' output buffers, none of which maxmemory counts.
+PROCESS_MB = 24
+SENTINEL_MB = 32
 
 
 def needs(estate, machine) -> Needs:
-    """Needs of `machine`."""
-    return Needs()
+    """One instance per role and one Sentinel on every host of group redis."""
+    if "redis" not in machine.groups:
+        return Needs()
+    settings = estate.redis
+    roles = settings.redis_instances
+    return Needs(
+        packages=("redis-sentinel", "redis-server", "redis-tools"),
+        # Debian's own instances: one without password, one Sentinel open to everyone.
+        masked=("redis-sentinel.service", "redis-server.service"),
+        listens=(
+            *(Listen(one.port, f"Redis {role}", CLIENTS) for role, one in roles.items()),
+            Listen(settings.redis_sentinel_port, "Redis Sentinel", CLIENTS),
+        ),
+        certificates=tuple(certificate(estate, machine, name) for name in (*roles, SENTINEL)),
+        memory_mb={**{f"redis-{role}": memory_mb(estate, role) for role in roles}, "redis-sentinel": SENTINEL_MB},
+        # Without it a fork for a snapshot fails while half of the memory is still free.
+        sysctls={"vm.overcommit_memory": "1", "net.core.somaxconn": "4096"},
+        units=(*(unit(role) for role in roles), SENTINEL_UNIT),
+    )
+
+
+def unit(role: str) -> str:
+    """The systemd unit of a role."""
+    return f"redis-server@{role}.service"
+
+
+def memory_mb(estate, role: str) -> int:
+    """The most a role may use in MiB: its data, the pages copied while a fork writes them out, its buffers."""
+    settings = estate.redis
+    data = settings.redis_instances[role].memory_mb
+    return ceil(data * settings.redis_fork_headroom) + BACKLOG_MB + PROCESS_MB
+
+
+def certificate(estate, machine, name: str) -> Certificate:
+    """The certificate of a role or of Sentinel. Clients reach it by the host's names, or through a local router."""
+    dns = (estate.fqdn("redis"), machine.name, estate.fqdn(machine.name), "localhost")
+    ips = tuple(dict.fromkeys((machine.address, "127.0.0.1")))
+    return Certificate(f"redis-{name}", Subject(f"redis-{name}", dns, ips), owner="redis")

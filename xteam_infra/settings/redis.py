@@ -1,11 +1,180 @@
 """Settings of the redis layer."""
 
-from typing import ClassVar
+import re
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from xteam_infra.errors import Problem
 from xteam_infra.settings.model import LayerSettings
+
+Policy = Literal[
+    "noeviction",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+]
+ROLE_NAME = re.compile(r"^[a-z][a-z0-9]{0,15}$")
+RESERVED = "sentinel"  # Sentinel's own directory, certificate and secrets
+REQUIRED = ("cache", "queue", "sessions", "blacklist")
+# A task or a revoked token that is dropped to make room is an outage or a security hole nobody sees.
+NEVER_LOST = ("queue", "blacklist")
+RULE = re.compile(r"^[+-][a-z@|_-]+$")
+
+
+class RedisInstance(BaseModel):
+    """One role: an instance of its own on every host of group redis."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    port: int = Field(ge=1024, le=65535)
+    """TLS port; there is no plaintext port."""
+    memory_mb: int = Field(ge=16, le=1_000_000)
+    """maxmemory in MiB. The host plan adds redis_fork_headroom and the replicas' buffers."""
+    policy: Policy
+    """What is evicted when memory is full. "noeviction": writes are refused instead."""
+    appendonly: bool = True
+    """Keep an append-only file: a crash loses at most the last second (appendfsync everysec)."""
+    save: tuple[tuple[int, int], ...] = ((3600, 1), (300, 100), (60, 10_000))
+    """Snapshots: after this many seconds with at least this many changes. Empty: none."""
+    databases: int = Field(1, ge=1, le=16)
+    """Numbered databases; Celery keeps results apart from the queue in the second one."""
+    app_keys: tuple[str, ...] = ("*",)
+    """Patterns of the keys the application may touch."""
+    app_channels: tuple[str, ...] = ()
+    """Patterns of the pub/sub channels the application may use."""
+    app_commands: tuple[str, ...] = ()
+    """ACL rules for the application beyond reading and writing its keys, such as "+info"."""
+    min_replicas: int = Field(1, ge=0, le=4)
+    """With three or more hosts: refuse writes when fewer replicas keep up, so that a cut-off master stops."""
+
+    @field_validator("app_keys", "app_channels")
+    @classmethod
+    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not pattern or re.search(r"\s", pattern) for pattern in value):
+            raise ValueError("patterns without spaces, such as cache:*")
+        return value
+
+    @field_validator("app_commands")
+    @classmethod
+    def _rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [rule for rule in value if not RULE.match(rule)]:
+            raise ValueError(f"rules like +info, +script|load or -@dangerous, not {', '.join(wrong)}")
+        return value
+
+    @field_validator("save")
+    @classmethod
+    def _points(cls, value: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        if any(seconds < 1 or changes < 1 for seconds, changes in value):
+            raise ValueError("pairs (seconds, changes) of positive numbers")
+        return value
 
 
 class RedisSettings(LayerSettings):
     """group_data/redis.py"""
 
     layer: ClassVar[str] = "redis"
+
+    redis_instances: dict[str, RedisInstance] = Field(
+        default_factory=lambda: {
+            "cache": RedisInstance(
+                port=6380, memory_mb=256, policy="allkeys-lru", app_keys=("cache:*", "rate:*"), min_replicas=0
+            ),
+            "queue": RedisInstance(
+                port=6381,
+                memory_mb=128,
+                policy="noeviction",
+                databases=2,
+                app_channels=("*",),
+                app_commands=("+info", "+keys"),
+            ),
+            "sessions": RedisInstance(port=6382, memory_mb=64, policy="volatile-ttl", app_keys=("session:*",)),
+            "blacklist": RedisInstance(port=6383, memory_mb=64, policy="noeviction", app_keys=("blacklist:*",)),
+        }
+    )
+    """The roles by name. cache, queue, sessions and blacklist are what the application needs; add your own."""
+    redis_fork_headroom: float = Field(1.5, ge=1.1, le=2.0)
+    """Memory the host plan counts per byte of maxmemory: a snapshot forks, and every page written meanwhile is
+    copied. 2 covers rewriting everything during one snapshot; 1.5 half of it."""
+    redis_sentinel_port: int = Field(26379, ge=1024, le=65535)
+    """TLS port of Sentinel."""
+    redis_down_after_ms: int = Field(5000, ge=1000, le=60_000)
+    """Silence after which Sentinel takes a master for dead. Lower means failovers by short pauses."""
+    redis_failover_timeout_ms: int = Field(30_000, ge=5000, le=600_000)
+    """How long Sentinel waits before it tries a failed failover again."""
+    redis_replica_max_lag_s: int = Field(4, ge=2, le=60)
+    """A replica that has said nothing for longer doesn't count for min_replicas. What a cut-off master still
+    acknowledges for this long is lost; replicas report once a second."""
+
+    @field_validator("redis_instances")
+    @classmethod
+    def _names(cls, value: dict[str, RedisInstance]) -> dict[str, RedisInstance]:
+        if wrong := [name for name in value if not ROLE_NAME.match(name) or name == RESERVED]:
+            raise ValueError(f"role names of at most 16 of a-z, 0-9, but not {RESERVED}: {', '.join(wrong)}")
+        return value
+
+    def problems(self, estate) -> Iterator[Problem]:
+        for role in REQUIRED:
+            if role not in self.redis_instances:
+                yield self.problem(f"redis_instances.{role}", None, "this role: the application needs it")
+        yield from self._lossy()
+        yield from self._ports()
+        members = len(estate.members("redis"))
+        if members and members % 2 == 0:
+            yield Problem(
+                estate.inventory,
+                "redis",
+                f"{members} hosts",
+                "1, 3 or 5: of an even number of Sentinels one half can't decide without the other",
+            )
+
+    def _lossy(self) -> Iterator[Problem]:
+        for role in NEVER_LOST:
+            instance = self.redis_instances.get(role)
+            if instance and instance.policy != "noeviction":
+                key = f"redis_instances.{role}.policy"
+                yield self.problem(key, instance.policy, '"noeviction": what is evicted here is lost unnoticed')
+            if instance and not instance.appendonly:
+                key = f"redis_instances.{role}.appendonly"
+                yield self.problem(key, False, "True: a restart would lose what was acknowledged")
+
+    def _ports(self) -> Iterator[Problem]:
+        taken = {self.redis_sentinel_port: "redis_sentinel_port"}
+        for role, instance in self.redis_instances.items():
+            key = f"redis_instances.{role}.port"
+            if other := taken.get(instance.port):
+                yield self.problem(key, instance.port, f"a port of its own; {other} has this one")
+            taken.setdefault(instance.port, key)
+
+    def quorum(self, members: int) -> int:
+        """Sentinels that must agree that a master is dead: a majority of `members`."""
+        return members // 2 + 1
+
+    def live_values(self, role: str, members: int) -> dict[str, str]:
+        """What CONFIG SET can change, as CONFIG GET reports it."""
+        instance = self.redis_instances[role]
+        return {
+            "maxmemory": str(instance.memory_mb * 1024 * 1024),
+            "maxmemory-policy": instance.policy,
+            "appendonly": "yes" if instance.appendonly else "no",
+            "appendfsync": "everysec",
+            "save": " ".join(f"{seconds} {changes}" for seconds, changes in instance.save),
+            # With one or two hosts a lost replica would stop all writes.
+            "min-replicas-to-write": str(instance.min_replicas if members >= 3 else 0),
+            "min-replicas-max-lag": str(self.redis_replica_max_lag_s),
+            "repl-backlog-size": str(BACKLOG_MB * 1024 * 1024),
+            "timeout": "0",
+            "tcp-keepalive": "60",
+            "maxclients": "4096",
+            "slowlog-log-slower-than": "10000",
+            "latency-monitor-threshold": "100",
+        }
+
+
+# A replica that was away for a short while catches up from here instead of copying everything.
+BACKLOG_MB = 16

@@ -1,0 +1,45 @@
+"""Redis: one instance per role on every host of group redis, replicated under Sentinel where there are several."""
+
+# port: TLS only. memory_mb: maxmemory. policy: what goes when memory is full.
+# app_keys, app_channels, app_commands: what the application's user may do (docs/redis.md).
+# A role of your own is one more entry; queue and blacklist must be "noeviction" and append-only.
+redis_instances = {
+    "cache": {
+        "port": 6380,
+        "memory_mb": 256,
+        "policy": "allkeys-lru",
+        "app_keys": ("cache:*", "rate:*"),
+        "min_replicas": 0,  # may be lost, so it never refuses writes
+    },
+    "queue": {
+        "port": 6381,
+        "memory_mb": 128,
+        "policy": "noeviction",
+        "databases": 2,  # 0: Celery's queues, 1: results
+        "app_channels": ("*",),
+        "app_commands": ("+info", "+keys"),
+    },
+    "sessions": {
+        "port": 6382,
+        "memory_mb": 64,
+        "policy": "volatile-ttl",
+        "app_keys": ("session:*",),
+    },
+    "blacklist": {
+        "port": 6383,
+        "memory_mb": 64,
+        "policy": "noeviction",
+        "app_keys": ("blacklist:*",),
+    },
+}
+
+# Memory the host plan counts per byte of maxmemory: pages written while a snapshot runs are copied (2 = all of them).
+redis_fork_headroom = 1.5
+
+# Sentinel: its port, the silence (ms) after which a master is dead, and the wait (ms) before a second try.
+redis_sentinel_port = 26379
+redis_down_after_ms = 5000
+redis_failover_timeout_ms = 30000
+
+# Seconds of silence after which a replica no longer counts: the most a cut-off master goes on acknowledging.
+redis_replica_max_lag_s = 4
