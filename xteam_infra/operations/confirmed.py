@@ -1,9 +1,13 @@
 """Changes that could lock the controller out: taken back unless a fresh SSH connection succeeds under them."""
 
+import time
 from shlex import quote
 
 from pyinfra import host, state
 from pyinfra.api import FunctionCommand, OperationError
+
+
+RETRY_SECONDS = 5  # a reloading sshd does not listen for a moment
 
 
 def schedule(unit: str, seconds: int, take_back: str) -> str:
@@ -24,11 +28,16 @@ def fresh_connection(seconds: int, hint: str) -> FunctionCommand:
 
 
 def _log_in(seconds: int, hint: str) -> None:
-    connector = type(host.connector)(state, host)
-    try:
-        connector.connect()
-        connector.disconnect()
-    except Exception as error:  # whatever the reason, no one can log in any more
-        raise OperationError(
-            f"no new SSH connection with the change; it is taken back within {seconds} s. {hint} ({error})"
-        ) from error
+    deadline = time.monotonic() + min(RETRY_SECONDS, seconds / 2)
+    while True:
+        connector = type(host.connector)(state, host)
+        try:
+            connector.connect()
+            connector.disconnect()
+            return
+        except Exception as error:  # whatever the reason, no one can log in any more
+            if time.monotonic() > deadline:
+                raise OperationError(
+                    f"no new SSH connection with the change; it is taken back within {seconds} s. {hint} ({error})"
+                ) from error
+            time.sleep(0.5)
