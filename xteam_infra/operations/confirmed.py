@@ -6,7 +6,6 @@ from shlex import quote
 from pyinfra import host, state
 from pyinfra.api import FunctionCommand, OperationError
 
-
 RETRY_SECONDS = 5  # a reloading sshd does not listen for a moment
 
 
