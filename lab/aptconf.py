@@ -58,6 +58,12 @@ def settings() -> list[str]:
     return lines
 
 
+def files() -> list[Path]:
+    """Files the settings name (a proxy's certificate, a client's key); hosts need them at the same place."""
+    paths = [Path(value) for line in settings() for value in re.findall(r'"(/[^"]+)"', line)]
+    return [path for path in paths if path.is_file()]
+
+
 def certificates() -> list[Path]:
     """Certificate authorities this machine trusts beyond Debian's (a proxy's, a mirror's)."""
     return sorted(Path("/usr/local/share/ca-certificates").rglob("*.crt"))

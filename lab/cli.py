@@ -18,7 +18,7 @@ from lab.topology import TOPOLOGIES, check_name, parse_hosts
 
 _ON_HOSTS = {
     "kill": "power loss: SIGKILL to the hosts' init",
-    "start": "power on, on the same disk",
+    "start": "power on, on the same disk; without HOST: all that are off",
     "cut": "drop all network traffic of the hosts",
     "heal": "let the traffic pass again",
     "reset": "back to bare hosts: everything written since `up` is gone",
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, text in _ON_HOSTS.items():
         command = commands.add_parser(name, parents=[shared], help=text)
-        command.add_argument("hosts", nargs="+", metavar="HOST")
+        command.add_argument("hosts", nargs="*" if name == "start" else "+", metavar="HOST")
         command.set_defaults(action=_on_hosts, verb=name)
     return parser
 
@@ -156,7 +156,7 @@ def _ssh(options: argparse.Namespace) -> int:
 
 def _on_hosts(options: argparse.Namespace) -> None:
     lab = _lab(options)
-    chosen: list[LabHost] = [lab.host(name) for name in dict.fromkeys(options.hosts)]
+    chosen: list[LabHost] = [lab.host(name) for name in dict.fromkeys(options.hosts)] or lab.hosts
     with step(f"{options.verb} {' '.join(host.name for host in chosen)}"):
         if options.verb in ("cut", "heal"):
             lifecycle.set_cut(lab, chosen, options.verb == "cut")

@@ -96,6 +96,10 @@ def _customise(root: Path) -> None:
     """Turn a fresh Debian tree into one that can be booted as many different hosts."""
     for path in aptconf.certificates():
         shutil.copy(path, root / "usr/local/share/ca-certificates" / path.name)
+    for path in aptconf.files():
+        copy = root / path.relative_to("/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
     chroot(root, "update-ca-certificates")
     chroot(root, "useradd", "--create-home", "--shell", "/bin/bash", state.SSH_USER)
     ssh = root / "home" / state.SSH_USER / ".ssh"

@@ -1,0 +1,1 @@
+"""Whole estates on real hosts: from bare to verified, and back to nothing."""

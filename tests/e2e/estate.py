@@ -1,0 +1,73 @@
+"""What must hold of any estate, in this order; test_solo.py and test_ha.py say of which."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from checklist.mutations import load
+from tests.e2e.road import Road, changes
+
+# Files that a host which only runs writes by itself, and the traces of our own logins.
+_WRITES_ITSELF = "/var/log /var/lib/systemd /var/lib/chrony /var/tmp /var/cache/ldconfig /run /tmp /proc /sys /dev"
+
+
+class EstateTests:
+    """Base of the two estates' tests. Later steps make no sense after a failed one: they are skipped."""
+
+    least_passed: int
+    """How many items of the checklist must have passed."""
+    skip_mutations: int
+    """How many of each layer's mutations to pass over: the two estates take different ones."""
+
+    failed: str | None = None
+
+    @pytest.fixture(autouse=True)
+    def _in_order(self, request: pytest.FixtureRequest):
+        if type(self).failed:
+            pytest.skip(f"{type(self).failed} failed")
+        before = request.session.testsfailed
+        type(self).failed = request.node.name
+        yield
+        if request.session.testsfailed == before:
+            type(self).failed = None
+
+    def test_dry_run_changes_nothing_and_names_what_comes(self, road: Road) -> None:
+        for host in road.hosts:
+            road.on(host, "touch /run/before; sleep 0.01")
+        result = road.deploy_json("dry-run", "--dry")
+        assert result["plan"], "the dry run of a bare estate announces nothing"
+        prune = " -o ".join(f"-path {path}" for path in _WRITES_ITSELF.split())
+        for host in road.hosts:
+            written = road.on(host, f"find / -xdev \\( {prune} \\) -prune -o -newer /run/before -type f -print")
+            assert not written.split(), f"the dry run wrote on {host}"
+
+    def test_deploy_makes_the_estate(self, road: Road) -> None:
+        result = road.deploy_json("deploy", "-y")
+        assert changes(result)
+
+    def test_second_run_changes_and_restarts_nothing(self, road: Road) -> None:
+        before = road.main_processes()
+        result = road.deploy_json("second-run", "-y")
+        assert changes(result) == []
+        after = road.main_processes()
+        gone = {f"{unit} on {host}" for (host, unit), pid in before.items() if after.get((host, unit)) != pid}
+        assert not gone, "restarted or stopped by a run that had nothing to change"
+
+    def test_every_check_is_green(self, road: Road) -> None:
+        done = road.pytest("verify", "tests/hosts")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(Path(f"build/report/{road.topology}/checklist.json").read_text())
+        passed = [item["id"] for item in report["items"] if item["status"] == "passed"]
+        road.say(f"{road.topology}: {len(passed)} of {len(report['items'])} items passed")
+        assert len(passed) >= self.least_passed
+
+    def test_breaking_a_host_turns_exactly_its_checks_red(self, road: Road) -> None:
+        layers: dict[str, list[str]] = {}
+        for mutation in load(Path("tests/mutations")):
+            layers.setdefault(mutation.layer, []).append(f"{mutation.layer}-{mutation.id}")
+        chosen = [names[self.skip_mutations % len(names)] for names in layers.values()]
+        done = road.pytest("mutations", *(f"tests/mutations/test_mutations.py::test_mutation[{n}]" for n in chosen))
+        assert done.returncode == 0, done.stderr

@@ -1,0 +1,112 @@
+"""The lab itself: power, cables, reset, and nothing left behind."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import state
+from tests.e2e.conftest import PREFIX, lab_of
+from tests.e2e.road import INVENTORY, Road
+
+
+@pytest.fixture(scope="module")
+def pair(say: Callable[[str], None]) -> Iterator[Road]:
+    """Two bare hosts in two regions."""
+    with lab_of(say, "pair", "--hosts", "left1=app@a right1=redis@b") as road:
+        yield road
+
+
+def reaches(road: Road, origin: str, name: str) -> bool:
+    return "yes" in road.on(origin, f"ping -c1 -W2 {name} >/dev/null && echo yes || echo no")
+
+
+def test_hosts_are_healthy_and_know_each_other(pair: Road) -> None:
+    for host in pair.hosts:
+        assert pair.on(host, "systemctl is-system-running --wait || true").strip() == "running"
+    assert reaches(pair, "left1", "right1")
+    assert pair.on("left1", "cat /etc/machine-id") != pair.on("right1", "cat /etc/machine-id")
+
+
+def test_sandboxed_services_start(pair: Road) -> None:
+    properties = (
+        "DynamicUser=yes ProtectSystem=strict PrivateUsers=yes PrivateDevices=yes ProtectKernelTunables=yes "
+        "ProtectControlGroups=yes ProtectProc=invisible MemoryDenyWriteExecute=yes NoNewPrivileges=yes "
+        "SystemCallFilter=@system-service LoadCredential=note:/etc/hostname"
+    )
+    flags = " ".join(f"-p {word}" for word in properties.split())
+    script = f"systemd-run --wait --pipe --quiet {flags} sh -c 'cat $CREDENTIALS_DIRECTORY/note'"
+    assert pair.on("left1", script).strip() == "left1"
+
+
+def test_hosts_reach_the_package_registry(pair: Road) -> None:
+    assert "Err:" not in pair.on("right1", "apt-get update 2>&1")
+
+
+def test_cut_host_is_silent_until_healed(pair: Road) -> None:
+    pair.lab_command("cut", "right1")
+    assert not reaches(pair, "left1", "right1")
+    pair.lab_command("heal", "right1")
+    assert reaches(pair, "left1", "right1")
+
+
+def test_killed_host_keeps_its_disk_and_pyinfra_notices(pair: Road) -> None:
+    pair.on("right1", "echo kept > /root/note")
+    pair.lab_command("kill", "right1")
+    unreachable = pair.pyinfra("unreachable", "-y", INVENTORY, "exec", "--", "true")
+    assert unreachable.returncode != 0
+    pair.lab_command("start")
+    assert pair.on("right1", "cat /root/note").strip() == "kept"
+
+
+def test_reset_host_is_bare_again_with_the_same_identity(pair: Road) -> None:
+    machine_id = pair.on("right1", "cat /etc/machine-id; echo x > /root/note")
+    pair.lab_command("reset", "right1")
+    assert pair.on("right1", "ls -A /root | grep -c note || true").strip() == "0"
+    assert pair.on("right1", "cat /etc/machine-id") == machine_id
+
+
+def test_second_up_is_refused(pair: Road) -> None:
+    again = pair.lab_command("up")
+    assert again.returncode == 1
+    assert "already up" in again.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_up_leaves_nothing(number: signal.Signals, pair: Road) -> None:
+    name = f"{PREFIX}-cut-short"
+    command = [sys.executable, "-m", "lab"]
+    # Its own session: the signal must not reach the tests.
+    process = subprocess.Popen([*command, "up", "--name", name, "--hosts", "one=app two=app"], start_new_session=True)
+    deadline = time.monotonic() + 300
+    while not _booting(name) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    assert process.wait(120) != 0
+    if number == signal.SIGKILL:
+        assert subprocess.run([*command, "down", "--name", name], check=False).returncode == 0
+    assert traces(name) == []
+
+
+def _booting(name: str) -> bool:
+    return name in state.lab_names() and "console.log" in str([*(state.STATE / name).glob("hosts/*/console.log")])
+
+
+def traces(name: str) -> list[str]:
+    """Whatever a lab leaves on the machine: its directory, mounts, processes, control groups."""
+    found = [str(path) for path in (state.STATE / name,) if path.exists()]
+    found += [line for line in Path("/proc/self/mounts").read_text().splitlines() if f"/xteam-lab/{name}/" in line]
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        found += [word.decode() for word in words if word.startswith(f"--machine={name}-".encode())]
+    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/xteam-lab/xteam-lab-{name}-*")]
+    return found
