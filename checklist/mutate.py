@@ -38,13 +38,13 @@ class Mutator:
         return result
 
     def _is_green_before(self, mutation: Mutation, limit: str, result: Result) -> bool:
-        if (mutation.layer, limit) in self._green:
+        if (mutation.checks, limit) in self._green:
             return True
-        self._say(f"{mutation.id}: are the checks of {mutation.layer} green before?")
+        self._say(f"{mutation.id}: are the checks of {mutation.checks} green before?")
         if red := self._red(mutation, limit):
             _explain(result, f"already red before: {', '.join(sorted(red))}")
             return False
-        self._green.add((mutation.layer, limit))
+        self._green.add((mutation.checks, limit))
         return True
 
     def _broken(self, mutation: Mutation, limit: str, result: Result) -> None:
@@ -76,7 +76,7 @@ class Mutator:
             _explain(result, f"--dry also names {', '.join(unforeseen)}")
 
     def _heal(self, mutation: Mutation, limit: str, result: Result) -> None:
-        self._green.discard((mutation.layer, limit))
+        self._green.discard((mutation.checks, limit))
         self._say(f"{mutation.id}: heal by {_deploy_of(mutation)}")
         self._hosts.memo.forget()
         try:
@@ -89,10 +89,10 @@ class Mutator:
         if red:
             _explain(result, f"still red after healing: {', '.join(sorted(red))}")
         else:
-            self._green.add((mutation.layer, limit))
+            self._green.add((mutation.checks, limit))
 
     def _red(self, mutation: Mutation, limit: str) -> set[str]:
-        path = Path("tests/hosts") / f"test_{mutation.layer}.py"
+        path = Path("tests/hosts") / f"test_{mutation.checks}.py"
         return red_of(self._known.checks(path, self._inventory, limit))
 
     def counts(self) -> dict[str, int]:

@@ -22,7 +22,8 @@ class Mutation(BaseModel):
     dry_names: every operation that a dry run of the layer then wants to carry out contains one of these texts,
         and each text occurs.
     settle: seconds between breaking and looking, for what takes its time to show.
-    layer: deploys/<layer>.py heals; tests/hosts/test_<layer>.py looks. Default: the file's name.
+    layer: deploys/<layer>.py heals. Default: the file's name.
+    checks: tests/hosts/test_<checks>.py looks. Default: the layer.
     whole: look at and heal all machines, not only the broken one.
     """
 
@@ -30,6 +31,7 @@ class Mutation(BaseModel):
 
     id: str
     layer: str
+    checks: str
     group: str
     break_: str = Field(alias="break")
     expect: frozenset[str] = Field(min_length=1)
@@ -68,10 +70,17 @@ def load(directory: Path) -> list[Mutation]:
     for path in sorted(directory.glob("*.yml")):
         entries = yaml.safe_load(path.read_text()) or []
         try:
-            found += TypeAdapter(list[Mutation]).validate_python([{"layer": path.stem, **entry} for entry in entries])
+            found += TypeAdapter(list[Mutation]).validate_python(
+                [_with_defaults(path.stem, entry) for entry in entries]
+            )
         except (ValidationError, TypeError) as error:
             raise MutationError(f"{path}: {error}") from error
     ids = [mutation.id for mutation in found]
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
         raise MutationError(f"{directory}: more than one mutation is called {', '.join(twice)}")
     return found
+
+
+def _with_defaults(layer: str, entry: dict[str, object]) -> dict[str, object]:
+    layered = {"layer": layer, **entry}
+    return {"checks": layered["layer"], **layered}

@@ -46,12 +46,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if path is None:
         return
     waivers, attestations = Path(config.getoption("waivers")), Path(config.getoption("attestations"))
+    estate = None
     try:
         ruled = decisions.load(set(catalogue.load()), Path(path).stem, waivers, attestations)
         estate = EstateReader(path)  # reads while we read the machines
         machines = read(path)
         selected = limited(machines, config.getoption("limit"))
     except (InventoryError, decisions.DecisionError) as error:
+        if estate:
+            estate.stop()
         raise pytest.UsageError(str(error)) from error
     run = ChecklistRun(config, machines, selected, estate, ruled)
     if config.getoption("limit"):

@@ -57,6 +57,14 @@ class ChecklistRun:
         if items:
             self.partial.append(f"{len(items)} checks deselected")
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """A report of some layers only must not look like one of the whole estate."""
+        collected = {item.path for item in session.items}
+        directories = {path.parent for path in collected if path.parent.name == "hosts"}
+        left_out = {path for directory in directories for path in directory.glob("test_*.py")} - collected
+        if left_out and not self._option("limit"):
+            self.partial.append(f"without {', '.join(sorted(path.name for path in left_out))}")
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self.recorder.begin(item.nodeid)
@@ -101,8 +109,8 @@ class ChecklistRun:
             return
         if not self.checks and not self.others:
             return  # tests of something else that only needed the inventory
-        if exitstatus == pytest.ExitCode.INTERRUPTED:
-            self.partial.append("interrupted")
+        if exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldfail or session.shouldstop:
+            self.partial.append("stopped early")
         self.report = self._judged()
         path = Path(self._option("checklist_report"))
         self.report.write(path)

@@ -16,14 +16,14 @@ ENTRY = "- {id: a, group: redis, break: 'true', expect: [RED-03], dry_names: [Wr
 def test_the_projects_mutations_expect_what_exists():
     known = set(catalogue.load())
     for mutation in load(ROOT / "tests/mutations"):
-        checks = re.findall(r"^def (test_\w+)", (ROOT / f"tests/hosts/test_{mutation.layer}.py").read_text(), re.M)
+        checks = re.findall(r"^def (test_\w+)", (ROOT / f"tests/hosts/test_{mutation.checks}.py").read_text(), re.M)
         assert mutation.expect <= known | set(checks), f"{mutation.layer}/{mutation.id}"
         assert (ROOT / f"deploys/{mutation.layer}.py").exists(), mutation.layer
 
 
 def test_the_layer_is_the_files_name(tmp_path):
     (tmp_path / "redis.yml").write_text(ENTRY)
-    assert [mutation.layer for mutation in load(tmp_path)] == ["redis"]
+    assert [(mutation.layer, mutation.checks) for mutation in load(tmp_path)] == [("redis", "redis")]
 
 
 @pytest.mark.parametrize(
