@@ -17,8 +17,8 @@ class EtcdSettings(LayerSettings):
 
     layer: ClassVar[str] = "etcd"
 
-    etcd_data_dir: str = Field("/var/lib/etcd/xteam", pattern=r"^/[a-z0-9/_.-]+[a-z0-9]$")
-    """Where a member keeps its data. Not the directory of Debian's own single-node default."""
+    etcd_data_dir: str = Field("/var/lib/etcd/xteam", pattern=r"^/var/lib/etcd/[a-z0-9][a-z0-9_.-]*$")
+    """Where a member keeps its data, below /var/lib/etcd. Not Debian's directory for a single node, `default`."""
     etcd_quota_mb: int = Field(512, ge=64, le=8192)
     """Size (MiB) at which etcd refuses writes. Patroni needs a few MiB."""
     etcd_memory_mb: int = Field(256, ge=96)

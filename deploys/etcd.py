@@ -1,0 +1,56 @@
+"""etcd: the small store in which Patroni keeps who leads. Members are changed one at a time, with Patroni paused."""
+
+from pyinfra import host
+
+from xteam_infra.operations import HostFile, barrier, write
+from xteam_infra.operations.etcd import access, cluster_started, member, patroni_paused, patroni_resumed
+from xteam_infra.plan.etcd import CLIENT_PORT, METRICS_PORT, PEER_PORT, ROOT, member_certificate
+from xteam_infra.runtime import here, open_estate
+
+estate = open_estate()
+members = estate.members("etcd")
+postgres = estate.members("postgres")
+certificate = member_certificate(estate, here())
+
+values = {
+    "machine": here(),
+    "members": members,
+    "certificate": certificate,
+    "root": ROOT,
+    "client_port": CLIENT_PORT,
+    "peer_port": PEER_PORT,
+    "metrics_port": METRICS_PORT,
+}
+environment = HostFile("/etc/default/etcd", "etcd/etcd.env.j2", values)
+inputs = [environment, certificate.crt]
+
+if "etcd" in here().groups:
+    write(
+        [
+            environment,
+            HostFile("/etc/systemd/system/etcd.service.d/10-xteam.conf", "etcd/10-xteam.conf.j2"),
+            HostFile("/usr/local/sbin/xteam-etcdctl", "etcd/xteam-etcdctl.j2", values, mode="755"),
+        ],
+        name="Write etcd's files",
+    )
+barrier(name="etcd's files are on every member")
+
+if "etcd" in here().groups:
+    # Members of a new cluster wait for each other, so they start together; from then on it is one at a time.
+    cluster_started(members, inputs, name="Start a new etcd cluster")
+barrier(name="etcd's cluster exists")
+
+if postgres and here() == postgres[0]:
+    patroni_paused(members, ["/etc/default/etcd", certificate.crt], name="Pause Patroni while etcd members restart")
+barrier(name="Patroni does not depend on etcd for a moment")
+
+for peer in host.loop(members):
+    if peer == here():
+        member(members, inputs, name=f"Run etcd member {peer.name} with its present files")
+    barrier(name=f"etcd member {peer.name} is healthy")
+
+if postgres and here() == postgres[0]:
+    patroni_resumed(name="Let Patroni manage the cluster again")
+if members and here() == members[0]:
+    access(estate.etcd.etcd_patroni_password, name="Let root and Patroni alone into etcd")
+barrier(name="etcd is laid")
