@@ -76,6 +76,8 @@ class Recorder:
     def __init__(self, redact: Redactor):
         self.redact = redact
         self.check = ""
+        # What stands in place of every answer while the secrets are not known.
+        self.muted: str | None = None
         self._seen: list[Evidence] = []
 
     def begin(self, check: str) -> None:
@@ -92,8 +94,8 @@ class Recorder:
     def _shown(self, evidence: Evidence) -> dict[str, Any]:
         shown = asdict(evidence)
         shown["command"] = _cut(self.redact(evidence.command), COMMAND_CHARACTERS)
-        shown["stdout"] = _cut(self.redact(evidence.stdout), STDOUT_CHARACTERS)
-        shown["stderr"] = _cut(self.redact(evidence.stderr), STDERR_CHARACTERS)
+        shown["stdout"] = self.muted or _cut(self.redact(evidence.stdout), STDOUT_CHARACTERS)
+        shown["stderr"] = self.muted or _cut(self.redact(evidence.stderr), STDERR_CHARACTERS)
         shown["ms"] = round(evidence.ms, 1)
         return shown
 

@@ -133,7 +133,8 @@ def estate(pytestconfig: pytest.Config) -> "Estate":
 @pytest.fixture(scope="session")
 def secret(pytestconfig: pytest.Config, estate: "Estate") -> Callable[[str], str]:
     """`secret("redis/queue/app")` is the value in the store; no report will ever show it."""
-    return SecretReader(estate, _run(pytestconfig).redact).get
+    run = _run(pytestconfig)
+    return (run.secrets or SecretReader(estate, run.redact)).get
 
 
 @pytest.fixture(scope="session")

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyinfra.api.exceptions import PyinfraError
 
 from checklist import catalogue
 from checklist.decisions import Decision
-from checklist.estate import EstateReader
+from checklist.estate import EstateError, EstateReader
 from checklist.evidence import Recorder, Redactor
 from checklist.hosts import Hosts
 from checklist.inventory import Machine
 from checklist.report import Check, Report, Status, judge
 from checklist.shell import CannotLook
 from checklist.table import write_summary
+from checklist.vault import SecretReader
 from checklist.web import write_html
 
 NOT_APPLICABLE = "not applicable: "
@@ -44,6 +46,7 @@ class ChecklistRun:
         self.estate, self.decisions = estate, decisions
         self.redact = Redactor()
         self.recorder = Recorder(self.redact)
+        self.secrets: SecretReader | None = None
         self.hosts = Hosts(machines, self.recorder)
         self.partial: list[str] = []
         self.checks: dict[str, list[Check]] = {}
@@ -68,6 +71,15 @@ class ChecklistRun:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self.recorder.begin(item.nodeid)
+        if self.secrets is None and self.recorder.muted is None:
+            self._learn_secrets()
+
+    def _learn_secrets(self) -> None:
+        """Every secret must be known before the first answer is shown. Unknown ones can't be taken out of it."""
+        try:
+            self.secrets = SecretReader(self.estate.get(), self.redact)
+        except (EstateError, PyinfraError, ValueError) as error:
+            self.recorder.muted = f"[hidden, for the secrets are not known: {_first_line(str(error))}]"
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]):
@@ -80,6 +92,7 @@ class ChecklistRun:
             report.longrepr = f"nobody could look: {call.excinfo.value}"  # our own stack explains nothing
         if report.longrepr is not None and self.redact(shown := str(report.longrepr)) != shown:
             report.longrepr = self.redact(shown)
+        report.sections = [(name, self.redact(text)) for name, text in report.sections]
         return report
 
     def _note(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Check:
@@ -161,3 +174,7 @@ def outcome(call: pytest.CallInfo[None]) -> tuple[Status, str]:
     if call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception):
         return "failed", message
     return "error", f"{call.excinfo.typename}: {message}"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]

@@ -118,7 +118,8 @@ class Shell:
         try:
             self._client = _connect(self.machine)
         except (paramiko.SSHException, OSError, EOFError) as error:
-            message = f"{self.machine.name}: no SSH connection to {self.machine.ssh_hostname}: {error}"
+            said = str(error).removeprefix("[Errno None] ") or type(error).__name__
+            message = f"{self.machine.name}: no SSH connection to {self.machine.ssh_hostname}: {said}"
             self._gave_up = (time.monotonic(), message)
             raise CannotLook(message) from error
         return self._client

@@ -60,6 +60,14 @@ def test_a_secret_at_the_cut_does_not_leak(redact):
     assert shown["stdout"].endswith("more characters]")
 
 
+def test_answers_are_hidden_while_the_secrets_are_not_known(redact):
+    recorder = Recorder(redact)
+    recorder.muted = "[hidden]"
+    recorder.begin("check")
+    recorder.record(Evidence("h", "cat app.env", 0, "SECRET_KEY=unknown", "", 1.0))
+    assert recorder.taken()[0]["stdout"] == "[hidden]"
+
+
 def test_a_check_has_only_its_own_evidence(redact):
     recorder = Recorder(redact)
     recorder.begin("one")
