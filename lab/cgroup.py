@@ -10,6 +10,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from lab.shell import run
+
 
 def systemd_runs_here() -> bool:
     """Tell whether this machine's init is systemd (on a CI runner or in a container it may not be)."""
@@ -31,6 +33,8 @@ def prefix(unit: str) -> list[str]:
 
 def remove(unit: str) -> None:
     """Remove a host's groups when its processes have ended (a few tenths of a second may pass until they are gone)."""
+    if systemd_runs_here():
+        run(["systemctl", "stop", f"{unit}.scope"], check=False)  # waits until the name is free again
     for root in _hierarchies():
         for _ in range(20):
             if _remove_tree(root / "xteam-lab" / unit):

@@ -153,7 +153,7 @@ def process_of(lab: Lab, host: LabHost) -> int | None:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(FileNotFoundError, ProcessLookupError):
             words = path.read_bytes().split(b"\0")
-            if b"systemd-nspawn" in words and word in words:
+            if word in words and any(program.rpartition(b"/")[2] == b"systemd-nspawn" for program in words):
                 return int(path.parent.name)
     return None
 
@@ -176,7 +176,8 @@ def kill(lab: Lab, host: LabHost) -> None:
             _signal(init, signal.SIGKILL)
         if not _ends_within(lab, host, 10):
             _signal(pid, signal.SIGKILL)
-            _ends_within(lab, host, 5)
+            if not _ends_within(lab, host, 5):
+                raise LabError(f"{host.name} (process {pid}) can't be killed: its files are left alone")
     run(["ip", "link", "delete", host.interface], check=False)
     cgroup.remove(_unit(lab, host))
 

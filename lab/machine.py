@@ -81,7 +81,8 @@ def restore_sysctls() -> None:
     if state.lab_names() or not _SAVED.exists():
         return
     for key, value in json.loads(_SAVED.read_text()).items():
-        _sysctl(key).write_text(value)
+        if _sysctl(key).read_text().strip() != value:
+            _sysctl(key).write_text(value)
     _SAVED.unlink()
 
 
