@@ -1,5 +1,6 @@
 """What a deploy file opens first: the estate, this host's place in it, secrets and templates."""
 
+import hashlib
 import socket
 from collections.abc import Mapping
 from functools import cache
@@ -84,7 +85,13 @@ def _templates() -> Environment:
         autoescape=False,  # noqa: S701 - configuration files, not HTML
     )
     environment.globals.update(ca_path=CA_PATH)
+    environment.filters["sha256"] = _sha256
     return environment
+
+
+def _sha256(value: str) -> str:
+    """For files that hold a password's hash instead of the password. A placeholder stays readable."""
+    return value if value.startswith("<secret ") else hashlib.sha256(value.encode()).hexdigest()
 
 
 def render(template: str, context: Mapping[str, Any], reveal: bool = True) -> str:

@@ -122,7 +122,8 @@ def directories(wanted: list[HostDirectory]):
     if not missing:
         host.noop("all directories are as wanted")
     for one in missing:
-        yield StringCommand("install -d -o", one.owner, "-g", one.group, "-m", one.mode, QuoteString(one.path))
+        mode = one.mode.zfill(5)  # five digits: else set-user-ID and set-group-ID of an existing directory stay
+        yield StringCommand("install -d -o", one.owner, "-g", one.group, "-m", mode, QuoteString(one.path))
 
 
 @operation()

@@ -42,7 +42,7 @@ class RedisInstance(BaseModel):
     """Keep an append-only file: a crash loses at most the last second (appendfsync everysec)."""
     save: tuple[tuple[int, int], ...] = ((3600, 1), (300, 100), (60, 10_000))
     """Snapshots: after this many seconds with at least this many changes. Empty: none."""
-    databases: int = Field(1, ge=1, le=16)
+    databases: int = Field(default=1, ge=1, le=16)
     """Numbered databases; Celery keeps results apart from the queue in the second one."""
     app_keys: tuple[str, ...] = ("*",)
     """Patterns of the keys the application may touch."""
@@ -50,7 +50,7 @@ class RedisInstance(BaseModel):
     """Patterns of the pub/sub channels the application may use."""
     app_commands: tuple[str, ...] = ()
     """ACL rules for the application beyond reading and writing its keys, such as "+info"."""
-    min_replicas: int = Field(1, ge=0, le=4)
+    min_replicas: int = Field(default=1, ge=0, le=4)
     """With three or more hosts: refuse writes when fewer replicas keep up, so that a cut-off master stops."""
 
     @field_validator("app_keys", "app_channels")
@@ -98,16 +98,16 @@ class RedisSettings(LayerSettings):
         }
     )
     """The roles by name. cache, queue, sessions and blacklist are what the application needs; add your own."""
-    redis_fork_headroom: float = Field(1.5, ge=1.1, le=2.0)
+    redis_fork_headroom: float = Field(default=1.5, ge=1.1, le=2.0)
     """Memory the host plan counts per byte of maxmemory: a snapshot forks, and every page written meanwhile is
     copied. 2 covers rewriting everything during one snapshot; 1.5 half of it."""
-    redis_sentinel_port: int = Field(26379, ge=1024, le=65535)
+    redis_sentinel_port: int = Field(default=26379, ge=1024, le=65535)
     """TLS port of Sentinel."""
-    redis_down_after_ms: int = Field(5000, ge=1000, le=60_000)
+    redis_down_after_ms: int = Field(default=5000, ge=1000, le=60_000)
     """Silence after which Sentinel takes a master for dead. Lower means failovers by short pauses."""
-    redis_failover_timeout_ms: int = Field(30_000, ge=5000, le=600_000)
+    redis_failover_timeout_ms: int = Field(default=30_000, ge=5000, le=600_000)
     """How long Sentinel waits before it tries a failed failover again."""
-    redis_replica_max_lag_s: int = Field(4, ge=2, le=60)
+    redis_replica_max_lag_s: int = Field(default=4, ge=2, le=60)
     """A replica that has said nothing for longer doesn't count for min_replicas. What a cut-off master still
     acknowledges for this long is lost; replicas report once a second."""
 
@@ -168,6 +168,8 @@ class RedisSettings(LayerSettings):
             "min-replicas-to-write": str(instance.min_replicas if members >= 3 else 0),
             "min-replicas-max-lag": str(self.redis_replica_max_lag_s),
             "repl-backlog-size": str(BACKLOG_MB * 1024 * 1024),
+            # Replicas are few: waiting for more of them to share a transfer only delays a repair.
+            "repl-diskless-sync-delay": "0",
             "timeout": "0",
             "tcp-keepalive": "60",
             "maxclients": "4096",

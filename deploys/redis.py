@@ -1,0 +1,114 @@
+"""Redis: one instance per role on every host of the group, replicated under Sentinel. Moves no master."""
+
+from pyinfra import host
+
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, service, write
+from xteam_infra.operations.redis import (
+    SENTINEL_HEALTHY,
+    healthy,
+    live_settings,
+    reload_certificates,
+    seed,
+    start,
+    users,
+    watch,
+)
+from xteam_infra.plan.redis import SENTINEL, SENTINEL_MB, SENTINEL_UNIT, certificate, memory_mb, unit
+from xteam_infra.runtime import here, open_estate
+
+estate = open_estate()
+settings = estate.redis
+machine = here()
+roles = settings.redis_instances
+ports = {role: one.port for role, one in roles.items()}
+members = [member.address for member in estate.members("redis")]
+live = {role: settings.live_values(role, len(members)) for role in roles}
+certificates = {name: certificate(estate, machine, name) for name in (*roles, SENTINEL)}
+
+
+def context(name):
+    return {
+        "role": name,
+        "machine": machine,
+        "certificate": certificates[name],
+        "instance": roles.get(name),
+        "live": live.get(name),
+        "memory_mb": memory_mb(estate, name) if name in roles else SENTINEL_MB,
+    }
+
+
+def readable(path, template, name):
+    """A file below /etc/redis, which the services read and never write."""
+    return HostFile(f"/etc/redis/{path}", f"redis/{template}.j2", context(name), group="redis", mode="640")
+
+
+start_files = {role: readable(f"redis-{role}.start.conf", "redis.start.conf", role) for role in roles}
+settings_files = [readable(f"redis-{role}.conf", "redis.conf", role) for role in roles]
+acl = {role: readable(f"redis-{role}.acl", "redis.acl", role) for role in roles}
+units = {
+    role: HostFile(f"/etc/systemd/system/{unit(role)}.d/10-xteam.conf", "redis/redis-server.conf.j2", context(role))
+    for role in roles
+}
+sentinel = [
+    readable("sentinel-xteam.conf", "sentinel.conf", SENTINEL),
+    readable("sentinel-xteam.acl", "sentinel.acl", SENTINEL),
+    HostFile(f"/etc/systemd/system/{SENTINEL_UNIT}.d/10-xteam.conf", "redis/redis-sentinel.conf.j2", context(SENTINEL)),
+]
+cli_ports = {"ports": {**ports, SENTINEL: settings.redis_sentinel_port}}
+administration = [
+    HostFile("/usr/local/sbin/xteam-redis", "redis/xteam-redis.j2", cli_ports, mode="700"),
+    *(
+        HostFile(f"/etc/xteam/redis/{name}.pass", "redis/admin.pass.j2", {"role": name}, mode="600")
+        for name in (*roles, SENTINEL)
+    ),
+]
+
+if "redis" in machine.groups:
+    directories(
+        [
+            HostDirectory("/etc/redis", group="redis", mode="750"),
+            HostDirectory("/etc/xteam/redis", mode="700"),
+            *(HostDirectory(f"/var/lib/redis/{name}", "redis", "redis", "750") for name in (*roles, SENTINEL)),
+        ],
+        name="Make the Redis directories",
+    )
+    write(
+        [*start_files.values(), *settings_files, *acl.values(), *units.values(), *sentinel, *administration],
+        name="Write the Redis files",
+    )
+    # Only what is missing: who follows whom is Sentinel's business ever after.
+    seed(ports, machine.address, members, name="Seed the Redis state files")
+barrier(name="every Redis host has its files")
+
+inputs = {unit(role): [start_files[role], units[role]] for role in roles}
+inputs[SENTINEL_UNIT] = [*sentinel, certificates[SENTINEL].crt]
+health = {unit(role): healthy(role) for role in roles} | {SENTINEL_UNIT: SENTINEL_HEALTHY}
+
+if "redis" in machine.groups:
+    start(inputs, health, name="Start Redis and Sentinel where they do not run")
+barrier(name="Redis runs on every host")
+
+# What a reload can't change, one host at a time: no role loses all its replicas at once.
+for member in host.loop(estate.members("redis")):
+    if member.name == host.name:
+        for one in host.loop(inputs):
+            service(one, inputs[one], health=health[one], name=f"Run {one} on {member.name}")
+    barrier(name=f"Redis runs with its files on {member.name}")
+
+if "redis" in machine.groups:
+    paths = {role: (certificates[role].crt, certificates[role].key) for role in roles}
+    live_settings(live, paths, name="Apply the Redis settings to the running instances")
+    users(acl, paths, name="Load the Redis users into the running instances")
+    reload_certificates(paths, name="Load the Redis certificates into the running instances")
+    watch(
+        ports,
+        machine.address,
+        members,
+        settings.quorum(len(members)),
+        {
+            "down-after-milliseconds": str(settings.redis_down_after_ms),
+            "failover-timeout": str(settings.redis_failover_timeout_ms),
+        },
+        name="Have Sentinel watch every master",
+    )
+barrier(name="redis is laid")
