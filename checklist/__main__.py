@@ -4,11 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from checklist import catalogue
+from checklist import catalogue, mutations
 from checklist.report import Report
 from checklist.table import item_line, markdown, totals
 
 BEGIN, END = "<!-- checklist:begin -->", "<!-- checklist:end -->"
+MUTATIONS = Path("tests/mutations")
 REPORT = Path("build/report/checklist.json")
 
 
@@ -17,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, mutations.MutationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -33,6 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("items", nargs="*", metavar="ITEM", help="such as RED-03")
     show.add_argument("--report", type=Path, default=REPORT, help="default: %(default)s")
     show.set_defaults(run=_show)
+    holes = commands.add_parser("holes", help="passed items that no mutation turns red: are their checks able to fail?")
+    holes.add_argument("--report", type=Path, default=REPORT, help="default: %(default)s")
+    holes.set_defaults(run=_holes)
     return parser
 
 
@@ -68,6 +72,16 @@ def _show(options: argparse.Namespace) -> int:
                 print(f"    {check.status:<14} {check.host:<12} {check.name}")
     if not options.items:
         print(totals(report))
+    return 0
+
+
+def _holes(options: argparse.Namespace) -> int:
+    expected = {name for mutation in mutations.load(MUTATIONS) for name in mutation.expect}
+    passed = [item for item in _read(options.report).items if item.status == "passed" and item.checks]
+    holes = [item for item in passed if item.id not in expected]
+    for item in holes:
+        print(item_line(item))
+    print(f"{len(passed) - len(holes)} of {len(passed)} passed items are turned red by a mutation of {MUTATIONS}")
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import get_args
 from checklist.hosts import Hosts
 from checklist.mutations import Mutation, Outcome, Result
 from checklist.rerun import Known, RerunError, deploy, planned, red_of
+from checklist.shell import CannotLook
 
 
 class Mutator:
@@ -31,7 +32,7 @@ class Mutator:
         try:
             if self._is_green_before(mutation, limit, result):
                 self._broken(mutation, limit, result)
-        except RerunError as error:
+        except (RerunError, CannotLook) as error:
             _explain(result, str(error))
         finally:
             result.seconds = round(time.monotonic() - started, 1)
