@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 
-def eventually(holds: Callable[[], object], seconds: float = 10, interval: float = 0.2) -> None:
-    """Ask until the answer is true. An AssertionError within counts as not yet.
+def eventually(holds: Callable[[], object], seconds: float = 10, interval: float = 0.2) -> object:
+    """Ask until the answer is true, and return it. An AssertionError within counts as not yet.
 
     Raises AssertionError after `seconds`, with what the last try said.
     """
@@ -13,8 +13,8 @@ def eventually(holds: Callable[[], object], seconds: float = 10, interval: float
     while True:
         said = "it did not hold"
         try:
-            if holds():
-                return
+            if answer := holds():
+                return answer
         except AssertionError as error:
             said = str(error)
         if time.monotonic() >= deadline:

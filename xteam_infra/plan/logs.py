@@ -17,12 +17,12 @@ def needs(estate, machine) -> Needs:
     units = ["systemd-journal-upload.service"]
     if collects:
         names = Subject(machine.name, (estate.fqdn(machine.name), machine.name), (machine.address,))
-        certificates.append(Certificate("journal-remote", names))
+        certificates.append(Certificate("journal-remote", names, bundle=True))
         memory["systemd-journal-remote"] = COLLECTOR_MB
-        units += ["systemd-journal-remote.socket", "xteam-logs-retention.timer"]
+        units += ["systemd-journal-remote.socket", "xteam-logs-gate.service", "xteam-logs-retention.timer"]
     everyone = tuple(sorted({group for one in estate.machines for group in one.groups}))
     return Needs(
-        packages=("systemd-journal-remote",),
+        packages=("systemd-journal-remote", *(("haproxy",) if collects else ())),
         # Serves the whole journal to anyone who asks.
         masked=("systemd-journal-gatewayd.socket", "systemd-journal-gatewayd.service"),
         listens=(Listen(estate.logs.logs_port, "journal-remote", everyone),) if collects else (),

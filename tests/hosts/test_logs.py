@@ -1,0 +1,91 @@
+"""The logs layer: what is logged on any host is found in the collector, and nobody else gets in."""
+
+import json
+from uuid import uuid4
+
+import pytest
+
+COLLECTED = "journalctl --directory /var/log/journal/remote --output json --no-pager"
+
+
+@pytest.fixture
+def collector(hosts):
+    return hosts.group("logs")[0]
+
+
+def collected(collector, *matches: str) -> list[dict]:
+    """The newest entries the collector holds for these field matches."""
+    lines = collector.run(f"{COLLECTED} --lines 20 {' '.join(matches)}").stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.item("INF-07", "MON-10")
+def test_a_json_line_arrives_with_its_fields(host, collector, eventually):
+    """Logged now on this host, found in the collector by a field of the journal and readable as JSON."""
+    request_id = str(uuid4())
+    line = json.dumps({"level": "info", "message": "verification", "request_id": request_id})
+    host.run("logger --tag xteam-verify -- %s", line)
+
+    def arrived() -> list[dict]:
+        found = collected(collector, "SYSLOG_IDENTIFIER=xteam-verify", f"_HOSTNAME={host.name}")
+        wanted = [one for one in found if request_id in one["MESSAGE"]]
+        assert wanted, "a line logged on this host did not reach the collector"
+        return wanted
+
+    entries = eventually(arrived, seconds=15)
+    assert json.loads(entries[0]["MESSAGE"])["request_id"] == request_id
+
+
+@pytest.mark.item("LAW-03")
+def test_a_privileged_act_is_found_in_the_collector(host, collector, eventually):
+    """Whoever uses sudo is on record on another host, where root of this host can't delete it."""
+    marker = f"/nonexistent/{uuid4()}"
+    host.run("sudo --user=nobody ls %s", marker)
+
+    def recorded() -> list[dict]:
+        found = collected(collector, "_COMM=sudo", f"_HOSTNAME={host.name}")
+        assert any(marker in one["MESSAGE"] for one in found), "an act through sudo did not reach the collector"
+        return found
+
+    eventually(recorded, seconds=15)
+
+
+@pytest.mark.item("INF-07")
+@pytest.mark.group("logs")
+def test_a_stranger_is_refused(host, estate):
+    """Without a certificate of the internal CA nothing can be sent or read."""
+    url = f"https://{estate.fqdn(host.name)}:{estate.logs.logs_port}/upload"
+    answer = host.run(
+        "curl --silent --insecure --max-time 5 --request POST --data x --write-out '%%{http_code}' %s", url
+    )
+    assert answer.rc != 0 and answer.stdout.strip() in ("", "000"), (
+        f"the collector answered a stranger: {answer.stdout}"
+    )
+    known = "--cert /etc/xteam/pki/journal-upload.crt --key /etc/xteam/pki/journal-upload.key"
+    answer = host.run(
+        f"curl --silent --insecure --max-time 5 {known} --write-out '%%{{http_code}}' --output /dev/null %s", url
+    )
+    assert answer.rc == 0, f"the collector refuses a member of the estate: {answer.stderr}"
+
+
+@pytest.mark.item("LAW-02")
+@pytest.mark.group("logs")
+def test_collected_logs_are_deleted_in_time(host, estate):
+    timer = host.service("xteam-logs-retention.timer")
+    assert timer.is_running and timer.is_enabled, "nothing deletes old logs"
+    command = host.check_output("systemctl show --property ExecStart --value xteam-logs-retention.service")
+    assert f"--vacuum-time={estate.logs.logs_retention_days}days" in command, "logs are not deleted when promised"
+    result = host.check_output("systemctl show --property Result --value xteam-logs-retention.service")
+    assert result == "success", f"the last deletion ended with {result}"
+
+
+@pytest.mark.item("LAW-02")
+def test_local_logs_are_deleted_in_time(host, estate):
+    settings = host.check_output("systemd-analyze cat-config systemd/journald.conf")
+    assert f"\nMaxRetentionSec={estate.base.journal_retention_days}day" in settings, "local logs are kept too long"
+
+
+@pytest.mark.group("logs")
+def test_no_gateway_serves_the_journal(host):
+    state = host.run("systemctl is-enabled systemd-journal-gatewayd.socket").stdout.strip()
+    assert state == "masked", f"systemd-journal-gatewayd.socket is {state}: it serves the journal to anyone"
