@@ -145,6 +145,6 @@ def http(pytestconfig: pytest.Config) -> Http:
 
 
 @pytest.fixture(scope="session")
-def eventually() -> Callable[..., None]:
+def eventually() -> Callable[..., object]:
     """`eventually(lambda: host.service("x").is_running, seconds=10)`: wait for a state that takes its time."""
     return wait_for
