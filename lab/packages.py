@@ -10,8 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,8 +17,9 @@ from lab import image, state
 from lab.errors import LabError
 from lab.shell import run, say, step
 
-# Used as long as the project can't tell its own list (`python -m xteam_infra.plan packages`).
-DEFAULT = [
+# What the layers install on a bare host. It may be incomplete: then a host downloads what is missing by itself,
+# and `harvest` keeps it.
+PACKAGES = [
     "acl",
     "audispd-plugins",
     "auditd",
@@ -66,18 +65,17 @@ def ensure(base: str) -> str:
 
     A layer is never changed once it is there (hosts may be running on it); a newer one takes its place.
     """
-    names = _wanted()
     with state.lock("packages", state.CACHE):
         pool = sorted(path.name for path in _pool().glob("*.deb"))
-        digest = hashlib.sha256(json.dumps([base, names]).encode()).hexdigest()[:12]
+        digest = hashlib.sha256(json.dumps([base, PACKAGES]).encode()).hexdigest()[:12]
         for layer in sorted(_layers().glob(f"{digest}-*"), reverse=True):
             made = json.loads((layer / "layer.json").read_text()) if (layer / "layer.json").exists() else {}
             if made and time.time() - made["made"] < _FRESH and set(pool) <= set(made["files"]):
                 os.utime(layer)
                 return layer.name
         layer = _layers() / f"{digest}-{int(time.time())}"
-        with step(f"download {len(names)} packages and what they need"):
-            _build(layer, image.root_of(base), names)
+        with step(f"download {len(PACKAGES)} packages and what they need"):
+            _build(layer, image.root_of(base))
         return layer.name
 
 
@@ -107,17 +105,7 @@ def forget_unused() -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _wanted() -> list[str]:
-    """The estate's packages, from the project if it can tell, else the list above."""
-    project = Path(__file__).resolve().parent.parent
-    python = project / ".venv/bin/python"
-    command = [str(python if python.exists() else sys.executable), "-m", "xteam_infra.plan", "packages"]
-    told = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    names = told.stdout.split() if told.returncode == 0 else []
-    return sorted({*DEFAULT, *names} if names else DEFAULT)
-
-
-def _build(layer: Path, base: Path, names: list[str]) -> None:
+def _build(layer: Path, base: Path) -> None:
     """Let the image's own apt download into an overlay of the image; keep what it downloaded."""
     work = _layers() / ".making"
     shutil.rmtree(work, ignore_errors=True)
@@ -136,7 +124,7 @@ apt-get -q update
 touch /var/lib/apt/periodic/update-success-stamp
 get() {{ apt-get -q -y -d --no-install-recommends install "$@"; }}
 get "$@" || for package in "$@"; do get "$package" || echo "no package $package" >&2; done
-apt-get -q autoclean' sh {" ".join(names)}
+apt-get -q autoclean' sh {" ".join(PACKAGES)}
 """
     # In a mount namespace of its own: nothing stays mounted, whatever happens.
     run(["unshare", "--mount", "sh", "-ec", script])
