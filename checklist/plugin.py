@@ -7,7 +7,7 @@ docs/verification.md shows how to write a check.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
@@ -16,7 +16,7 @@ from checklist.estate import EstateReader
 from checklist.hosts import CheckedHost, Hosts
 from checklist.http import Http
 from checklist.inventory import InventoryError, Machine, limited, read
-from checklist.run import ChecklistRun, items_of
+from checklist.run import ChecklistRun, Nobody, items_of, kind_of
 from checklist.vault import SecretReader
 from checklist.waiting import eventually as wait_for
 
@@ -32,13 +32,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--limit", metavar="NAMES", default="", help="only these machines: host or group names, comma separated")
     add("--checklist-report", metavar="PATH", default="build/report/checklist.json", help="where the report is written")
     add("--checklist-table", choices=("short", "full"), default="short", help="full: all items, not only the open ones")
-    add("--strict-checklist", action="store_true", help="fail also for items that nothing verified")
+    add("--strict-checklist", action="store_true", help="fail also for items not, or not fully, verified")
     add("--waivers", metavar="PATH", default=str(decisions.WAIVERS), help="file of waivers")
     add("--attestations", metavar="PATH", default=str(decisions.ATTESTATIONS), help="file of attestations")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "item(*ids): the checklist items this test proves, such as 'RED-03'")
+    config.addinivalue_line("markers", "item(*ids, kind=None): the checklist items this test proves, such as 'RED-03'")
     config.addinivalue_line(
         "markers", "group(*names, first=False): run on the machines of these groups (first: on the first one only)"
     )
@@ -80,9 +80,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = list(metafunc.definition.iter_markers("group"))
     groups = {name for mark in marks for name in mark.args}
     machines = [m for m in run.machines if not groups or groups & set(m.groups)]
-    if not machines:
-        wanted = " or ".join(sorted(groups))
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: the inventory has no host in group {wanted}")
+    if not machines and not metafunc.config.getoption("limit"):
+        nobody = Nobody(" or ".join(sorted(groups)))  # must show as an error, not vanish
+        metafunc.parametrize("machine", [nobody], ids=[nobody.name])
+        return
     if any(mark.kwargs.get("first") for mark in marks):
         machines = machines[:1]
     selected = [m for m in machines if m in run.selected]
@@ -94,6 +95,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if unknown := [identifier for identifier in items_of(item) if identifier not in known]:
             raise pytest.UsageError(f"{item.nodeid}: no item {', '.join(unknown)} in checklist/catalogue.yml")
+        if kind_of(item) not in get_args(catalogue.Kind):
+            kinds = ", ".join(get_args(catalogue.Kind))
+            raise pytest.UsageError(f"{item.nodeid}: no kind {kind_of(item)!r} of proof; there are {kinds}")
     if config.getoption("limit"):
         # --limit leaves some tests without a machine; pytest would list each of them as skipped.
         items[:] = [item for item in items if not _without_machine(item)]
@@ -102,7 +106,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _without_machine(item: pytest.Item) -> bool:
-    return "machine" in getattr(item, "fixturenames", ()) and not isinstance(_machine_of(item), Machine)
+    return "machine" in getattr(item, "fixturenames", ()) and not isinstance(_machine_of(item), Machine | Nobody)
 
 
 def _machine_of(item: pytest.Item) -> object:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from checklist.catalogue import Item
+from checklist.catalogue import Item, Kind
 from checklist.decisions import Decision
 
 SCHEMA = 1
@@ -32,10 +32,14 @@ GREEN: frozenset[Status] = frozenset({"passed", "attested", "waived", "not-appli
 
 
 class Check(BaseModel):
-    """One test on one host. `message`: why it did not pass; `seconds`: how long it took."""
+    """One test on one host.
+
+    kind: what sort of proof it is, as in the catalogue. message: why it did not pass. seconds: how long it took.
+    """
 
     name: str
     host: str
+    kind: Kind = "host"
     status: Status
     message: str = ""
     seconds: float = 0.0
@@ -43,7 +47,7 @@ class Check(BaseModel):
 
 
 class ItemResult(BaseModel):
-    """An item of the checklist with everything known of it."""
+    """An item of the checklist with everything known of it. `missing`: sorts of proof that no check has given yet."""
 
     id: str
     section: str
@@ -52,6 +56,7 @@ class ItemResult(BaseModel):
     kind: tuple[str, ...] = ()
     how: str = ""
     reason: str = ""
+    missing: list[str] = []
     decision: dict[str, str] | None = None
     checks: list[Check] = []
 
@@ -106,9 +111,18 @@ def judge(item: Item, checks: list[Check], decision: Decision | None) -> ItemRes
         kind=item.kind,
         how=item.how,
         reason=reason,
+        missing=_missing(item, checks) if status == "passed" else [],
         decision=decision.shown() if decision else None,
         checks=checks,
     )
+
+
+def _missing(item: Item, checks: list[Check]) -> list[str]:
+    """Sorts of proof the catalogue names and no check gave. Looking at a host and asking it by wire count as one."""
+    given = {check.kind for check in checks} | {"attest"}  # a missing record is told by the status
+    if given & {"host", "wire"}:
+        given |= {"host", "wire"}
+    return [kind for kind in item.kind if kind not in given]
 
 
 def _from_checks(checks: Iterable[Check]) -> tuple[Status, str]:

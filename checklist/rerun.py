@@ -68,7 +68,7 @@ def _child(arguments: list[str], log: Path, machines: tuple[Machine, ...], estat
 def red_of(report: Report) -> set[str]:
     """What a run found wrong: ids of items, and names of checks that prove no item."""
     items = {item.id for item in report.items if _any_red(item.checks)}
-    others = {check.name.rpartition("::")[2] for check in report.others if _any_red([check])}
+    others = {check.name.rpartition("::")[2].partition("[")[0] for check in report.others if _any_red([check])}
     return items | others
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from pyinfra.api.exceptions import PyinfraError
 
 from checklist import catalogue
+from checklist.catalogue import Kind
 from checklist.decisions import Decision
 from checklist.estate import EstateError, EstateReader
 from checklist.evidence import Recorder, Redactor
@@ -22,6 +24,7 @@ from checklist.vault import SecretReader
 from checklist.web import write_html
 
 NOT_APPLICABLE = "not applicable: "
+KIND_OF_DIRECTORY: dict[str, Kind] = {"drills": "drill", "cloud": "cloud", "repo": "repo", "unit": "repo"}
 # An exit status of pytest: tests ran and some failed.
 FAILED = pytest.ExitCode.TESTS_FAILED
 
@@ -29,6 +32,14 @@ FAILED = pytest.ExitCode.TESTS_FAILED
 def not_applicable(reason: str) -> None:
     """End the running check: what it asks can't be asked of this machine. The report shows the reason."""
     pytest.skip(NOT_APPLICABLE + reason)
+
+
+@dataclass(frozen=True)
+class Nobody:
+    """Stands in for the machine of a check whose groups have no host: nobody can look."""
+
+    groups: str
+    name: str = "no-host"
 
 
 class ChecklistRun:
@@ -71,6 +82,9 @@ class ChecklistRun:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self.recorder.begin(item.nodeid)
+        machine = item.callspec.params.get("machine") if hasattr(item, "callspec") else None
+        if isinstance(machine, Nobody):
+            raise CannotLook(f"the inventory has no host in group {machine.groups}")
         if self.secrets is None and self.recorder.muted is None:
             self._learn_secrets()
 
@@ -100,8 +114,9 @@ class ChecklistRun:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         machine = parameters.get("machine")
         check = Check(
-            name=item.nodeid.replace(f"[{machine.name}]", "") if machine else item.nodeid,
+            name=_without_machine(item.nodeid, machine.name) if machine else item.nodeid,
             host=machine.name if machine else "controller",
+            kind=kind_of(item),
             status=status,
             message=self.redact(message),
             seconds=round(call.duration, 3),
@@ -128,8 +143,8 @@ class ChecklistRun:
         path = Path(self._option("checklist_report"))
         self.report.write(path)
         write_html(self.report, path.with_suffix(".html"))
-        unverified = self._option("strict_checklist") and self.report.counts()["not-verified"]
-        if exitstatus == pytest.ExitCode.OK and (self.report.red() or unverified):
+        unproved = self.report.counts()["not-verified"] or any(item.missing for item in self.report.items)
+        if exitstatus == pytest.ExitCode.OK and (self.report.red() or (self._option("strict_checklist") and unproved)):
             session.exitstatus = FAILED
 
     def _judged(self) -> Report:
@@ -161,6 +176,12 @@ def items_of(item: pytest.Item) -> list[str]:
     return list(dict.fromkeys(identifier for mark in item.iter_markers("item") for identifier in mark.args))
 
 
+def kind_of(item: pytest.Item) -> Kind:
+    """What sort of proof a test is: as its mark says (`kind="drill"`), else by the directory it lives in."""
+    marked = [mark.kwargs["kind"] for mark in item.iter_markers("item") if "kind" in mark.kwargs]
+    return marked[0] if marked else KIND_OF_DIRECTORY.get(item.path.parent.name, "host")
+
+
 def outcome(call: pytest.CallInfo[None]) -> tuple[Status, str]:
     """Failed is what an assertion says about the estate. Whatever else went wrong: nobody could look."""
     if call.excinfo is None:
@@ -174,6 +195,13 @@ def outcome(call: pytest.CallInfo[None]) -> tuple[Status, str]:
     if call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception):
         return "failed", message
     return "error", f"{call.excinfo.typename}: {message}"
+
+
+def _without_machine(name: str, machine: str) -> str:
+    """The test's name as it is for all machines: test_x[redis1-queue] becomes test_x[queue]."""
+    test, _, parameters = name.partition("[")
+    others = parameters.removesuffix("]").removeprefix(machine).removesuffix(machine).strip("-")
+    return f"{test}[{others}]" if others else test
 
 
 def _first_line(text: str) -> str:

@@ -30,6 +30,8 @@ def write_summary(terminal: pytest.TerminalReporter, report: Report, path: Path,
         terminal.write_line(item_line(item), red=item.status in RED, green=item.status == "passed")
     if not full and (quiet := [i.id for i in report.items if i.status == "not-verified"]):
         terminal.write_line(f"not verified ({len(quiet)}): {ranges(quiet)}")
+    if partly := [f"{i.id} ({', '.join(i.missing)})" for i in report.items if i.missing]:
+        terminal.write_line(f"passed so far, with a sort of proof still missing ({len(partly)}): {' '.join(partly)}")
     if report.partial:
         terminal.write_line(f"partial run: {'; '.join(report.partial)}", yellow=True)
     terminal.write_line(f"{totals(report)}   {report.seconds:.1f} s")
@@ -99,7 +101,8 @@ def _proof(item: ItemResult) -> str:
     names = list(dict.fromkeys(check.name.partition("::")[2] for check in item.checks))
     hosts = len({check.host for check in item.checks})
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""
-    return f"{', '.join(f'`{n}`' for n in names[:2])}{more} on {hosts} host{'s' * (hosts != 1)}"
+    missing = f"; no {', '.join(item.missing)} yet" if item.missing else ""
+    return f"{', '.join(f'`{n}`' for n in names[:2])}{more} on {hosts} host{'s' * (hosts != 1)}{missing}"
 
 
 def _cell(text: str) -> str:

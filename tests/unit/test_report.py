@@ -85,6 +85,17 @@ def test_checks_alone_do_not_settle_what_a_person_must_decide():
     assert "record is missing" in result.reason
 
 
+def test_a_passed_item_says_which_sort_of_proof_is_missing():
+    both = catalogue.load()["OPS-01"]
+    assert both.kind == ("host", "repo")
+    assert judge(both, [check("passed")], None).missing == ["repo"]
+    repo = check("passed").model_copy(update={"kind": "repo"})
+    assert judge(both, [check("passed"), repo], None).missing == []
+    assert judge(catalogue.load()["SEC-01"], [check("passed")], None).missing == [], "host and wire count as one"
+    assert judge(catalogue.load()["RED-01"], [check("passed")], None).missing == ["drill"]
+    assert judge(both, [check("failed")], None).missing == []
+
+
 @pytest.fixture
 def report():
     checks = {"RED-03": [check("failed", message="queue answers <b>anyone</b>")], "RED-01": [check("passed")]}

@@ -64,6 +64,22 @@ def test_a_check_runs_on_every_machine_of_its_group(pytester, run):
     result.stdout.fnmatch_lines(["1 passed, 148 not-verified, of 149*"])
 
 
+def test_parameters_of_the_test_stay_in_its_name(pytester, run):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.item("RED-03", kind="drill")
+        @pytest.mark.parametrize("role", ["queue", "cache"])
+        def test_it(machine, role): pass
+        """
+    )
+    run("--limit", "redis1")
+    checks = item(pytester, "RED-03")["checks"]
+    assert sorted(check["name"].partition("::")[2] for check in checks) == ["test_it[cache]", "test_it[queue]"]
+    assert {check["kind"] for check in checks} == {"drill"}
+
+
 def test_first_means_one_machine(pytester, run):
     write_check(pytester, group='"redis", "app", first=True')
     run().assert_outcomes(passed=1)
@@ -153,7 +169,7 @@ def test_a_failing_teardown_is_an_error(pytester, run):
     ("arguments", "check", "said"),
     [
         ([], {"items": '"RED-99"'}, "*no item RED-99 in checklist/catalogue.yml*"),
-        ([], {"group": '"postgres"'}, "*the inventory has no host in group postgres*"),
+        ([], {"items": '"RED-03", kind="guess"'}, "*no kind 'guess' of proof*"),
         (["--limit", "redis9"], {}, "*--limit redis9: no such host or group; known: app, app1, redis, redis1, redis2*"),
         (["--limit", "app"], {}, "*--limit app: none of these checks looks at such a host*"),
         (["--waivers", "nowhere.yml"], {}, "*nowhere.yml is missing*"),
@@ -165,6 +181,14 @@ def test_what_makes_no_sense_is_refused(pytester, run, arguments, check, said):
     assert result.ret != 0
     (result.stderr if result.errlines else result.stdout).fnmatch_lines([said])
     assert not (pytester.path / "build/report/checklist.json").exists()
+
+
+def test_a_group_without_hosts_is_an_error_never_a_silent_pass(pytester, run):
+    write_check(pytester, group='"postgres", "etcd"')
+    assert run().ret == 1
+    found = item(pytester, "RED-03")
+    assert found["status"] == "error"
+    assert "no host in group etcd or postgres" in found["reason"]
 
 
 def test_without_inventory_host_checks_are_refused(pytester, run):
