@@ -19,9 +19,14 @@ ETCD_CLIENT = Certificate("etcd-client", Subject(""), owner="postgres")
 
 # postgresql-17 makes and starts a cluster of its own on installation unless this file is there before it.
 CREATECLUSTER = "/etc/postgresql-common/createcluster.d/10-xteam.conf"
-CREATECLUSTER_TEXT = """# Clusters are made by Patroni, not by the installation of a package.
+# Checksums are not PostgreSQL 17's default; the built-in C.UTF-8 sorts the same on every host and release.
+INITDB = (
+    "--data-checksums --auth-local=peer --auth-host=scram-sha-256 "
+    "--encoding=UTF8 --locale-provider=builtin --locale=C.UTF-8"
+)
+CREATECLUSTER_TEXT = f"""# Clusters are made by Patroni, not by the installation of a package.
 create_main_cluster = false
-initdb_options = '--data-checksums --auth-local=peer --auth-host=scram-sha-256 --encoding=UTF8 --locale-provider=builtin --locale=C.UTF-8'
+initdb_options = '{INITDB}'
 """
 
 

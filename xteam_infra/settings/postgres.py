@@ -1,7 +1,7 @@
 """Settings of the postgres layer."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -81,9 +81,9 @@ class PostgresSettings(LayerSettings):
     """Memory (MiB) of PostgreSQL on its host. A quarter becomes shared_buffers; the rest is sessions and page cache."""
     postgres_max_connections: int = Field(200, ge=20, le=5000)
     """Server connections. The sum of all poolers' connections must fit in."""
-    postgres_parameters: dict[str, str | int | float | bool] = {}
+    postgres_parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """PostgreSQL parameters that override the tuned ones."""
-    postgres_extensions: tuple[str, ...] = ()
+    postgres_extensions: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], ...] = ()
     """Extensions the application needs in its database, beside pgaudit and pg_stat_statements."""
     postgres_rto: Literal["fast", "normal", "safe"] = "fast"
     """How fast a lost leader is replaced: fast (about 25 s), normal (30 s), safe (60 s, for unsteady networks)."""
@@ -108,6 +108,9 @@ class PostgresSettings(LayerSettings):
     """With backups: a written segment is archived after so long at the latest, so this bounds what a disaster takes."""
     postgres_join_seconds: int = Field(600, ge=60)
     """How long a new member may take to copy the database before the run is called failed."""
+
+    postgres_restart_when_needed: bool = True
+    """Restart members whose changed parameters need it, one at a time. False: only say which ones wait."""
 
     @property
     def timing(self) -> Timing:
@@ -168,9 +171,9 @@ class PostgresSettings(LayerSettings):
             store = open_store(estate.all.secrets_store)
             for reference in (*self.passwords.values(), self.patroni_rest_password):
                 value = store.get(reference.name)
-                if value is not None and len(value) < PASSWORD_LENGTH:
+                if value is not None and (len(value) < PASSWORD_LENGTH or not value.isascii()):
                     found = f"a value of {len(value)} characters"
-                    allowed = f"at least {PASSWORD_LENGTH}; remove it from the store and a strong one is made"
+                    allowed = f"at least {PASSWORD_LENGTH} ASCII characters; remove it and a strong one is made"
                     yield Problem("the secrets store", reference.name, found, allowed)
         except SecretsError as error:
             yield Problem("group_data/all.py", "secrets_store", estate.all.secrets_store, str(error))

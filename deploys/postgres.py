@@ -1,0 +1,82 @@
+"""PostgreSQL 17 under Patroni: one cluster over all hosts of the group `postgres`, one of which leads."""
+
+from xteam_infra.facts.etcd import USER as ETCD_USER
+from xteam_infra.facts.postgres import CURL, HERE
+from xteam_infra.operations import HostFile, barrier, service, write
+from xteam_infra.operations.postgres import dynamic_configuration, pending_restarts, rights
+from xteam_infra.plan.etcd import CLIENT_PORT
+from xteam_infra.plan.patroni import dynamic
+from xteam_infra.plan.postgres import (
+    CREATECLUSTER,
+    CREATECLUSTER_TEXT,
+    ETCD_CLIENT,
+    PORT,
+    REPLICATOR,
+    REST_PORT,
+    REWIND,
+    UNIT,
+    server_certificate,
+)
+from xteam_infra.plan.rights import goals
+from xteam_infra.runtime import here, open_estate
+
+estate = open_estate()
+settings = estate.postgres
+members = estate.members("postgres")
+certificate = server_certificate(estate, here())
+
+patroni = HostFile(
+    "/etc/patroni/17-main.yml",
+    "postgres/17-main.yml.j2",
+    {
+        "machine": here(),
+        "etcd_members": estate.members("etcd"),
+        "etcd_port": CLIENT_PORT,
+        "etcd_user": ETCD_USER,
+        "etcd_client": ETCD_CLIENT,
+        "certificate": certificate,
+        "replicator": REPLICATOR,
+        "rewind": REWIND,
+        "createcluster": CREATECLUSTER,
+        "dynamic": dynamic(estate),
+        "port": PORT,
+        "rest_port": REST_PORT,
+    },
+    owner="postgres",
+    group="postgres",
+    mode="600",
+    validate="patroni --validate-config --ignore-listen-port {}",
+)
+
+if "postgres" in here().groups:
+    write(
+        [
+            patroni,
+            HostFile(CREATECLUSTER, text=CREATECLUSTER_TEXT),
+            HostFile("/etc/systemd/system/patroni@17-main.service.d/10-xteam.conf", "postgres/10-xteam.conf.j2"),
+            HostFile("/usr/local/sbin/xteam-patronictl", "postgres/xteam-patronictl.j2", mode="755"),
+        ],
+        name="Write Patroni's files",
+    )
+    # The first member to come makes the cluster, the others copy it. A reload reaches PostgreSQL too, and
+    # Patroni itself reads its files again, certificates among them: nobody is disconnected.
+    service(
+        UNIT,
+        [patroni, certificate.crt, REPLICATOR.crt, REWIND.crt, ETCD_CLIENT.crt],
+        action="reload",
+        health=f"{CURL} -f {HERE}/primary || {CURL} -f {HERE}/replica",
+        health_seconds=settings.postgres_join_seconds,
+        name="Run PostgreSQL under Patroni",
+    )
+barrier(name="every PostgreSQL member runs")
+
+if members and here() == members[0]:
+    dynamic_configuration(
+        dynamic(estate), settings.timing.loop_wait * 3, name="Agree on the cluster's parameters and access rules"
+    )
+    pending_restarts(settings.postgres_restart_when_needed, name="Restart members whose parameters need it")
+barrier(name="the cluster runs with its parameters")
+
+if "postgres" in here().groups:
+    rights(goals(settings), settings.passwords, name="Make roles, database and rights on the leader")
+barrier(name="postgres is laid")

@@ -1,0 +1,48 @@
+"""PostgreSQL 17 under Patroni. Hosts of the group `postgres` are one cluster; one of them leads."""
+
+# The application's database and role. The password is made on the first run, unless the secrets store holds
+# one at postgres/app (20 characters or more).
+POSTGRES_DB = "xteam"
+POSTGRES_USER = "xteam"
+
+# Memory (MiB) of PostgreSQL on its host: a quarter becomes shared_buffers.
+postgres_memory_mb = 1024
+
+# Server connections. All poolers' connections must fit in (pgbouncer_server_connections in router.py).
+postgres_max_connections = 200
+
+# Any other parameter, such as {"autovacuum_naptime": "30s"}; these override what is tuned.
+postgres_parameters = {}
+
+# Extensions the application needs, such as ("pg_trgm",).
+postgres_extensions = ()
+
+# How fast a lost leader is replaced: fast (about 25 s), normal (30 s), safe (60 s, for unsteady networks).
+postgres_rto = "fast"
+
+# "on": a commit waits for one replica while there is one. "strict": no replica, no commit.
+# "off": a failover may lose the last commits.
+postgres_synchronous = "on"
+
+# A replica further behind (MiB of WAL) gets no reads.
+postgres_replica_lag_max_mb = 16
+
+# Limits (seconds) of the application's statements, and of its transactions that do nothing.
+postgres_statement_timeout_seconds = 30
+postgres_idle_transaction_seconds = 60
+
+# Slower statements (milliseconds) are logged with their plan.
+postgres_slow_query_ms = 500
+
+# WAL (MiB) between two checkpoints, and WAL kept for a replica that is away.
+postgres_max_wal_mb = 2048
+postgres_slot_wal_mb = 8192
+
+# With backups: seconds after which a written segment is archived at the latest.
+postgres_archive_timeout_seconds = 60
+
+# Seconds a new member may take to copy the database. Raise it with the size of the data.
+postgres_join_seconds = 600
+
+# Restart members whose changed parameters need it: replicas first, then a switchover. False: only say which wait.
+postgres_restart_when_needed = True

@@ -1,0 +1,158 @@
+"""The PostgreSQL cluster: what its members share, restarts it waits for, roles and rights on the leader."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pyinfra import host, logger, state
+from pyinfra.api import StringCommand, operation
+
+from xteam_infra.facts.postgres import CURL, Answers, DynamicConfiguration, Member, Members, Question, psql
+from xteam_infra.operations.scram import verifier
+from xteam_infra.plan.postgres import REST_PORT
+from xteam_infra.plan.rights import Goal
+from xteam_infra.runtime import here, open_estate, secret
+from xteam_infra.secrets import Secret
+
+CTL = "/usr/local/sbin/xteam-patronictl"
+CLUSTER = "17-main"
+# A restart begins with a checkpoint; a member that takes longer is better looked at by a person.
+RESTART_SECONDS = 300
+
+# What sets a password must not be kept: not in the log, not in the statistics of statements.
+UNSEEN = """SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_error_statement = panic;
+SET pg_stat_statements.track_utility = off;
+"""
+
+
+@operation()
+def dynamic_configuration(wanted: dict[str, Any], seconds: int):
+    """Bring what all members share to `wanted`, through Patroni. A pause that is in force stays.
+
+    seconds: how long the members may take to follow.
+    """
+    current = host.get_fact(DynamicConfiguration)
+    if state.is_executing and not current:
+        yield StringCommand('echo "Patroni\'s API does not answer: journalctl -u patroni@17-main" >&2; exit 1')
+        return
+    paused = {"pause": current["pause"]} if "pause" in current else {}
+    target = json.loads(json.dumps({**wanted, **paused}))
+    if current == target:
+        host.noop("the members share what they should")
+        return
+    if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
+        _show_diff(current, target)
+    yield StringCommand(f"{CTL} edit-config --quiet --force --replace -", _stdin=json.dumps(target))
+    yield StringCommand(_followed(seconds))
+
+
+def _show_diff(current: dict[str, Any], target: dict[str, Any]) -> None:
+    before, after = (json.dumps(one, indent=1, sort_keys=True).splitlines() for one in (current, target))
+    logger.info("%sPatroni's dynamic configuration", host.print_prefix)
+    for line in difflib.unified_diff(before, after, "in etcd", "wanted", lineterm="", n=1):
+        logger.info("%s    %s", host.print_prefix, line)
+
+
+def _followed(seconds: int) -> str:
+    """Shell: wait until every member has read etcd again, and give its server the second that a reload takes."""
+    seen = f"{CURL} https://$a:{REST_PORT}/patroni | sed -n 's/.*\"dcs_last_seen\": *\\([0-9]*\\).*/\\1/p'"
+    loop = f'until [ "$({seen})" -gt "$now" ]; do sleep 0.5; [ $(date +%s) -lt $end ] || exit 1; done'
+    return f"now=$(date +%s); end=$((now + {seconds})); for a in {' '.join(_addresses())}; do {loop}; done; sleep 2"
+
+
+def _addresses() -> list[str]:
+    return [machine.address for machine in open_estate().members("postgres")]
+
+
+@operation()
+def pending_restarts(allowed: bool):
+    """Restart the members whose parameters need it: replicas first, then a switchover, the old leader last.
+
+    allowed: False only says which members wait.
+    """
+    waiting = [one for one in host.get_fact(Members, addresses=_addresses()) if one.waits_for_restart]
+    if not waiting:
+        host.noop("no member waits for a restart")
+        return
+    for one in waiting:
+        parameters = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in one.waits_for_restart.items())
+        logger.info("%s%s waits for a restart: %s", host.print_prefix, one.name, parameters)
+    if not allowed:
+        host.noop("postgres_restart_when_needed is False in group_data/postgres.py: restart them by hand")
+        return
+    lowers = any(one.lowers for one in waiting)
+    # A standby may not have fewer connections than its primary, so what is lowered is lowered on the leader first.
+    leader_first = [one for one in waiting if one.leads] if lowers else []
+    for one in (*leader_first, *(one for one in waiting if not one.leads)):
+        yield _restart(one)
+    if not lowers:
+        yield from _leader_last([one for one in waiting if one.leads])
+
+
+def _leader_last(leaders: list[Member]) -> Iterator[StringCommand]:
+    for leader in leaders:
+        others = [one for one in host.get_fact(Members, addresses=_addresses()) if not one.leads and one.running]
+        if others:
+            heir = next((one for one in others if one.synchronous), others[0])
+            change = f"{CTL} switchover --leader {leader.name} --candidate {heir.name} --force"
+            yield StringCommand(f"{change} && {_answers(heir, 'primary')}")
+        yield _restart(leader, "health")
+
+
+def _restart(member: Member, path: str = "") -> StringCommand:
+    """path: what the member must answer on afterwards; its present role's by default."""
+    command = f"XTEAM_TIMEOUT={RESTART_SECONDS} {CTL} restart {CLUSTER} {member.name} --pending --force"
+    return StringCommand(f"{command} && {_answers(member, path or ('primary' if member.leads else 'replica'))}")
+
+
+def _answers(member: Member, path: str) -> str:
+    loop = f"until {CURL} -f https://{member.address}:{REST_PORT}/{path}; do sleep 0.5; done >/dev/null"
+    return f"timeout {RESTART_SECONDS} sh -c '{loop}'"
+
+
+@operation()
+def rights(goals: list[Goal], passwords: dict[str, Secret]):
+    """On the leader, whichever host that is: reach every goal that does not hold, and set passwords that differ.
+
+    passwords: by role. A password goes to the host only as its verifier, and only when it is not the one in force.
+    """
+    questions = [Question(goal.name, goal.database, goal.holds) for goal in goals]
+    questions += [Question(f"password of {role}", "postgres", _kept(role)) for role in passwords]
+    answers = host.get_fact(Answers, questions=questions)
+    if "leads" not in answers and (state.is_executing or here() != open_estate().members("postgres")[0]):
+        host.noop("another member leads")
+        return
+    unreached = [goal for goal in goals if answers.get(goal.name) not in ("t", "true")]
+    changed = [
+        role for role, reference in passwords.items() if not _is(answers.get(f"password of {role}", ""), reference)
+    ]
+    if not unreached and not changed:
+        host.noop("roles and rights are as wanted")
+        return
+    if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
+        for name in (*(goal.name for goal in unreached), *(f"password of {role}" for role in changed)):
+            logger.info("%s    %s", host.print_prefix, name)
+    for database in dict.fromkeys(goal.database for goal in unreached):
+        statements = "\n".join(goal.reach for goal in unreached if goal.database == database)
+        yield StringCommand(psql(database, "-v ON_ERROR_STOP=1"), _stdin=f"{UNSEEN}{statements}\n")
+    if changed:
+        sets = [f"ALTER ROLE {role} PASSWORD '{verifier(secret(passwords[role]))}';" for role in changed]
+        yield StringCommand(psql("postgres", "-v ON_ERROR_STOP=1"), _stdin=UNSEEN + "\n".join(sets))
+
+
+def _kept(role: str) -> str:
+    """SQL: a hash of the role's verifier, with the salt and iterations it was made with. The verifier stays there."""
+    made_with = "substring(rolpassword from '^SCRAM-SHA-256.([0-9]+:[^$]+)[$]')"
+    kept = f"encode(sha256(rolpassword::bytea), 'hex') || ' ' || coalesce({made_with}, '')"
+    return f"SELECT {kept} FROM pg_authid WHERE rolname = '{role}'"  # noqa: S608 - a name of the settings
+
+
+def _is(kept: str, reference: Secret) -> bool:
+    """Whether the password behind `reference` is the one kept."""
+    digest, _, made_with = kept.partition(" ")
+    iterations, _, salt = made_with.partition(":")
+    if not salt:
+        return False
+    return hashlib.sha256(verifier(secret(reference), salt, int(iterations)).encode()).hexdigest() == digest

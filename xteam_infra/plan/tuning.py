@@ -1,0 +1,100 @@
+"""PostgreSQL's parameters, from the memory it may use and what the checklist asks for."""
+
+LIBRARIES = ("pg_stat_statements", "pgaudit", "auto_explain")
+WORK_MEM_FLOOR_MB = 4
+
+
+def parameters(settings, archived: bool) -> dict[str, str | int]:
+    """Every parameter that Patroni passes to PostgreSQL. archived: whether there is a host that takes backups."""
+    wanted: dict[str, str | int] = {
+        **_memory(settings.postgres_memory_mb, settings.postgres_max_connections),
+        **_connections(settings),
+        **_durability(settings, archived),
+        **_observation(settings),
+        **_disk(),
+    }
+    return {**wanted, **{key: _text(value) for key, value in settings.postgres_parameters.items()}}
+
+
+def _memory(total_mb: int, connections: int) -> dict[str, str | int]:
+    """A quarter is PostgreSQL's own recommendation for shared_buffers; the page cache does the rest."""
+    shared = total_mb // 4
+    return {
+        "shared_buffers": f"{shared}MB",
+        "effective_cache_size": f"{total_mb * 3 // 4}MB",
+        "maintenance_work_mem": f"{min(2048, max(64, total_mb // 16))}MB",
+        # A statement may sort and hash more than once: three times is the usual reckoning.
+        "work_mem": f"{max(WORK_MEM_FLOOR_MB, (total_mb - shared) // (connections * 3))}MB",
+        "huge_pages": "try",
+    }
+
+
+def _connections(settings) -> dict[str, str | int]:
+    return {
+        "max_connections": settings.postgres_max_connections,
+        "password_encryption": "scram-sha-256",
+        "ssl": "on",
+        "ssl_ca_file": "/etc/xteam/pki/ca.crt",
+        "ssl_cert_file": "/etc/xteam/pki/postgres.crt",
+        "ssl_key_file": "/etc/xteam/pki/postgres.key",
+        "ssl_min_protocol_version": "TLSv1.3",
+        # A peer whose host vanished is noticed after a minute, not after two hours.
+        "tcp_keepalives_idle": 30,
+        "tcp_keepalives_interval": 10,
+        "tcp_keepalives_count": 3,
+    }
+
+
+def _durability(settings, archived: bool) -> dict[str, str | int]:
+    archive: dict[str, str | int] = {
+        "archive_mode": "on",
+        "archive_command": "pgbackrest --stanza=main archive-push %p",
+        "archive_timeout": f"{settings.postgres_archive_timeout_seconds}s",
+    }
+    return {
+        **(archive if archived else {"archive_mode": "off"}),
+        "wal_level": "replica",
+        "wal_log_hints": "on",
+        "wal_compression": "lz4",
+        "max_wal_size": f"{settings.postgres_max_wal_mb}MB",
+        "min_wal_size": f"{max(80, settings.postgres_max_wal_mb // 8)}MB",
+        "checkpoint_timeout": "15min",
+        "max_wal_senders": 10,
+        "max_replication_slots": 10,
+        "max_slot_wal_keep_size": f"{settings.postgres_slot_wal_mb}MB",
+    }
+
+
+def _observation(settings) -> dict[str, str | int]:
+    return {
+        "shared_preload_libraries": ",".join(LIBRARIES),
+        "pgaudit.log": "ddl,role",
+        "pg_stat_statements.track": "top",
+        "pg_stat_statements.max": 5000,
+        "track_io_timing": "on",
+        "auto_explain.log_min_duration": f"{settings.postgres_slow_query_ms}ms",
+        "auto_explain.log_nested_statements": "on",
+        "log_min_duration_statement": f"{settings.postgres_slow_query_ms}ms",
+        # Values of parameters may be personal data: statements are logged without them.
+        "log_parameter_max_length": 0,
+        "log_parameter_max_length_on_error": 0,
+        "log_checkpoints": "on",
+        "log_lock_waits": "on",
+        "log_temp_files": "10MB",
+        "log_autovacuum_min_duration": "10s",
+        "log_line_prefix": "%m [%p] %q%u@%d app=%a client=%h ",
+        # The journal takes what comes on standard error and ships it; no second log beside it.
+        "log_destination": "stderr",
+        "logging_collector": "off",
+    }
+
+
+def _disk() -> dict[str, str | int]:
+    """Solid state disks: a random read costs hardly more than the next one."""
+    return {"random_page_cost": "1.1", "effective_io_concurrency": 200}
+
+
+def _text(value: object) -> str | int:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value if isinstance(value, int) else str(value)
