@@ -117,20 +117,19 @@ def live_settings(wanted: Mapping[str, dict[str, str]], roles: Mapping[str, tupl
     """
     keys = sorted({key for values in wanted.values() for key in values})
     found = _instances(roles, keys)
-    changed = False
+    wrong = {}
     for role, values in wanted.items():
         running = found[role].config if role in found else None
-        if running is None:
-            continue
-        wrong = {key: value for key, value in values.items() if running.get(key) != value}
-        for key, value in wrong.items():
-            _say(role, key, running.get(key), value)
-        if wrong:
-            changed = True
-            words = " ".join(f"{key} {shlex.quote(value)}" for key, value in wrong.items())
-            yield StringCommand(f"{CLI} {role} CONFIG SET {words}")
-    if not changed:
+        if running is not None:
+            wrong[role] = {key: value for key, value in values.items() if running.get(key) != value}
+            for key, value in wrong[role].items():
+                _say(role, key, running.get(key), value)
+    if not any(wrong.values()):
         host.noop("every instance runs with its settings")
+    for role, values in wrong.items():
+        if values:
+            words = " ".join(f"{key} {shlex.quote(value)}" for key, value in values.items())
+            yield StringCommand(f"{CLI} {role} CONFIG SET {words}")
 
 
 @operation()

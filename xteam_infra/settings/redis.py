@@ -159,6 +159,7 @@ class RedisSettings(LayerSettings):
         """What CONFIG SET can change, as CONFIG GET reports it."""
         instance = self.redis_instances[role]
         return {
+            "port": "0",  # no plaintext
             "maxmemory": str(instance.memory_mb * 1024 * 1024),
             "maxmemory-policy": instance.policy,
             "appendonly": "yes" if instance.appendonly else "no",

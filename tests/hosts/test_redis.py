@@ -1,0 +1,305 @@
+"""Redis: every role as it answers on every host, asked as administrator, as application and as a stranger."""
+
+import hashlib
+import json
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from checklist.run import not_applicable
+from xteam_infra.plan.redis import SENTINEL, SENTINEL_UNIT, unit
+
+pytestmark = pytest.mark.group("redis")
+USERS = {"admin", "app", "backup", "exporter", "replica", "router", "sentinel"}
+SENTINEL_USERS = {"admin", "app", "exporter", "router", "sentinel"}
+# Asked with ACL DRYRUN: nothing would be left if one of them were allowed and carried out.
+FORBIDDEN_TO_APP = (
+    "FLUSHALL",
+    "CONFIG SET maxmemory 0",
+    "DEBUG SLEEP 0",
+    "SHUTDOWN NOSAVE",
+    "ACL LIST",
+    "REPLICAOF NO ONE",
+    "MODULE LOAD x",
+    "CLIENT KILL 0",
+)
+FAILED = re.compile(r"^(NOAUTH|WRONGPASS|NOPERM)", re.M)
+
+
+def ask(host, role, command):
+    """A command as administrator, on the machine itself."""
+    return host.check_output(f"xteam-redis {role} {command}")
+
+
+def as_user(host, port, user, password, commands, options=""):
+    """Commands, one a line, as another user. The password travels on standard input."""
+    lines = "\n".join([password, *commands]) + "\n"
+    cli = f"redis-cli -h 127.0.0.1 -p {port} --tls --cacert /etc/xteam/pki/ca.crt --no-auth-warning {options}"
+    return host.run_with_stdin(f"read -r REDISCLI_AUTH; export REDISCLI_AUTH; exec {cli} --user {user}", lines)
+
+
+def section(host, role, name):
+    """One section of INFO."""
+    lines = ask(host, role, f"INFO {name}").splitlines()
+    return dict(line.split(":", 1) for line in map(str.strip, lines) if ":" in line)
+
+
+def ports(estate):
+    """{role: port}, Sentinel included."""
+    roles = {role: one.port for role, one in estate.redis.redis_instances.items()}
+    return {**roles, SENTINEL: estate.redis.redis_sentinel_port}
+
+
+def master_of(host, hosts, role):
+    """The machine that Sentinel calls the master of a role."""
+    address = json.loads(ask(host, SENTINEL, f"--json SENTINEL GET-MASTER-ADDR-BY-NAME {role}"))[0]
+    return next(one for one in hosts.group("redis") if one.address == address)
+
+
+@contextmanager
+def test_key(host, role, pattern) -> Iterator[str]:
+    """A key the application may touch; gone afterwards."""
+    key = pattern.replace("*", "xteam-check")
+    try:
+        yield key
+    finally:
+        ask(host, role, f"DEL {key}")
+
+
+test_key.__test__ = False
+
+
+# --- Who may
+
+
+@pytest.mark.item("RED-03")
+def test_nobody_gets_in_without_a_password(host, estate):
+    for role, port in ports(estate).items():
+        said = host.run(f"echo PING | redis-cli -p {port} --tls --cacert /etc/xteam/pki/ca.crt")
+        assert "NOAUTH" in said.stdout, f"{role} answers a client without password: {said.stdout}"
+
+
+@pytest.mark.item("RED-03")
+def test_wrong_passwords_are_refused(host, estate, secret):
+    """A guess, the right password of another user, and that of the same user of another role."""
+    for role, port in ports(estate).items():
+        other = "queue" if role != "queue" else "cache"
+        for user, password in (
+            ("app", "guess"),
+            ("default", ""),
+            ("admin", secret(f"redis/{role}/app")),
+            ("app", secret(f"redis/{other}/app")),
+        ):
+            said = as_user(host, port, user, password, ["PING"])
+            assert FAILED.search(said.stdout + said.stderr), f"{role} lets in {user} with a wrong password"
+            assert "PONG" not in said.stdout, f"{role} lets in {user} with a wrong password"
+
+
+@pytest.mark.item("RED-03")
+def test_passwords_are_those_of_the_store_and_no_others(host, estate, secret):
+    """One password each, kept as a hash; no user beside the declared ones; the default user is off."""
+    for role in ports(estate):
+        found = {}
+        for line in ask(host, role, "ACL LIST").splitlines():
+            _, user, state, *rules = line.split()
+            found[user] = (state, rules)
+        expected = SENTINEL_USERS if role == SENTINEL else USERS
+        assert set(found) == expected | {"default"}, f"{role} has the users {', '.join(sorted(found))}"
+        state, rules = found.pop("default")
+        assert state == "off" and "nopass" not in rules, f"{role}: the default user is {state} {rules}"
+        for user, (state, rules) in found.items():
+            hashes = [rule[1:] for rule in rules if rule.startswith("#")]
+            wanted = hashlib.sha256(secret(f"redis/{role}/{user}").encode()).hexdigest()
+            assert state == "on" and hashes == [wanted], f"{role}: {user} has another password than the store says"
+            assert "nopass" not in rules, f"{role}: {user} needs no password"
+
+
+@pytest.mark.item("RED-03")
+def test_the_application_may_not_administer(host, estate, secret):
+    for role, port in ports(estate).items():
+        if role == SENTINEL:
+            continue
+        for command in FORBIDDEN_TO_APP:
+            said = ask(host, role, f"ACL DRYRUN app {command}")
+            assert "has no permissions" in said, f"{role}: the application may {command}: {said}"
+        said = as_user(host, port, "app", secret(f"redis/{role}/app"), ["CONFIG GET maxmemory"]).stdout
+        assert "NOPERM" in said, f"{role}: the application reads the configuration: {said}"
+    for command in ("SENTINEL REMOVE queue", "SENTINEL FAILOVER queue", "SENTINEL SET queue quorum 9", "ACL LIST"):
+        for user in ("app", "router"):
+            said = ask(host, SENTINEL, f"ACL DRYRUN {user} {command}")
+            assert "has no permissions" in said, f"Sentinel: {user} may {command}: {said}"
+
+
+@pytest.mark.item("RED-03")
+def test_the_application_reaches_its_own_keys_only(host, hosts, estate, secret):
+    """Asks the master, as the application: its own keys work, another role's and the administrator's don't."""
+    for role, one in estate.redis.redis_instances.items():
+        if master_of(host, hosts, role).name != host.name:
+            continue
+        with test_key(host, role, one.app_keys[0]) as key:
+            commands = [f"SET {key} 1 EX 60", f"GET {key}", "SET xteam-foreign:1 1 EX 1"]
+            said = as_user(host, one.port, "app", secret(f"redis/{role}/app"), commands).stdout.splitlines()
+        assert said[:2] == ["OK", "1"], f"{role}: the application can't use its own key {key}: {said}"
+        if "*" not in one.app_keys:
+            assert said[2].startswith("NOPERM"), f"{role}: the application writes a foreign key: {said[2]}"
+
+
+@pytest.mark.item("RED-03")
+def test_services_listen_with_tls_only(host, estate):
+    """No process of Redis listens on any other port, and a plain client gets no answer on these."""
+    listening = {
+        int(line.split()[3].rpartition(":")[2])
+        for line in host.check_output("ss -Hltnp").splitlines()
+        if '"redis-se' in line
+    }
+    assert listening == set(ports(estate).values()), f"Redis listens on {sorted(listening)}"
+    for role, port in ports(estate).items():
+        said = host.run(f"echo PING | timeout 5 redis-cli -p {port}")
+        assert "PONG" not in said.stdout and "NOAUTH" not in said.stdout, f"{role} speaks plaintext on {port}"
+
+
+@pytest.mark.item("RED-03")
+def test_certificates_are_verifiable(host, estate):
+    """The certificate served, not the one on disk, is of the internal CA and for the names clients use."""
+    for role, port in ports(estate).items():
+        for name in (estate.fqdn("redis"), estate.fqdn(host.name)):
+            said = host.run(
+                f"openssl s_client -connect 127.0.0.1:{port} -CAfile /etc/xteam/pki/ca.crt -verify_return_error"
+                f" -verify_hostname {name} -brief </dev/null 2>&1"
+            ).stdout
+            assert "Verification: OK" in said, f"{role}'s certificate is not good for {name}: {said}"
+            assert "TLSv1.3" in said, f"{role} does not speak TLS 1.3: {said}"
+        pem = host.check_output(f"openssl s_client -connect 127.0.0.1:{port} </dev/null 2>/dev/null | openssl x509")
+        assert ssl.PEM_cert_to_DER_cert(pem) == ssl.PEM_cert_to_DER_cert(
+            host.check_output(f"openssl x509 -in /etc/xteam/pki/redis-{role}.crt")
+        ), f"{role} serves an older certificate than it has on disk"
+
+
+# --- What is kept
+
+
+@pytest.mark.item("RED-01")
+def test_what_is_written_is_kept(host, hosts, estate, secret):
+    """Persistence is on and works, and the master says of a new key that it is on its disk."""
+    for role, one in estate.redis.redis_instances.items():
+        state = section(host, role, "persistence")
+        if not one.appendonly:
+            assert one.save, f"{role} keeps nothing: neither an append-only file nor snapshots"
+            assert state["rdb_last_bgsave_status"] == "ok", f"{role}: the last snapshot failed"
+            continue
+        assert state["aof_enabled"] == "1", f"{role} keeps no append-only file"
+        assert state["aof_last_write_status"] == "ok", f"{role} can't write its append-only file"
+        assert ask(host, role, "CONFIG GET appendfsync").split()[1] == "everysec"
+        if master_of(host, hosts, role).name == host.name:
+            with test_key(host, role, one.app_keys[0]) as key:
+                commands = [f"SET {key} 1 EX 60", "WAITAOF 1 0 5000"]
+                said = as_user(host, one.port, "app", secret(f"redis/{role}/app"), commands).stdout.split()
+            assert said[:2] == ["OK", "1"], f"{role}: a new key did not reach the disk within 5 s: {said}"
+
+
+@pytest.mark.item("SEC-09")
+def test_a_revoked_token_is_not_forgotten(host, hosts, estate, secret):
+    """The instance's part: an entry of the blacklist is neither evicted nor lost, and the application can add one."""
+    role = "blacklist"
+    values = json.loads(ask(host, role, "--json CONFIG GET maxmemory-policy appendonly"))
+    assert values == {"maxmemory-policy": "noeviction", "appendonly": "yes"}, f"the blacklist runs with {values}"
+    if master_of(host, hosts, role).name == host.name:
+        one = estate.redis.redis_instances[role]
+        with test_key(host, role, one.app_keys[0]) as key:
+            commands = [f"SET {key} 1 EX 60", f"EXISTS {key}", f"TTL {key}"]
+            said = as_user(host, one.port, "app", secret(f"redis/{role}/app"), commands).stdout.split()
+        assert said[:2] == ["OK", "1"] and 0 < int(said[2]) <= 60, f"revoking a token did not work: {said}"
+
+
+# --- One instance a role
+
+
+@pytest.mark.item("RED-04")
+def test_each_role_has_an_instance_of_its_own(host, estate):
+    """Its own process, port, directory and sandbox: none can see another's data or change any configuration."""
+    pids = {}
+    for role, one in estate.redis.redis_instances.items():
+        answer = host.check_output(f"systemctl show -p MainPID -p ActiveState -p UnitFileState -p User {unit(role)}")
+        shown = dict(line.split("=", 1) for line in answer.splitlines())
+        assert shown["ActiveState"] == "active" and shown["UnitFileState"] == "enabled", f"{unit(role)} is {shown}"
+        assert shown["User"] == "redis", f"{unit(role)} runs as {shown['User']}"
+        pid = pids[role] = shown["MainPID"]
+        server = section(host, role, "server")
+        assert (server["process_id"], server["tcp_port"]) == (pid, str(one.port)), f"{role} is another process"
+        seen = host.check_output(f"ls /proc/{pid}/root/var/lib/redis").split()
+        assert seen == [role], f"{role} sees the data of {', '.join(seen)}"
+        writable = host.run(
+            f"nsenter -t {pid} -m sh -c 'test -w /etc/redis -o -w /var/lib/redis && findmnt -no OPTIONS -T /etc/redis'"
+        )
+        assert not re.search(r"(^|,)rw(,|$)", writable.stdout), f"{role} can write its own configuration"
+    assert len(set(pids.values())) == len(pids), f"roles share a process: {pids}"
+
+
+@pytest.mark.item("RED-04")
+def test_debians_own_instances_never_start(host):
+    """They would listen without password."""
+    for name in ("redis-server.service", "redis-sentinel.service"):
+        shown = host.check_output(f"systemctl show -p ActiveState -p LoadState --value {name}").split()
+        assert sorted(shown) == ["inactive", "masked"], f"{name} is {' '.join(shown)}"
+
+
+# --- What happens when memory is full
+
+
+@pytest.mark.item("RED-06")
+def test_memory_limits_and_eviction(host, estate):
+    """As the instances run now. That they hold is a drill: a check must not fill a running queue."""
+    for role, one in estate.redis.redis_instances.items():
+        memory = section(host, role, "memory")
+        assert int(memory["maxmemory"]) == one.memory_mb * 1024 * 1024, f"{role}: maxmemory is {memory['maxmemory']}"
+        assert memory["maxmemory_policy"] == one.policy, f"{role} evicts by {memory['maxmemory_policy']}"
+        limit = int(host.check_output(f"systemctl show -p MemoryMax --value {unit(role)}"))
+        assert limit == estate.plans[host.name].memory_mb[f"redis-{role}"] * 1024 * 1024, f"{role}: MemoryMax {limit}"
+
+
+@pytest.mark.item("RED-06")
+def test_memory_of_all_roles_fits_the_host(host, estate):
+    total = int(re.search(r"MemTotal:\s+(\d+)", host.check_output("cat /proc/meminfo")).group(1)) // 1024
+    planned = sum(mb for name, mb in estate.plans[host.name].memory_mb.items() if name.startswith("redis"))
+    assert planned + estate.base.memory_reserve_mb <= total, f"{planned} MiB planned on a host of {total} MiB"
+
+
+# --- When a host is lost
+
+
+def test_sentinel_watches_every_role(host, estate):
+    settings = estate.redis
+    found = {one["name"]: one for one in json.loads(ask(host, SENTINEL, "--json SENTINEL MASTERS"))}
+    assert set(found) == set(settings.redis_instances), f"Sentinel watches {', '.join(sorted(found))}"
+    for role, one in found.items():
+        assert one["flags"] == "master", f"Sentinel calls the master of {role} {one['flags']}"
+        assert int(one["quorum"]) == settings.quorum(len(estate.members("redis"))), f"{role}: quorum {one['quorum']}"
+        assert int(one["down-after-milliseconds"]) == settings.redis_down_after_ms
+        assert int(one["failover-timeout"]) == settings.redis_failover_timeout_ms
+    active = host.check_output(f"systemctl show -p ActiveState -p UnitFileState --value {SENTINEL_UNIT}").split()
+    assert sorted(active) == ["active", "enabled"], f"{SENTINEL_UNIT} is {' '.join(active)}"
+
+
+@pytest.mark.item("RED-05")
+def test_every_role_survives_the_loss_of_a_host(host, hosts, estate):
+    """One master each, agreed on by all Sentinels, followed by all others without a gap; a majority could elect."""
+    members = hosts.group("redis")
+    if len(members) == 1:
+        not_applicable("one Redis host: nobody to fail over to")
+    for role in estate.redis.redis_instances:
+        assert len({master_of(one, hosts, role).name for one in members}) == 1, f"Sentinels disagree about {role}"
+        quorum = host.run(f"xteam-redis {SENTINEL} SENTINEL CKQUORUM {role}").stdout
+        assert quorum.startswith(f"OK {len(members)} usable Sentinels"), f"{role}: {quorum}"
+        state = section(host, role, "replication")
+        if master_of(host, hosts, role).name == host.name:
+            assert state["role"] == "master", f"{role}: Sentinel's master calls itself {state['role']}"
+            online = re.findall(r"state=online", " ".join(state.values()))
+            assert len(online) == len(members) - 1, f"{role}: {len(online)} of {len(members) - 1} replicas follow"
+        else:
+            assert state["role"] == "slave", f"{role} has a second master"
+            assert state["master_link_status"] == "up", f"{role}: this replica is cut off from its master"
+        wanted = estate.redis.redis_instances[role].min_replicas if len(members) >= 3 else 0
+        assert ask(host, role, "CONFIG GET min-replicas-to-write").split()[1] == str(wanted)
