@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xteam_infra.release.errors import ReleaseError
-from xteam_infra.release.source import Parts, resolve, run_uv
+from xteam_infra.release.source import Parts, public, resolve, run_uv
 from xteam_infra.release.tree import make_portable, write_archive
 from xteam_infra.release.wheel import contents, missing_dependencies
 
@@ -44,7 +44,7 @@ def build(
     """
     with tempfile.TemporaryDirectory(prefix="release-") as directory:
         work = Path(directory)
-        _say(f"building the wheel of {source if isinstance(source, Path) else source.rpartition('@')[2]}")
+        _say(f"building the wheel of {public(str(source))}")
         parts = resolve(source, work)
         release_id = identify(parts, python_version, platform)
         archive = out / f"{release_id}.tar.gz"

@@ -69,26 +69,26 @@ def _checked_out(source: str, work: Path) -> Path:
     """A working copy of the ref in a git address `ADDRESS@REF[#subdirectory=PATH]`."""
     match = _GIT.match(source)
     if match is None or not match["ref"]:
-        raise ReleaseError(f"{_public(source)}: no ref. Add one, such as @v1.2.3 or @ and a commit: a release is exact")
+        raise ReleaseError(f"{public(source)}: no ref. Add one, such as @v1.2.3 or @ and a commit: a release is exact")
     address, ref, copy = match["address"], match["ref"], work / "git"
     failed = _git("clone", "--quiet", "--no-checkout", "--", address, str(copy))
     if failed:
-        raise ReleaseError(f"can't clone {_public(address)}: {failed}")
+        raise ReleaseError(f"can't clone {public(address)}: {failed}")
     # A branch is only known as origin's; a tag or a commit only as itself.
     candidates = (f"origin/{ref}", ref)
     if all(_git("-C", str(copy), "checkout", "--quiet", "--detach", candidate, "--") for candidate in candidates):
-        raise ReleaseError(f"{_public(address)} has no ref {ref}: no branch, tag or commit is called so")
+        raise ReleaseError(f"{public(address)} has no ref {ref}: no branch, tag or commit is called so")
     return (copy / (match["subdirectory"] or ".")).resolve()
 
 
 def _git(*words: str) -> str:
     """Run git; the last line of its complaint, or nothing when it succeeded."""
     done = subprocess.run(["git", *words], capture_output=True, text=True)
-    complaint = _public(done.stderr.strip()).splitlines()[-1:] or [f"git exit status {done.returncode}"]
+    complaint = public(done.stderr.strip()).splitlines()[-1:] or [f"git exit status {done.returncode}"]
     return complaint[0] if done.returncode else ""
 
 
-def _public(text: str) -> str:
+def public(text: str) -> str:
     """Without a name and password in an address."""
     return _CREDENTIALS.sub("", text)
 
@@ -97,4 +97,4 @@ def run_uv(failure: str, *words: str) -> None:
     """Run uv quietly. Raises ReleaseError with `failure` and uv's own reason."""
     done = subprocess.run([find_uv_bin(), *words, "--quiet"], capture_output=True, text=True)
     if done.returncode:
-        raise ReleaseError(f"{failure}:\n{_public(done.stderr.strip() or done.stdout.strip())}")
+        raise ReleaseError(f"{failure}:\n{public(done.stderr.strip() or done.stdout.strip())}")

@@ -4,7 +4,7 @@ operator's, added through CELERY_LOADER; so nothing may be set on the app after 
 from datetime import timedelta
 
 from celery.schedules import crontab
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from xteam.config import get_settings
 
@@ -18,7 +18,8 @@ timezone = "UTC"
 imports = ["xteam.tasks"]
 
 task_default_queue = "default"
-task_queues = [Queue("default"), Queue("slow")]
+# Each with an exchange of its own name: left out, it is the default queue's, and every message reaches both queues.
+task_queues = [Queue(name, Exchange(name), routing_key=name) for name in ("default", "slow")]
 task_routes = {"xteam.slow": {"queue": "slow"}, "xteam.cleanup_workspaces": {"queue": "slow"}}
 
 beat_schedule = {

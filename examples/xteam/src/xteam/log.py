@@ -40,6 +40,7 @@ def configure_logging(level: str) -> None:
     """Send every logger of this process, uvicorn's and Celery's included, through one JSON handler."""
     stdout = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}
     passed_up: dict = {"handlers": [], "propagate": True, "level": "NOTSET"}
+    logging.captureWarnings(True)
     logging.config.dictConfig(
         {
             "version": 1,
@@ -49,6 +50,7 @@ def configure_logging(level: str) -> None:
             "root": {"level": level, "handlers": ["stdout"]},
             "loggers": {
                 "xteam.access": {"level": "INFO"},
+                "alembic": {"level": "WARNING"},  # it announces its plugins
                 "uvicorn": passed_up,
                 "uvicorn.error": passed_up,
                 # xteam.access says the same with the request id, and without query strings.

@@ -4,13 +4,14 @@ import socket
 import time
 from datetime import timedelta
 
-from celery import Task, shared_task
+from celery import Task
 from sqlalchemy import delete, func
 from sqlalchemy.orm import Session
 
 from xteam.database import engine
 from xteam.files import remove_erased_users, remove_old_workspaces
 from xteam.models import Heartbeat
+from xteam.worker import app
 
 KEEP_HEARTBEATS = timedelta(days=7)
 
@@ -19,23 +20,23 @@ class TemporaryError(Exception):
     """Something that may work the next time."""
 
 
-@shared_task(name="xteam.ok")
+@app.task(name="xteam.ok")
 def ok(value: float | str = "ok") -> float | str:
     return value
 
 
-@shared_task(name="xteam.slow")
+@app.task(name="xteam.slow")
 def slow(seconds: float = 5.0) -> float:
     time.sleep(seconds)
     return seconds
 
 
-@shared_task(name="xteam.failing")
+@app.task(name="xteam.failing")
 def failing(reason: str = "asked to fail") -> None:
     raise RuntimeError(reason)
 
 
-@shared_task(
+@app.task(
     name="xteam.retried",
     bind=True,
     autoretry_for=(TemporaryError,),
@@ -50,7 +51,7 @@ def retried(self: Task, failures: float = 2) -> int:
     return self.request.retries
 
 
-@shared_task(name="xteam.heartbeat")
+@app.task(name="xteam.heartbeat")
 def heartbeat() -> None:
     with Session(engine()) as session:
         session.add(Heartbeat(host=socket.gethostname()))
@@ -58,7 +59,7 @@ def heartbeat() -> None:
         session.commit()
 
 
-@shared_task(name="xteam.cleanup_workspaces")
+@app.task(name="xteam.cleanup_workspaces")
 def cleanup_workspaces() -> int:
     """Cleans the host it happens to run on; each host's timer runs `python -m xteam.manage cleanup`."""
     with Session(engine()) as session:
