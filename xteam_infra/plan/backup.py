@@ -1,8 +1,92 @@
 """What the backup layer needs of a host."""
 
-from xteam_infra.plan.needs import Needs
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xteam_infra.pki.leaf import Subject
+from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.plan.postgres import CREATECLUSTER, CREATECLUSTER_TEXT
+from xteam_infra.secrets import Secret
+
+if TYPE_CHECKING:
+    from xteam_infra.estate import Machine
+
+PORT = 8432
+STANZA = "main"
+UNIT = "pgbackrest.service"
+TIMERS = ("xteam-backup-full.timer", "xteam-backup-diff.timer")
+
+# Memory (MiB) of pgBackRest's server and archiver on a database host: 12 resident when idle, the rest for compressing.
+ARCHIVER_MB = 128
+
+# What a scratch instance needs to run the cluster's databases: the same server and the same extensions.
+SERVER = ("postgresql-17", "postgresql-17-pgaudit")
+SERVER_PROGRAMS = "/usr/lib/postgresql/17/bin"
 
 
 def needs(estate, machine) -> Needs:
-    """Needs of `machine`."""
-    return Needs()
+    """pgBackRest on the repository host and on every database host; they call each other."""
+    if not estate.members("backup") or not {"backup", "postgres"} & set(machine.groups):
+        return Needs()
+    is_repository = "backup" in machine.groups
+    return Needs(
+        packages=("pgbackrest", *(SERVER if is_repository else ())),
+        files={CREATECLUSTER: CREATECLUSTER_TEXT} if is_repository else {},
+        listens=(Listen(PORT, "pgBackRest", _callers(machine)),),
+        certificates=(certificate(estate, machine),),
+        memory_mb=_memory(estate, is_repository),
+        units=(UNIT, *(TIMERS if is_repository and estate.members("postgres") else ())),
+    )
+
+
+def certificate(estate, machine) -> Certificate:
+    """Shown as server and as client. The other side authorises its common name: the machine's name."""
+    subject = Subject(machine.name, (machine.name, estate.fqdn(machine.name)), (machine.address,))
+    return Certificate("pgbackrest", subject, owner="postgres")
+
+
+def _callers(machine) -> tuple[str, ...]:
+    """The repository host calls the databases to copy them; they call it to store and fetch WAL."""
+    callers = {"backup": "postgres", "postgres": "backup"}
+    return tuple(caller for group, caller in callers.items() if group in machine.groups)
+
+
+def _memory(estate, is_repository: bool) -> dict[str, int]:
+    if not is_repository:
+        return {"pgbackrest": ARCHIVER_MB}
+    return {"pgbackrest": estate.backup.backup_memory_mb, "restore": estate.backup.restore_memory_mb}
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A place where backups are kept. number: pgBackRest's, as in repo1-path."""
+
+    number: int
+    machine: Machine
+    path: str
+    cipher: Secret
+    retention_days: int
+
+
+def repositories(estate) -> tuple[Repository, ...]:
+    """The repositories in pgBackRest's order."""
+    settings = estate.backup
+    return tuple(
+        Repository(number, machine, settings.backup_path, settings.backup_cipher, settings.backup_retention_days)
+        for number, machine in enumerate(estate.members("backup"), start=1)
+    )
+
+
+def databases(estate, machine) -> tuple[Machine, ...]:
+    """The database hosts that pgBackRest on `machine` knows, itself first: it archives from the first one."""
+    own = (machine,) if "postgres" in machine.groups else ()
+    others = estate.members("postgres") if "backup" in machine.groups else ()
+    return (*own, *(other for other in others if other.name != machine.name))
+
+
+def callers(estate, machine) -> tuple[Machine, ...]:
+    """The machines that may call pgBackRest's server on `machine`."""
+    groups = _callers(machine)
+    return tuple(m for m in estate.machines if m.name != machine.name and set(groups) & set(m.groups))

@@ -1,11 +1,111 @@
-"""Settings of the backup layer."""
+"""Settings of the backup layer: pgBackRest's repository, its times, and restores."""
 
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+from pydantic import Field, field_validator
+
+from xteam_infra.errors import Problem
+from xteam_infra.secrets import Secret
 from xteam_infra.settings.model import LayerSettings
+
+# The short forms that people write in group data: days, date and time of day, with *, lists, ranges and steps.
+CALENDAR = re.compile(r"^([A-Za-z]{3}[A-Za-z.,]*\s+)?([-*\d/.,]+\s+)?\d{1,2}(:\d{2}){1,2}$|^(hourly|daily|weekly)$")
+TARGET_FORMS = '"latest", or a time with its zone such as "2026-11-23 07:40:00+00"'
+# A controller's clock may be this far behind the hosts' before a restore "into the future" is refused.
+CLOCK_SLACK = timedelta(seconds=5)
 
 
 class BackupSettings(LayerSettings):
     """group_data/backup.py"""
 
     layer: ClassVar[str] = "backup"
+
+    backup_path: str = Field("/var/lib/pgbackrest", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
+    """Directory of the repository on the backup host. Give it a file system of its own."""
+    backup_cipher: Secret = Secret("backup/repo1-cipher")
+    """Key of the repository (AES-256). Only the backup host gets it; without it no backup can be read."""
+    backup_full_on: str = "Sun 01:30"
+    """When full backups begin, as a systemd calendar expression."""
+    backup_differential_on: str = "Mon..Sat 01:30"
+    """When differential backups begin. Keep the two apart: only one backup runs at a time."""
+    backup_retention_days: int = Field(14, ge=1, le=3650)
+    """Any moment of the last so many days can be restored. Older backups and their WAL are expired."""
+    backup_max_age_hours: int = Field(26, ge=2, le=24 * 31)
+    """The checks call the newest backup too old after this: the longest pause between two, and their duration."""
+    backup_full_max_age_days: int = Field(8, ge=1, le=366)
+    """The same for the newest full backup."""
+    backup_processes: int = Field(2, ge=1, le=64)
+    """Processes that read, compress and send at a time. More than a quarter of a database host's cores slow it."""
+    backup_compress_level: int = Field(3, ge=1, le=19)
+    """Zstandard's level."""
+    backup_memory_mb: int = Field(256, ge=128)
+    """Memory (MiB) a running backup may use on the backup host."""
+    backup_archive_queue_max_gb: int | None = Field(None, ge=1)
+    """WAL (GB) that may wait on a database host while the repository is away. None: no limit, nothing is ever dropped,
+    and the disk fills. With a limit WAL beyond it is DROPPED: moments after that can't be restored until the next
+    backup."""
+
+    restore_directory: str = Field("/var/lib/xteam/restore", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
+    """Where deploys/restore.py puts scratch instances on the backup host."""
+    restore_port: int = Field(55432, ge=1024, le=65535)
+    """Names a scratch instance's socket. No network port is opened."""
+    restore_memory_mb: int = Field(256, ge=128)
+    """Memory (MiB) of a scratch instance."""
+    restore_seconds: int = Field(3600, ge=60)
+    """How long a scratch instance may take to replay the archive up to its moment."""
+
+    target: str | None = None
+    """Only for deploys/restore.py, as --data target=...: "latest" or a time with its zone."""
+    replace: bool = False
+    """Only for deploys/restore.py, as --data replace=true: throw away what an earlier restore of this moment left."""
+
+    @field_validator("backup_cipher", mode="before")
+    @classmethod
+    def _reference(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError(
+                'a reference such as Secret("backup/repo1-cipher"), never the value: it is kept in the secrets store'
+            )
+        return value
+
+    @field_validator("backup_full_on", "backup_differential_on")
+    @classmethod
+    def _calendar(cls, value: str) -> str:
+        if not CALENDAR.match(value):
+            raise ValueError('a systemd calendar expression such as "Sun 01:30" or "Mon..Sat 01:30"')
+        return value
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _target(cls, value: object) -> object:
+        if value is None or value == "latest":
+            return value
+        parse_target(str(value))
+        return str(value)
+
+    def problems(self, estate) -> Iterator[Problem]:
+        hosts = estate.members("backup")
+        if len(hosts) > 1:
+            names = ", ".join(machine.name for machine in hosts)
+            yield Problem(estate.inventory, "backup", names, "one host: there is one repository")
+        if self.backup_full_on == self.backup_differential_on:
+            yield self.problem(
+                "backup_differential_on", self.backup_differential_on, "another time than backup_full_on"
+            )
+        if self.target and self.target != "latest" and parse_target(self.target) > datetime.now(UTC) + CLOCK_SLACK:
+            now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
+            yield Problem("--data", "target", repr(self.target), f"a moment of the past; now it is {now}")
+
+
+def parse_target(text: str) -> datetime:
+    """The moment a restore's target names. Raises ValueError when it is not a time with a zone."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(TARGET_FORMS) from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{TARGET_FORMS}: the zone is missing")
+    return moment

@@ -1,0 +1,41 @@
+"""Backups of PostgreSQL by pgBackRest, and restores."""
+
+from xteam_infra.secrets import Secret as _Secret
+
+# Directory of the repository on the backup host. Give it a file system of its own.
+backup_path = "/var/lib/pgbackrest"
+
+# The key that encrypts the repository: a name in the secrets store, made by the first run. Only the backup host gets
+# it. Without it no backup can be read: keep the secrets store's own backup elsewhere.
+backup_cipher = _Secret("backup/repo1-cipher")
+
+# When backups begin, as systemd calendar expressions. In between, every change is in the WAL archive.
+backup_full_on = "Sun 01:30"
+backup_differential_on = "Mon..Sat 01:30"
+
+# Any moment of the last so many days can be restored.
+backup_retention_days = 14
+
+# The checks complain when the newest backup, or the newest full backup, is older.
+backup_max_age_hours = 26
+backup_full_max_age_days = 8
+
+# Processes that read, compress and send at a time; about a quarter of a database host's cores.
+backup_processes = 2
+
+# Zstandard's level, 1 (fast) to 19 (small).
+backup_compress_level = 3
+
+# Memory (MiB) a running backup may use on the backup host.
+backup_memory_mb = 256
+
+# WAL (GB) that may wait on a database host while the repository is away. None: no limit; the disk fills, nothing is
+# lost. With a limit, WAL beyond it is dropped and the moments after it can't be restored until the next backup.
+backup_archive_queue_max_gb = None
+
+# Scratch instances of deploys/restore.py on the backup host: where, the number in their socket's name, their memory
+# (MiB), and how long (seconds) one may replay the archive.
+restore_directory = "/var/lib/xteam/restore"
+restore_port = 55432
+restore_memory_mb = 256
+restore_seconds = 3600

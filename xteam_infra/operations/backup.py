@@ -1,0 +1,73 @@
+"""pgBackRest's stanza, its first backup, and restores into a scratch instance."""
+
+import shlex
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, OperationError, QuoteString, StringCommand, operation
+
+from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.facts.backup import Repository
+from xteam_infra.settings.backup import TARGET_FORMS
+
+# While the cluster tries to archive into a stanza that is not there, it holds the lock that stanza-create needs.
+TRIES = 10
+PAUSE_SECONDS = 3
+
+
+@operation()
+def stanza(name: str):
+    """Make the stanza for the running cluster, and prove that a WAL segment reaches it.
+
+    Fails when a stanza exists that the key does not open or that belongs to another cluster: nothing is lost then.
+    """
+    found = host.get_fact(Repository, stanza=name)
+    if found.exists:
+        host.noop(f"stanza {name} exists")
+        return
+    pgbackrest = f"runuser -u postgres -- pgbackrest --stanza={shlex.quote(name)}"
+    hint = (
+        f"stanza {name} can't be made. If the repository was made with another key, give backup/repo1-cipher in the"
+        " secrets store its old value; if it belongs to another cluster, move it away (docs/backup.md)"
+    )
+    steps = [
+        f"cd /; tries=0; until {pgbackrest} stanza-create",
+        f"do tries=$((tries+1)); [ $tries -lt {TRIES} ] || {{ echo {shlex.quote(hint)} >&2; exit 1; }}",
+        f"sleep {PAUSE_SECONDS}; done; {pgbackrest} check",
+    ]
+    yield StringCommand("; ".join(steps))
+
+
+@operation()
+def first_backup(name: str, unit: str):
+    """Make a full backup when there is none. It runs in its own unit: a dropped connection does not end it."""
+    found = host.get_fact(Repository, stanza=name)
+    if found.backups:
+        host.noop(f"{len(found.backups)} backups, the newest is {found.backups[-1]}")
+        return
+    quoted = shlex.quote(unit)
+    yield StringCommand(f"systemctl start {quoted} || {{ journalctl --no-pager -n 30 -u {quoted} >&2; exit 1; }}")
+
+
+def refuse_unclear_restore(estate) -> None:
+    """Raise SettingsError when --data does not say to which moment, or there is no repository to restore from."""
+    if not estate.members("backup"):
+        raise SettingsError([Problem(estate.inventory, "backup", "no host", "one host that keeps the repository")])
+    if estate.backup.target is None:
+        raise SettingsError([Problem("--data", "target", "nothing", TARGET_FORMS)])
+
+
+@operation(is_idempotent=False)
+def restore(target: str, replace: bool):
+    """Restore to `target` into a scratch instance beside the repository; prints what it does and found."""
+    command = StringCommand("xteam-restore to", QuoteString(target), "--replace" if replace else "")
+    yield FunctionCommand(_run_and_show, (command,), {})
+
+
+def _run_and_show(command: StringCommand) -> None:
+    done, _ = host.run_shell_command(command, print_output=True, **_as_root())
+    if not done:
+        raise OperationError("nothing was restored; the reason stands above")
+
+
+def _as_root() -> dict[str, bool]:
+    return {"_sudo": bool(host.data.get("_sudo"))}
