@@ -1,11 +1,168 @@
-"""Settings of the app layer."""
+"""Settings of the app layer: the application's release, its environment and its API processes."""
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
+from pydantic import Field, field_validator
+
+from xteam_infra.errors import Problem, SecretsError
+from xteam_infra.secrets import Secret, open_store
 from xteam_infra.settings.model import LayerSettings
+from xteam_infra.settings.strength import weakness
+
+MODULE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
+OBJECT = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+PATH = r"^/[A-Za-z0-9/_.-]*$"
+# What "everybody" would be allowed by; the application refuses to start in production with one of them.
+NEVER_ANYTHING = ("ALLOWED_HOSTS", "CORS_ALLOW_ORIGINS", "CORS_ALLOW_METHODS", "CORS_ALLOW_HEADERS")
 
 
 class AppSettings(LayerSettings):
-    """group_data/app.py"""
+    """group_data/app.py. Names in the application's own spelling are passed on to it under that name."""
 
     layer: ClassVar[str] = "app"
+
+    app_source: str = "examples/xteam"
+    """What is deployed: a directory with pyproject.toml and requirements.lock, a wheel, or ADDRESS@REF of git."""
+    app_module: str = Field("xteam.main:app", pattern=OBJECT)
+    """The ASGI application, as uvicorn names it."""
+    app_migrate_module: str = Field("xteam.migrate", pattern=MODULE)
+    """Run with "upgrade" it migrates the database; with "check" it exits 1 when that is still to be done."""
+    app_manage_module: str = Field("xteam.manage", pattern=MODULE)
+    """The operators' commands: create-user, export, erase, cleanup."""
+    app_log_config: str = "xteam/log-config.json"
+    """uvicorn's logging configuration, below the release's site-packages; empty: uvicorn's own."""
+    app_live_path: str = Field("/healthz", pattern=PATH)
+    """Answers 200 while the process lives, whatever its dependencies do."""
+    app_ready_path: str = Field("/readyz", pattern=PATH)
+    """Answers 200 when requests can be served, 503 otherwise."""
+    app_keep_releases: int = Field(3, ge=2, le=20)
+    """Releases kept on a host, the running one included; the one before is what a rollback needs."""
+
+    ENVIRONMENT: Literal["production", "staging", "test", "development"] = "production"
+    """What kind of installation this is; the application hides its documentation in production."""
+    DEBUG: bool = False
+    """Tracebacks in answers. Refused in production."""
+    SECRET_KEY: Secret = Secret("app/SECRET_KEY")
+    """Signs the access tokens. A new value logs everybody out."""
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    """What the application logs beside requests and tasks, which it always does."""
+    SENTRY_DSN: Secret | None = None
+    """Where errors are reported; None reports them nowhere but to the log."""
+    OPENAI_API_KEY: Secret | None = None
+    """Sent to the upstream as a bearer token."""
+
+    ALLOWED_HOSTS: tuple[str, ...] = ()
+    """Host names the application answers to. Empty: the domain."""
+    CORS_ALLOW_ORIGINS: tuple[str, ...] = ()
+    """Origins whose pages may call the API, such as "https://app.example.com". Empty: the domain's own."""
+    CORS_ALLOW_METHODS: tuple[str, ...] = ("GET", "POST", "PUT", "DELETE")
+    """Methods those pages may use."""
+    CORS_ALLOW_HEADERS: tuple[str, ...] = ("Authorization", "Content-Type", "X-Request-ID")
+    """Request headers those pages may send."""
+    ACCESS_TOKEN_EXPIRE_MINUTES: int = Field(30, ge=1, le=30)
+    """Life of an access token."""
+    rate_limit_enabled: bool = True
+    """Refuse clients that ask too often, with 429."""
+    rate_limit_requests_per_minute: int = Field(120, ge=1, le=100_000)
+    """Requests of one address in a minute, over all hosts."""
+    max_upload_size_mb: int = Field(25, ge=1, le=10_240)
+    """Largest request body (MiB); larger ones get 413."""
+    database_pool_size: int = Field(5, ge=1, le=100)
+    """Database connections an API process keeps open."""
+    database_max_overflow: int = Field(5, ge=0, le=100)
+    """Database connections it opens beyond those while it is busy."""
+
+    UPSTREAM_URL: str | None = None
+    """The external service that is called; None: there is none."""
+    UPSTREAM_TIMEOUT_SECONDS: float = Field(5.0, gt=0, le=60)
+    """Longest wait for each attempt."""
+    UPSTREAM_MAX_RETRIES: int = Field(2, ge=0, le=10)
+    """Attempts after the first one, with growing pauses."""
+
+    WORKSPACE_MAX_AGE_DAYS: int = Field(30, ge=1, le=3650)
+    """A workspace that nobody touched for so long is removed."""
+    workspace_cleanup_schedule: str = Field("*-*-* 03:40:00", min_length=1)
+    """When each host removes them, as systemd's OnCalendar."""
+
+    app_port: int = Field(8000, ge=1024, le=65535)
+    """TLS port of the API, open to the edge alone."""
+    api_workers: int = Field(2, ge=1, le=64)
+    """API processes on each host: one for each core."""
+    api_memory_mb: int = Field(768, ge=128)
+    """Memory (MiB) all API processes of a host may use; about 90 each when idle."""
+    api_cpu_percent: int | None = Field(None, ge=10, le=6400)
+    """CPU time they may use, in percent of one core; None: no bound but the host's."""
+    api_tasks_max: int = Field(256, ge=32, le=8192)
+    """Threads and processes they may have."""
+    api_graceful_seconds: int = Field(20, ge=1, le=300)
+    """How long a stopping API goes on with the requests it has."""
+    api_ready_seconds: int = Field(60, ge=5, le=600)
+    """How long a started API may take until it is ready; then the run stops, and the other hosts stay as they are."""
+
+    @property
+    def secrets(self) -> dict[str, Secret]:
+        """The secrets that are handed to the application, by variable."""
+        optional = {"SENTRY_DSN": self.SENTRY_DSN, "OPENAI_API_KEY": self.OPENAI_API_KEY}
+        return {"SECRET_KEY": self.SECRET_KEY, **{name: one for name, one in optional.items() if one}}
+
+    @property
+    def production(self) -> bool:
+        """Whether this is production, where only safe values are accepted."""
+        return self.ENVIRONMENT == "production"
+
+    @field_validator("SECRET_KEY", "SENTRY_DSN", "OPENAI_API_KEY", mode="before")
+    @classmethod
+    def _reference(cls, value: object, info) -> object:
+        if isinstance(value, str):
+            raise ValueError(
+                f'a reference: {info.field_name} = Secret("app/{info.field_name}"). The value belongs in the secrets '
+                "store, not in a file of the repository"
+            )
+        return value
+
+    @field_validator("UPSTREAM_URL")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("an http or https address, or None")
+        return value
+
+    @field_validator(*NEVER_ANYTHING)
+    @classmethod
+    def _words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [word for word in value if not word or any(c in word for c in ", \"'\\$\n")]:
+            raise ValueError(f"words without spaces, commas and quotes, not {wrong}")
+        return value
+
+    def problems(self, estate) -> Iterator[Problem]:
+        if not (estate.members("app") or estate.members("worker")):
+            return
+        if self.production:
+            yield from self._unsafe()
+        yield from self._weak_key(estate)
+
+    def _unsafe(self) -> Iterator[Problem]:
+        if self.DEBUG:
+            yield self.problem(
+                "DEBUG", True, 'False with ENVIRONMENT = "production": an error page would show our code'
+            )
+        for key in NEVER_ANYTHING:
+            if any("*" in word for word in getattr(self, key)):
+                allowed = 'names without * with ENVIRONMENT = "production"'
+                yield self.problem(key, getattr(self, key), allowed)
+        for origin in self.CORS_ALLOW_ORIGINS:
+            parts = urlsplit(origin)
+            if "*" not in origin and (parts.scheme != "https" or not parts.netloc or parts.path):
+                yield self.problem("CORS_ALLOW_ORIGINS", origin, "https://NAME, nothing after it")
+
+    def _weak_key(self, estate) -> Iterator[Problem]:
+        try:
+            value = open_store(estate.all.secrets_store).get(self.SECRET_KEY.name)
+        except SecretsError as error:
+            yield Problem("group_data/all.py", "secrets_store", estate.all.secrets_store, str(error))
+            return
+        if value is not None and (fault := weakness(value)):
+            allowed = "32 or more random characters; remove it from the store and one of 64 is made"
+            yield Problem("the secrets store", f"{self.SECRET_KEY.name} (SECRET_KEY)", fault, allowed)

@@ -87,4 +87,7 @@ class Loader:
         top = str(line["loc"][0]) if line["loc"] else ""
         file = self.origin.get(top, f"group_data/{layer}.py")
         found = "nothing" if line["type"] == "missing" else repr(line["input"])
+        field = BY_LAYER[layer].model_fields.get(top)
+        if field and "Secret" in str(field.annotation) and isinstance(line["input"], str):
+            found = "a literal value (not shown)"
         return Problem(file, key, found, line["msg"].removeprefix("Value error, "))

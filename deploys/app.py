@@ -1,0 +1,89 @@
+"""The application: its release on every host that runs its code, one migration, then the API, one host at a time."""
+
+from pyinfra import host
+
+from xteam_infra import application
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
+from xteam_infra.operations.app import current, release
+from xteam_infra.plan import CA_PATH
+from xteam_infra.plan import app as paths
+from xteam_infra.runtime import here, open_estate
+
+estate = open_estate()
+settings = estate.app
+api_hosts = estate.members("app")
+code_hosts = tuple(m for m in estate.machines if {"app", "worker"} & set(m.groups))
+wanted = None
+
+if code_hosts:
+    application.refuse_without_backends(estate)
+    wanted = application.release(estate)
+
+certificate = paths.certificate(estate, here())
+context = {"machine": here(), "paths": paths, "certificate": certificate, "site_packages": application.SITE_PACKAGES}
+api_unit = HostFile(f"/etc/systemd/system/{paths.API_UNIT}", "app/xteam-api.service.j2", context)
+cleanup_timer = HostFile(f"/etc/systemd/system/{paths.CLEANUP_TIMER}", "app/xteam-cleanup.timer.j2", context)
+environment = application.environment(estate, here(), wanted.id if wanted else "")
+celery_settings = application.celery_settings(estate.celery)
+operator_modules = list(application.operator_modules())
+
+if here() in code_hosts:
+    directories(
+        [
+            HostDirectory("/etc/xteam"),
+            HostDirectory("/srv/xteam"),
+            HostDirectory(paths.UPLOADS, owner=paths.ACCOUNT, group=paths.ACCOUNT, mode="750"),
+            HostDirectory(paths.WORKSPACES, owner=paths.ACCOUNT, group=paths.ACCOUNT, mode="750"),
+        ],
+        name="Make the application's directories",
+    )
+    release(wanted, name="Ship the application's release")
+    write(
+        [
+            environment,
+            celery_settings,
+            *operator_modules,
+            cleanup_timer,
+            HostFile("/etc/systemd/system/xteam-cleanup.service", "app/xteam-cleanup.service.j2", context),
+            HostFile("/usr/local/bin/xteam-python", "app/xteam-python.j2", context, mode="755"),
+            HostFile("/usr/local/sbin/xteam-run", "app/xteam-run.j2", context, mode="755"),
+        ],
+        name="Write the application's files",
+    )
+if here() in api_hosts:
+    write(
+        [
+            api_unit,
+            application.migrator_environment(),
+            HostFile("/usr/local/sbin/xteam-migrate", "app/xteam-migrate.j2", context, mode="755"),
+        ],
+        name="Write the API's files",
+    )
+barrier(name="the application's release is on every host")
+
+# Once, before any new code serves. Others that start it wait for its lock, and find nothing to do.
+if api_hosts and here() == api_hosts[0]:
+    ensure(
+        f"xteam-migrate upgrade {wanted.id}",
+        f"xteam-migrate check {wanted.id}",
+        name="Migrate the database to the release's schema",
+    )
+barrier(name="the database has the release's schema")
+
+for peer in host.loop(api_hosts):
+    if peer == here():
+        current(wanted, settings.app_keep_releases, name=f"Put the release in use on {peer.name}")
+        service(
+            paths.API_UNIT,
+            [api_unit, environment, celery_settings, *operator_modules, certificate.crt, paths.CURRENT],
+            health=f"curl -sf --cacert {CA_PATH} https://{peer.address}:{settings.app_port}{settings.app_ready_path}",
+            health_seconds=settings.api_ready_seconds,
+            name=f"Run the API on {peer.name}",
+        )
+    barrier(name=f"the API of {peer.name} is ready")
+
+if here() in code_hosts:
+    if here() not in api_hosts:
+        current(wanted, settings.app_keep_releases, name="Put the release in use for workers")
+    service(paths.CLEANUP_TIMER, [cleanup_timer], name="Schedule the removal of old workspaces")
+barrier(name="app is laid")

@@ -1,0 +1,62 @@
+"""Celery: workers and Beat on every host of group worker, from the release the app layer has put in use."""
+
+from pyinfra import host
+
+from xteam_infra import application
+from xteam_infra.operations import HostFile, barrier, service, write
+from xteam_infra.plan import app as paths
+from xteam_infra.plan.celery import BEAT_UNIT, LIVENESS_TIMER, worker_unit
+from xteam_infra.runtime import here, open_estate
+
+estate = open_estate()
+settings = estate.celery
+members = estate.members("worker")
+names = tuple(settings.celery_workers)
+wanted = None
+
+if members:
+    application.refuse_without_backends(estate)
+    wanted = application.release(estate)
+
+context = {"paths": paths, "names": names}
+environment = application.environment(estate, here(), wanted.id if wanted else "")
+shared = [environment, application.celery_settings(settings), *application.operator_modules(), paths.CURRENT]
+worker_template = HostFile("/etc/systemd/system/xteam-worker@.service", "celery/xteam-worker@.service.j2", context)
+beat_unit = HostFile(f"/etc/systemd/system/{BEAT_UNIT}", "celery/xteam-beat.service.j2", context)
+liveness_timer = HostFile(f"/etc/systemd/system/{LIVENESS_TIMER}", "celery/xteam-liveness.timer.j2", context)
+worker_environments = {
+    name: HostFile(f"/etc/xteam/worker-{name}.env", "celery/worker.env.j2", {"name": name, "worker": worker})
+    for name, worker in settings.celery_workers.items()
+}
+
+if here() in members:
+    write(
+        [
+            worker_template,
+            *worker_environments.values(),
+            beat_unit,
+            liveness_timer,
+            HostFile("/etc/systemd/system/xteam-liveness.service", "celery/xteam-liveness.service.j2", context),
+            HostFile("/usr/local/sbin/xteam-liveness", "celery/xteam-liveness.j2", context, mode="755"),
+            HostFile("/usr/local/sbin/xteam-deadletters", "celery/xteam-deadletters.j2", context, mode="755"),
+        ],
+        name="Write Celery's files",
+    )
+barrier(name="Celery's files are on every host")
+
+# One worker at a time, on one host at a time: every queue keeps a worker, and running tasks end where they began.
+for peer in host.loop(members):
+    if peer == here():
+        for name in host.loop(names):
+            node = f"{name}@$(uname -n)"
+            service(
+                worker_unit(name),
+                [worker_template, worker_environments[name], *shared],
+                health=f"xteam-run -m celery --app {settings.celery_app} inspect ping --timeout 3 --destination {node}",
+                health_seconds=90,
+                name=f"Run worker {name} on {peer.name}",
+            )
+        service(BEAT_UNIT, [beat_unit, *shared], name=f"Run Beat on {peer.name}")
+        service(LIVENESS_TIMER, [liveness_timer], name=f"Watch the workers of {peer.name}")
+    barrier(name=f"the workers of {peer.name} answer")
+barrier(name="celery is laid")

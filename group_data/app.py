@@ -1,0 +1,71 @@
+"""The application. Names in its own spelling reach it as environment variables of that name."""
+
+from xteam_infra.secrets import Secret
+
+# What is deployed: a directory with pyproject.toml and requirements.lock, a wheel with its lock beside it, or a git
+# address with a ref ("https://git.example.com/xteam.git@v1.2.3"). docs/app-contract.md: what it must offer.
+app_source = "examples/xteam"
+
+# Where its parts are.
+app_module = "xteam.main:app"
+app_migrate_module = "xteam.migrate"
+app_manage_module = "xteam.manage"
+app_log_config = "xteam/log-config.json"
+app_live_path = "/healthz"
+app_ready_path = "/readyz"
+
+# Releases kept on each host, the running one included.
+app_keep_releases = 3
+
+# "production" hides the API's documentation and accepts safe values only.
+ENVIRONMENT = "production"
+DEBUG = False
+LOG_LEVEL = "WARNING"
+
+# References into the secrets store. SECRET_KEY is made (64 random characters) when it is not there.
+SECRET_KEY = Secret("app/SECRET_KEY")
+
+# Error tracking and the upstream's key: put the value into the store, then name it here:
+# Secret("app/SENTRY_DSN", generate="never")
+SENTRY_DSN = None
+OPENAI_API_KEY = None
+
+# Names the application answers to, and origins whose pages may call it. Empty: the domain (group_data/all.py).
+ALLOWED_HOSTS = ()
+CORS_ALLOW_ORIGINS = ()
+CORS_ALLOW_METHODS = ("GET", "POST", "PUT", "DELETE")
+CORS_ALLOW_HEADERS = ("Authorization", "Content-Type", "X-Request-ID")
+
+# Life of an access token in minutes, at most 30.
+ACCESS_TOKEN_EXPIRE_MINUTES = 30
+
+# Requests of one address in a minute; more get 429.
+rate_limit_enabled = True
+rate_limit_requests_per_minute = 120
+
+# Largest request body (MiB); more gets 413.
+max_upload_size_mb = 25
+
+# Database connections of each API process: kept open, and opened on top while it is busy.
+database_pool_size = 5
+database_max_overflow = 5
+
+# The external service that is called (None: there is none), the wait for each attempt, and attempts after the first.
+UPSTREAM_URL = None
+UPSTREAM_TIMEOUT_SECONDS = 5.0
+UPSTREAM_MAX_RETRIES = 2
+
+# Workspaces nobody touched for so many days are removed, on each host at this time (systemd's OnCalendar).
+WORKSPACE_MAX_AGE_DAYS = 30
+workspace_cleanup_schedule = "*-*-* 03:40:00"
+
+# API processes on each host: one for each core. The limits are for all of them together.
+app_port = 8000
+api_workers = 2
+api_memory_mb = 768
+api_cpu_percent = None  # percent of one core, such as 150; None: the host's
+api_tasks_max = 256
+
+# Seconds a stopping API goes on with requests it has, and a started one may take until it is ready.
+api_graceful_seconds = 20
+api_ready_seconds = 60

@@ -1,0 +1,76 @@
+"""The application as both of its layers see it: its release, and the files every process of it starts with."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from gevent.lock import BoundedSemaphore
+
+from xteam_infra import on_host
+from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.operations import HostFile
+from xteam_infra.plan import CA_PATH
+from xteam_infra.plan import app as paths
+from xteam_infra.plan.router import POOLER_PORT, WRITE_PORT, redis_ports
+from xteam_infra.release import PYTHON_VERSION, Release, build
+from xteam_infra.settings.celery import CelerySettings
+
+CELERY_SETTINGS = "/etc/xteam/celery.json"
+SITE_PACKAGES = f"{paths.CURRENT}/venv/lib/python{PYTHON_VERSION}/site-packages"
+# Numbered databases of the queue's Redis.
+BROKER_DATABASE, RESULT_DATABASE = 0, 1
+_building = BoundedSemaphore()
+_built: dict[str, Release] = {}
+
+
+def release(estate) -> Release:
+    """The release to be deployed, built once a run on the controller. Raises ReleaseError when it can't be built."""
+    source = estate.app.app_source
+    with _building:  # hosts are planned in parallel
+        if source not in _built:
+            _built[source] = build(source)
+    return _built[source]
+
+
+def refuse_without_backends(estate) -> None:
+    """Raise SettingsError when the estate has nothing the application could keep its data in."""
+    problems = [
+        Problem(estate.inventory, group, "no host", f"a host at least: the application needs {purpose}")
+        for group, purpose in (("postgres", "PostgreSQL"), ("redis", "Redis"))
+        if not estate.members(group)
+    ]
+    if problems:
+        raise SettingsError(problems)
+
+
+def environment(estate, machine, release_id: str) -> HostFile:
+    """The environment of every process of the application. Its group may read it, for the operators' commands."""
+    context = {
+        "machine": machine,
+        "release_id": release_id,
+        "paths": paths,
+        "pooler_port": POOLER_PORT,
+        "redis_ports": redis_ports(estate),
+        "broker_database": BROKER_DATABASE,
+        "result_database": RESULT_DATABASE,
+        "celery_settings": CELERY_SETTINGS,
+    }
+    return HostFile(paths.ENVIRONMENT, "app/app.env.j2", context, group=paths.ACCOUNT, mode="640")
+
+
+def migrator_environment() -> HostFile:
+    """The environment of a migration: another database role, past the pooler, which would lose the session's lock."""
+    context = {"paths": paths, "write_port": WRITE_PORT}
+    return HostFile(paths.MIGRATOR_ENVIRONMENT, "app/migrate.env.j2", context, mode="600")
+
+
+def celery_settings(settings: CelerySettings) -> HostFile:
+    """What xteam_operator.loader adds to the application's own Celery configuration."""
+    return HostFile(CELERY_SETTINGS, "celery/celery.json.j2", {"celery": settings, "ca_path": CA_PATH})
+
+
+def operator_modules() -> Iterator[HostFile]:
+    """The modules that run inside the application's Celery processes, copied as they are."""
+    package = Path(str(files(on_host))) / "xteam_operator"
+    for module in sorted(package.glob("*.py")):
+        yield HostFile(f"{paths.OPERATOR}/{package.name}/{module.name}", text=module.read_text())

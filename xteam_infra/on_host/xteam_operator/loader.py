@@ -1,0 +1,36 @@
+"""CELERY_LOADER=xteam_operator.loader:Loader puts the operator's settings around the application's own.
+
+`defaults` hold where the application says nothing. `forced` hold whatever it says: delivery, time limits and Beat's
+lock belong together, and one of them changed alone makes tasks run twice or get lost.
+"""
+
+from typing import Any
+
+from celery.loaders.app import AppLoader
+from xteam_operator import settings
+
+
+class Loader(AppLoader):
+    """Used by every process that makes the Celery application: workers, Beat, commands, and the API as a producer."""
+
+    def __init__(self, app: Any, **arguments: Any):
+        super().__init__(app, **arguments)
+        app.on_after_configure.connect(_force, weak=False)
+
+    @property
+    def conf(self) -> dict[str, Any]:
+        own = super().conf or {}
+        values = {key: own[key] for key in own.keys() if not key.startswith("_")}  # noqa: SIM118 - not a real mapping
+        return {**settings.read()["defaults"], **values}
+
+    def on_worker_init(self) -> None:
+        # Before the pool forks, so that every process of the worker records failures.
+        from xteam_operator import deadletters
+
+        deadletters.watch()
+
+
+def _force(source: Any, **_: Any) -> None:
+    source.update(settings.read()["forced"])
+    # RedBeat would use the broker's address by itself only until its version 2.5.
+    source.setdefault("redbeat_redis_url", source["broker_url"])

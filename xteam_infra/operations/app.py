@@ -1,0 +1,57 @@
+"""The application's releases on a host: each whole in a directory of its own, one of them in use."""
+
+import shlex
+
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, StringCommand, operation
+
+from xteam_infra.facts.app import Releases
+from xteam_infra.operations.pending import will_change
+from xteam_infra.plan.app import CURRENT, RELEASES
+from xteam_infra.release import Release
+
+# The archive is checked before it is unpacked, and appears under its name only when everything is there.
+# Compiled here: the services can't write into their own release, and would compile it anew at each start.
+UNPACK = """set -eu
+umask 022
+archive={releases}/.{id}.tar.gz
+new={releases}/.{id}.new
+trap 'rm -rf "$archive" "$new"' EXIT
+echo "{sha256}  $archive" | sha256sum --check --quiet || {{ echo "it arrived damaged: run again" >&2; exit 1; }}
+rm -rf "$new"
+python3 -m venv --without-pip "$new/venv"
+rm -f "$new"/venv/bin/[Aa]ctivate*
+set -- "$new"/venv/lib/python3*/site-packages
+rmdir "$1"
+tar --extract --no-same-owner --gzip --file "$archive" --directory "$(dirname "$1")"
+"$new/venv/bin/python" -m compileall -q -j 0 "$1" >/dev/null || true
+touch "$new"
+mv -T "$new" {releases}/{id}"""
+
+
+@operation()
+def release(wanted: Release):
+    """Ship a release to the host, unless it has it."""
+    if wanted.id in host.get_fact(Releases).present:
+        host.noop(f"release {wanted.id} is there")
+        return
+    yield StringCommand(f"install -d -m 755 {RELEASES}")
+    yield FileUploadCommand(str(wanted.archive), f"{RELEASES}/.{wanted.id}.tar.gz")
+    yield StringCommand("sh -c", shlex.quote(UNPACK.format(releases=RELEASES, id=wanted.id, sha256=wanted.sha256)))
+
+
+@operation()
+def current(wanted: Release, keep: int):
+    """Put a release in use for the processes started from now on, and remove all but the `keep` used last."""
+    found = host.get_fact(Releases)
+    if found.current == wanted.id:
+        host.noop(f"release {wanted.id} is in use")
+        return
+    will_change(CURRENT)
+    link = f"ln -sfT {RELEASES}/{wanted.id} {CURRENT}.new && mv -fT {CURRENT}.new {CURRENT}"
+    # Its time of change says when it was last put in use.
+    yield StringCommand(f"test -d {RELEASES}/{wanted.id} && touch {RELEASES}/{wanted.id} && {link}")
+    kept = {wanted.id, found.current}
+    others = [one for one in host.get_fact(Releases).present if one not in kept]
+    for one in others[: max(0, len(others) + len(kept) - keep)]:
+        yield StringCommand("rm -rf --", shlex.quote(f"{RELEASES}/{one}"))
