@@ -1,0 +1,90 @@
+"""On hosts of the application and its workers: HAProxy to whoever leads PostgreSQL and Redis now, and PgBouncer."""
+
+from xteam_infra.operations import HostFile, barrier, service, write
+from xteam_infra.plan import CA_PATH
+from xteam_infra.plan.postgres import PORT, REST_PORT
+from xteam_infra.plan.router import (
+    POOLER_MB,
+    POOLER_PORT,
+    POOLER_UNIT,
+    READ_PORT,
+    ROUTER_MB,
+    ROUTER_UNIT,
+    WRITE_PORT,
+    has_router,
+    pooler_certificate,
+    redis_ports,
+)
+from xteam_infra.runtime import here, open_estate
+
+estate = open_estate()
+postgres = estate.members("postgres")
+routed = has_router(estate) and bool({"app", "worker"} & set(here().groups))
+certificate = pooler_certificate(estate, here())
+
+router_values = {
+    "config": "/etc/xteam/router.cfg",
+    "runtime": "/run/xteam-router",
+    "memory_mb": ROUTER_MB,
+    "postgres": postgres,
+    "postgres_port": PORT,
+    "rest_port": REST_PORT,
+    "write_port": WRITE_PORT,
+    "read_port": READ_PORT,
+    "redis": estate.members("redis"),
+    "redis_ports": redis_ports(estate),
+}
+router_config = HostFile(
+    "/etc/xteam/router.cfg",
+    "router/router.cfg.j2",
+    router_values,
+    group="haproxy",
+    mode="640",
+    validate="haproxy -c -q -f {}",
+)
+router_unit = HostFile(f"/etc/systemd/system/{ROUTER_UNIT}", "router/xteam-router.service.j2", router_values)
+
+pooler_values = {
+    "database": estate.postgres.POSTGRES_DB,
+    "certificate": certificate,
+    "memory_mb": POOLER_MB,
+    "socket_directory": "/run/xteam-pgbouncer",
+    "pooler_port": POOLER_PORT,
+    "write_port": WRITE_PORT,
+    "read_port": READ_PORT,
+}
+pooler_config = HostFile(
+    "/etc/pgbouncer/pgbouncer.ini",
+    "router/pgbouncer.ini.j2",
+    pooler_values,
+    owner="postgres",
+    group="postgres",
+    mode="640",
+)
+pooler_files = [
+    pooler_config,
+    HostFile(
+        "/etc/pgbouncer/userlist.txt", text="; Empty: passwords are asked of PostgreSQL.", owner="postgres", mode="640"
+    ),
+    HostFile(f"/etc/systemd/system/{POOLER_UNIT}.d/10-xteam.conf", "router/pgbouncer.service.d.j2", pooler_values),
+]
+
+if routed:
+    write([router_config, router_unit, *(pooler_files if postgres else [])], name="Write the router's files")
+    # Reloads, never restarts: a restart would end every connection of the application.
+    service(
+        ROUTER_UNIT,
+        [router_config, CA_PATH],
+        action="reload",
+        health="systemctl is-active -q xteam-router.service",
+        name="Run the router",
+    )
+if routed and postgres:
+    service(
+        POOLER_UNIT,
+        [pooler_config, certificate.crt, CA_PATH],
+        action="reload",
+        health=f"pg_isready -q -h 127.0.0.1 -p {POOLER_PORT}",
+        name="Run PgBouncer",
+    )
+barrier(name="router is laid")
