@@ -2,7 +2,7 @@
 
 from pyinfra import host
 
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, service, write
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.operations.redis import (
     SENTINEL_HEALTHY,
     healthy,
@@ -22,8 +22,9 @@ machine = here()
 roles = settings.redis_instances
 ports = {role: one.port for role, one in roles.items()}
 members = [member.address for member in estate.members("redis")]
-live = {role: settings.live_values(role, len(members)) for role in roles}
 certificates = {name: certificate(estate, machine, name) for name in (*roles, SENTINEL)}
+paths = {role: (certificates[role].crt, certificates[role].key) for role in roles}
+live = {role: settings.live_values(role, len(members), *paths[role]) for role in roles}
 
 
 def context(name):
@@ -85,6 +86,12 @@ inputs[SENTINEL_UNIT] = [*sentinel, certificates[SENTINEL].crt]
 health = {unit(role): healthy(role) for role in roles} | {SENTINEL_UNIT: SENTINEL_HEALTHY}
 
 if "redis" in machine.groups:
+    # They would listen without a password.
+    ensure(
+        "systemctl mask --now redis-server.service redis-sentinel.service",
+        '[ "$(systemctl is-enabled redis-server.service redis-sentinel.service 2>/dev/null | sort -u)" = masked ]',
+        name="Keep Debian's own Redis instances masked",
+    )
     start(inputs, health, name="Start Redis and Sentinel where they do not run")
 barrier(name="Redis runs on every host")
 
@@ -96,7 +103,6 @@ for member in host.loop(estate.members("redis")):
     barrier(name=f"Redis runs with its files on {member.name}")
 
 if "redis" in machine.groups:
-    paths = {role: (certificates[role].crt, certificates[role].key) for role in roles}
     live_settings(live, paths, name="Apply the Redis settings to the running instances")
     users(acl, paths, name="Load the Redis users into the running instances")
     reload_certificates(paths, name="Load the Redis certificates into the running instances")

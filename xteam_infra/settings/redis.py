@@ -155,11 +155,13 @@ class RedisSettings(LayerSettings):
         """Sentinels that must agree that a master is dead: a majority of `members`."""
         return members // 2 + 1
 
-    def live_values(self, role: str, members: int) -> dict[str, str]:
-        """What CONFIG SET can change, as CONFIG GET reports it."""
+    def live_values(self, role: str, members: int, crt: str, key: str) -> dict[str, str]:
+        """What CONFIG SET can change, as CONFIG GET reports it. crt, key: paths of the role's certificate."""
         instance = self.redis_instances[role]
         return {
             "port": "0",  # no plaintext
+            "tls-cert-file": crt,
+            "tls-key-file": key,
             "maxmemory": str(instance.memory_mb * 1024 * 1024),
             "maxmemory-policy": instance.policy,
             "appendonly": "yes" if instance.appendonly else "no",
