@@ -218,15 +218,17 @@ def _lookup(database: str) -> Goal:
     return Goal(
         "look-up for PgBouncer",
         database,
-        f"SELECT prosecdef AND prosrc = $lookup${LOOKUP}$lookup$ AND proowner = 'postgres'::regrole "
+        f"SELECT prosecdef AND proretset AND prosrc = $lookup${LOOKUP}$lookup$ AND proowner = 'postgres'::regrole "
         f"AND proconfig = ARRAY['search_path=\"\"'] AND NOT has_function_privilege('public', oid, 'EXECUTE') "
         f"AND has_function_privilege('pgbouncer', oid, 'EXECUTE') "
         f"AND has_schema_privilege('pgbouncer', 'pgbouncer', 'USAGE') "
         f"FROM pg_proc WHERE oid = '{function}'::regprocedure",
         "CREATE SCHEMA IF NOT EXISTS pgbouncer AUTHORIZATION postgres;\n"
-        "CREATE OR REPLACE FUNCTION pgbouncer.lookup(who text, OUT name text, OUT verifier text) "
-        f"RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $lookup${LOOKUP}$lookup$;\n"
+        # A set: no row at all for a role that may not come in, which PgBouncer calls "no such user".
+        f"BEGIN;\nDROP FUNCTION IF EXISTS {function};\n"
+        "CREATE FUNCTION pgbouncer.lookup(who text) RETURNS TABLE (name text, verifier text) "
+        f"LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $lookup${LOOKUP}$lookup$;\n"
         f"ALTER FUNCTION {function} OWNER TO postgres;\n"
         f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC;\nREVOKE ALL ON SCHEMA pgbouncer FROM PUBLIC;\n"
-        f"GRANT USAGE ON SCHEMA pgbouncer TO pgbouncer;\nGRANT EXECUTE ON FUNCTION {function} TO pgbouncer;",
+        f"GRANT USAGE ON SCHEMA pgbouncer TO pgbouncer;\nGRANT EXECUTE ON FUNCTION {function} TO pgbouncer;\nCOMMIT;",
     )
