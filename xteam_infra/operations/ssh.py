@@ -19,7 +19,7 @@ def confirmed_sshd(settings: HostFile, seconds: int):
     """Write the drop-in, reload the server, prove that a new login works, then keep it."""
     before = host.get_fact(FileStates, paths=[settings.dest]).get(settings.dest)
     found = host.get_fact(Services, unit=UNIT, paths=[settings.dest])
-    if before == settings.wanted and found.applied and found.active == "active":
+    if before == settings.wanted and found.applied and (found.active, found.enabled) == ("active", "enabled"):
         host.noop("the SSH server runs with these settings")
         return
     if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
