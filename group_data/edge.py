@@ -1,0 +1,16 @@
+"""The edge: HAProxy, where the world comes in. Names, rate and body limits are the application's (app.py)."""
+
+# The public certificate with its chain (leaf first) and its key: PEM files on the controller. The key's file must be
+# readable by its owner only. None: a certificate of the internal CA, which no browser knows.
+ssl_certfile = None
+ssl_keyfile = None
+
+# Seconds for which browsers refuse plain HTTP after one visit. Set it to 300 until you are sure.
+edge_hsts_seconds = 63072000
+
+# Client connections an edge host holds, about 0.1 MiB each.
+edge_max_connections = 2000
+
+# Seconds a WebSocket may be silent, and seconds the application may take to begin an answer.
+edge_tunnel_timeout_seconds = 3600
+edge_server_timeout_seconds = 60
