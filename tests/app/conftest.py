@@ -1,8 +1,10 @@
 """The example application, run from its release archive as a host runs it: no installation, only `python -m`."""
 
+import http.server
 import os
 import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 import requests
 from uv import find_uv_bin
 
+from tests.app.sentry import Collector
 from tests.app.services import Services, free_port, missing_programs, wait_for
 from xteam_infra.release import PYTHON_VERSION, Release, build
 
@@ -38,6 +41,7 @@ def python(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([found.stdout.strip(), "-m", "venv", "--without-pip", str(venv)], check=True)
     (site,) = venv.glob("lib/python*/site-packages")
     (site / "release.pth").write_text(f"{directory / 'site-packages'}\n")
+    subprocess.run([venv / "bin" / "python", "-m", "compileall", "-q", directory / "site-packages"], check=True)
     return venv / "bin" / "python"
 
 
@@ -100,7 +104,17 @@ class Application:
 
 
 @pytest.fixture(scope="session")
-def migrated(python: Path, services: Services, tmp_path_factory: pytest.TempPathFactory) -> Application:
+def sentry() -> Iterator[str]:
+    """The DSN of a collector."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://key@127.0.0.1:{server.server_port}/1"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def migrated(python: Path, services: Services, sentry: str, tmp_path_factory: pytest.TempPathFactory) -> Application:
     """The application with nothing started, its database migrated by three runs at once."""
     directory = tmp_path_factory.mktemp("app")
     places = {"UPLOAD_DIR": "uploads", "WORKSPACE_DIR": "workspaces", "PROMETHEUS_MULTIPROC_DIR": "metrics"}
@@ -109,7 +123,7 @@ def migrated(python: Path, services: Services, tmp_path_factory: pytest.TempPath
     # Celery warns, as plain text, that it runs as root: here it may.
     environment = (
         services.environment
-        | {"PYTHONWARNINGS": "ignore"}
+        | {"PYTHONWARNINGS": "ignore", "SENTRY_DSN": sentry}
         | {key: str(directory / name) for key, name in places.items()}
     )
     app = Application(python, environment, directory)
@@ -132,7 +146,7 @@ def running(migrated: Application) -> Iterator[Application]:
         migrated.spawn("api", *api, "--no-proxy-headers", "--timeout-graceful-shutdown", "5")
         migrated.spawn("worker", *celery, "worker", "-Q", "default,slow", "-c", "2", "-n", "one@%h", "--without-mingle")
         migrated.spawn("beat", *celery, "beat", "-S", "redbeat.RedBeatScheduler", "--pidfile=")
-        wait_for("api", lambda: _ready(migrated), 30)
+        wait_for("api", lambda: _ready(migrated), 90)
         yield migrated
     finally:
         migrated.stop()

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.app.conftest import EXAMPLE, Application
+from tests.app.sentry import Collector
 from tests.app.services import Services, wait_for
 
 PAST_EDGE = {"X-Forwarded-For": "198.51.100.7"}
@@ -73,6 +74,8 @@ def test_missing_environment_is_named(migrated: Application) -> None:
 def test_tasks(running: Application, token: str, task: str, arguments: dict[str, float], state: str) -> None:
     found = finished(running, token, task, **arguments)
     assert found["state"] == state
+    if task == "failing":
+        _reported("test-failing", "asked to fail", running.environment)
     if task == "retried":
         assert found["result"] == 2
 
@@ -136,6 +139,17 @@ def test_an_error_is_told_to_the_log_and_not_to_the_caller(running: Application,
         return any("deliberate error" in line.get("exception", "") for line in lines)
 
     wait_for("the error in the log", told, 5)
+    _reported("test-error", "deliberate error", running.environment)
+
+
+def _reported(request_id: str, error: str, environment: dict[str, str]) -> None:
+    def found() -> bool:
+        event = next((e for e in Collector.events if e.get("tags", {}).get("request_id") == request_id), None)
+        if event is None or error not in str(event["exception"]):
+            return False
+        return (event["release"], event["environment"]) == (environment["RELEASE"], environment["ENVIRONMENT"])
+
+    wait_for("the error in Sentry", found, 10)
 
 
 @pytest.mark.parametrize("role", ["cache", "sessions", "blacklist", "queue"])
