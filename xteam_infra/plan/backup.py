@@ -87,7 +87,7 @@ def databases(estate, machine) -> tuple[Machine, ...]:
 
 
 def callers(estate, machine) -> tuple[Machine, ...]:
-    """The machines that may call pgBackRest's server on `machine`: itself where it is alone, as the server wants one."""
+    """The machines that may call pgBackRest's server on `machine`; itself when alone: it wants one."""
     groups = _callers(machine)
     others = tuple(m for m in estate.machines if m.name != machine.name and set(groups) & set(m.groups))
     return others or (machine,)
