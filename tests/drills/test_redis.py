@@ -1,0 +1,166 @@
+"""Drills on Redis: what is claimed about crashes, failovers and full memory, carried out on the running estate.
+
+They interrupt service for seconds. The evidence in the report holds the figures.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from checklist.run import not_applicable
+from xteam_infra.plan.redis import SENTINEL, unit
+
+pytestmark = pytest.mark.group("redis", first=True)
+WRITER = Path(__file__).with_name("redis_writer.py")
+DRILL_UNIT = "xteam-redis-drill"
+ORDERS = "/run/xteam-redis-drill.json"
+KEY = "xteam-drill"
+CA = "/etc/xteam/pki/ca.crt"
+
+
+def ask(host, role, command):
+    return host.check_output(f"xteam-redis {role} {command}")
+
+
+def info(host, role, field):
+    lines = ask(host, role, "INFO").splitlines()
+    return next(line.strip().partition(":")[2] for line in lines if line.startswith(f"{field}:"))
+
+
+def master_of(host, hosts, role):
+    address = json.loads(ask(host, SENTINEL, f"--json SENTINEL GET-MASTER-ADDR-BY-NAME {role}"))[0]
+    return next(one for one in hosts.group("redis") if one.address == address)
+
+
+class Writer:
+    """Writes to a role's master from `host` for `seconds`, in the background."""
+
+    def __init__(self, host, estate, secret, role, seconds):
+        self.host = host
+        settings = estate.redis
+        orders = {
+            "role": role,
+            "port": settings.redis_instances[role].port,
+            "password": secret(f"redis/{role}/app"),
+            "sentinels": [machine.address for machine in estate.members("redis")],
+            "sentinel_port": settings.redis_sentinel_port,
+            "sentinel_password": secret(f"redis/{SENTINEL}/app"),
+            "seconds": seconds,
+            "key": KEY,
+            "ca": CA,
+        }
+        self.stop()
+        host.run_with_stdin(f"umask 077; cat > {ORDERS}", json.dumps(orders))
+        host.run_with_stdin("cat > /run/xteam-redis-drill.py", WRITER.read_text())
+        host.check_output(
+            f"systemd-run -q --unit {DRILL_UNIT} -p RemainAfterExit=yes -p StandardOutput=truncate:{ORDERS}.result"
+            f" python3 /run/xteam-redis-drill.py {ORDERS}"
+        )
+
+    def result(self, eventually, seconds):
+        """What came of it: acknowledged, lost, errors, gap_seconds."""
+        state = f"systemctl show -p SubState -p Result --value {DRILL_UNIT}; true"
+        eventually(lambda: "running" not in self.host.run(state).stdout, seconds=seconds, interval=1)
+        try:
+            return self.host.json(f"cat {ORDERS}.result")
+        finally:
+            self.stop()
+
+    def stop(self):
+        self.host.run(f"systemctl stop {DRILL_UNIT} 2>/dev/null; rm -f {ORDERS} {ORDERS}.result; true")
+
+
+@pytest.mark.item("RED-01")
+@pytest.mark.parametrize("role", ["queue", "sessions", "blacklist"])
+def test_a_killed_master_forgets_nothing(host, hosts, estate, secret, eventually, role):
+    """kill -9 while keys are written: all that were acknowledged are there after the restart."""
+    pattern = estate.redis.redis_instances[role].app_keys[0]
+    master = master_of(host, hosts, role)
+    keys = [pattern.replace("*", f"{KEY}-{number}") for number in range(200)]
+    try:
+        lines = "".join(f"SET {key} {key} EX 600\n" for key in keys)
+        said = master.run_with_stdin(f"xteam-redis {role}", lines).stdout.split()
+        assert said == ["OK"] * len(keys)
+        master.check_output(f"systemctl kill --signal KILL --kill-whom main {unit(role)}")
+        eventually(lambda: "PONG" in master.run(f"xteam-redis {role} PING").stdout, seconds=30)
+        found = master.run_with_stdin(f"xteam-redis {role}", "".join(f"GET {key}\n" for key in keys)).stdout.split()
+        assert found == keys, f"{role}: {len(keys) - len(set(keys) & set(found))} of {len(keys)} keys are gone"
+    finally:
+        current = master_of(host, hosts, role)
+        current.run(f"xteam-redis {role} DEL {' '.join(keys)}")
+
+
+@pytest.mark.item("RED-05", "TST-06")
+def test_a_silent_master_is_replaced(host, hosts, estate, secret, eventually):
+    """The queue's master stops answering: another takes over, no acknowledged task is lost, the old one follows."""
+    members = hosts.group("redis")
+    if len(members) == 1:
+        not_applicable("one Redis host: nobody to fail over to")
+    old = master_of(host, hosts, "queue")
+    writer_host = next(one for one in members if one.name != old.name)
+    limit = estate.redis.redis_down_after_ms / 1000 + 10
+    writer = Writer(writer_host, estate, secret, "queue", seconds=limit + 15)
+    time.sleep(3)
+    old.check_output(f"systemctl kill --signal STOP --kill-whom main {unit('queue')}")
+    try:
+        eventually(lambda: master_of(writer_host, hosts, "queue").name != old.name, seconds=limit + 10, interval=0.5)
+    finally:
+        old.check_output(f"systemctl kill --signal CONT --kill-whom main {unit('queue')}")
+    came_of_it = writer.result(eventually, seconds=limit + 40)
+    assert came_of_it["lost"] == 0, f"acknowledged tasks were lost: {came_of_it}"
+    assert came_of_it["gap_seconds"] <= limit, f"the queue took no tasks for too long: {came_of_it}"
+    eventually(lambda: info(old, "queue", "role") == "slave", seconds=60, interval=1)
+    eventually(lambda: info(old, "queue", "master_link_status") == "up", seconds=60, interval=1)
+
+
+@pytest.fixture
+def little_room(host, hosts, estate):
+    """Give a role's master room for one more MiB; afterwards what it had, and the drill's keys are gone."""
+    done = []
+
+    def limit(role):
+        master = master_of(host, hosts, role)
+        done.append((master, role))
+        ask(master, role, f"CONFIG SET maxmemory {int(info(master, role, 'used_memory')) + 1024 * 1024}")
+        return master
+
+    yield limit
+    for master, role in done:
+        prefix = estate.redis.redis_instances[role].app_keys[0].replace("*", "")
+        master.run(f"xteam-redis {role} --scan --pattern '{prefix}{KEY}*' | xargs -r -n 100 xteam-redis {role} UNLINK")
+        ask(master, role, f"CONFIG SET maxmemory {estate.redis.redis_instances[role].memory_mb * 1024 * 1024}")
+
+
+def fill(master, role, prefix, keys):
+    """Write keys of 10 KB until refused; the answers."""
+    value = "x" * 10_000
+    lines = "".join(f"SET {prefix}{KEY}-{number} {value}\n" for number in range(keys))
+    return [line for line in master.run_with_stdin(f"xteam-redis {role}", lines).stdout.splitlines() if line]
+
+
+@pytest.mark.item("RED-06")
+def test_a_full_cache_makes_room(little_room):
+    """Three times what fits: every write succeeds, older keys go."""
+    master = little_room("cache")
+    before = int(info(master, "cache", "evicted_keys"))
+    said = fill(master, "cache", "cache:", 300)
+    assert said == ["OK"] * 300, f"a full cache refuses writes: {set(said) - {'OK'}}"
+    assert int(info(master, "cache", "evicted_keys")) > before, "nothing was evicted"
+
+
+@pytest.mark.item("RED-06")
+@pytest.mark.parametrize("role", ["queue", "blacklist"])
+def test_a_full_queue_refuses(little_room, estate, role):
+    """What was accepted stays, the rest is refused with an error the client sees; nothing is evicted."""
+    prefix = estate.redis.redis_instances[role].app_keys[0].replace("*", "")
+    master = little_room(role)
+    before = info(master, role, "evicted_keys")
+    said = fill(master, role, prefix, 300)
+    accepted = said.count("OK")
+    assert 0 < accepted < 300, f"{accepted} of 300 writes were accepted"
+    assert all(line == "OK" or line.startswith("OOM") for line in said), f"unexpected: {set(said) - {'OK'}}"
+    assert info(master, role, "evicted_keys") == before, f"{role} evicts"
+    kept = len(master.check_output(f"xteam-redis {role} --scan --pattern '{prefix}{KEY}*'").split())
+    assert kept == accepted, f"{accepted} writes were accepted, {kept} keys are there"
