@@ -78,7 +78,7 @@ class Application:
         command = [str(self.python), "-m", *words]
         env = self._clean() | self.environment | environment
         return subprocess.run(
-            command, env=env, input=stdin, capture_output=True, text=True, timeout=120, cwd=self.directory
+            command, env=env, input=stdin, capture_output=True, text=True, timeout=300, cwd=self.directory
         )
 
     def spawn(self, name: str, *words: str) -> subprocess.Popen[bytes]:
@@ -146,7 +146,7 @@ def running(migrated: Application) -> Iterator[Application]:
         migrated.spawn("api", *api, "--no-proxy-headers", "--timeout-graceful-shutdown", "5")
         migrated.spawn("worker", *celery, "worker", "-Q", "default,slow", "-c", "2", "-n", "one@%h", "--without-mingle")
         migrated.spawn("beat", *celery, "beat", "-S", "redbeat.RedBeatScheduler", "--pidfile=")
-        wait_for("api", lambda: _ready(migrated), 90)
+        wait_for("api", lambda: _ready(migrated), 180)
         yield migrated
     finally:
         migrated.stop()
@@ -155,7 +155,7 @@ def running(migrated: Application) -> Iterator[Application]:
 def _ready(app: Application) -> bool:
     try:
         return requests.get(f"{app.url}/readyz", timeout=5).status_code == 200
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 

@@ -15,7 +15,7 @@ from secrets import randbelow, token_hex
 from typing import Any
 
 ROLES = ("cache", "sessions", "blacklist", "queue")
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def missing_programs() -> list[str]:

@@ -23,7 +23,7 @@ def call(app: Application, method: str, path: str, token: str = "", **options: A
     headers = PAST_EDGE | options.pop("headers", {})
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    return requests.request(method, app.url + path, headers=headers, timeout=10, **options)
+    return requests.request(method, app.url + path, headers=headers, timeout=30, **options)
 
 
 def finished(app: Application, token: str, task: str, **arguments: float) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def finished(app: Application, token: str, task: str, **arguments: float) -> dic
         answer.update(call(app, "GET", f"/tasks/{made.json()['id']}", token, headers=_somebody()).json())
         return answer["state"] in ("SUCCESS", "FAILURE")
 
-    wait_for(f"task {task}", done, 30)
+    wait_for(f"task {task}", done, 90)
     return answer
 
 
@@ -91,14 +91,14 @@ def test_a_request_id_is_found_in_the_worker(running: Application, token: str) -
 
 def test_beat_ticks(running: Application) -> None:
     def ticked() -> bool:
-        return "xteam_heartbeat_age_seconds" in requests.get(f"{running.url}/metrics", timeout=10).text
+        return "xteam_heartbeat_age_seconds" in requests.get(f"{running.url}/metrics", timeout=30).text
 
-    wait_for("a heartbeat", ticked, 45)
+    wait_for("a heartbeat", ticked, 90)
 
 
 def test_metrics_of_all_processes_add_up(running: Application) -> None:
     def count() -> float:
-        text = requests.get(f"{running.url}/metrics", timeout=10).text
+        text = requests.get(f"{running.url}/metrics", timeout=30).text
         labels = re.escape('{method="GET",route="/statistics",status="200"}')
         found = re.search(rf"xteam_http_request_duration_seconds_count{labels} (\S+)", text)
         return float(found[1]) if found else 0
@@ -138,7 +138,7 @@ def test_an_error_is_told_to_the_log_and_not_to_the_caller(running: Application,
         lines = [line for line in log_lines(running, "api") if line["request_id"] == "test-error"]
         return any("deliberate error" in line.get("exception", "") for line in lines)
 
-    wait_for("the error in the log", told, 5)
+    wait_for("the error in the log", told, 20)
     _reported("test-error", "deliberate error", running.environment)
 
 
@@ -149,24 +149,24 @@ def _reported(request_id: str, error: str, environment: dict[str, str]) -> None:
             return False
         return (event["release"], event["environment"]) == (environment["RELEASE"], environment["ENVIRONMENT"])
 
-    wait_for("the error in Sentry", found, 10)
+    wait_for("the error in Sentry", found, 20)
 
 
 @pytest.mark.parametrize("role", ["cache", "sessions", "blacklist", "queue"])
 def test_not_ready_without_a_redis(running: Application, services: Services, token: str, role: str) -> None:
     services.stop_one(role)
     try:
-        answer = requests.get(f"{running.url}/readyz", timeout=10)
+        answer = requests.get(f"{running.url}/readyz", timeout=30)
         assert answer.status_code == 503
         assert [name for name, state in answer.json()["checks"].items() if state != "ok"] == [f"redis-{role}"]
-        assert requests.get(f"{running.url}/healthz", timeout=10).status_code == 200
+        assert requests.get(f"{running.url}/healthz", timeout=30).status_code == 200
         if role == "blacklist":
             assert call(running, "GET", "/me", token).status_code == 503, "a token that can't be checked isn't good"
         if role == "cache":
             assert call(running, "GET", "/statistics").status_code == 200, "slower, not wrong"
     finally:
         services.start_redis(role)
-    assert requests.get(f"{running.url}/readyz", timeout=10).status_code == 200
+    assert requests.get(f"{running.url}/readyz", timeout=30).status_code == 200
 
 
 def test_operators_commands(running: Application) -> None:

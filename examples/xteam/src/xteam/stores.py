@@ -34,8 +34,8 @@ def store(role: str) -> Redis:
     return Redis.from_url(
         url,
         decode_responses=True,
-        socket_connect_timeout=1,
-        socket_timeout=2,
+        socket_connect_timeout=2,  # seconds; a busy host needs one for a TLS handshake
+        socket_timeout=3,
         health_check_interval=30,
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 1),
     )
