@@ -1,0 +1,65 @@
+"""etcd: who may speak to it, and whether its members agree."""
+
+from shlex import quote
+
+import pytest
+
+CA = "--cacert=/etc/xteam/pki/ca.crt"
+MEMBER = "--cert=/etc/xteam/pki/etcd.crt --key=/etc/xteam/pki/etcd.key"
+CTL = "timeout 10 etcdctl --dial-timeout=2s --command-timeout=5s"
+
+
+@pytest.mark.group("etcd")
+def test_etcd_members_agree(host, estate):
+    """Every host of the group is a started member, healthy, and of the same mind about who leads."""
+    listed = host.json("xteam-etcdctl member list -w json")["members"]
+    names = sorted(one.get("name", "") for one in listed)
+    wanted = sorted(machine.name for machine in estate.members("etcd"))
+    assert names == wanted, f"the members are {names}, not {wanted}"
+    states = [one["Status"] for one in host.json("xteam-etcdctl endpoint status -w json")]
+    assert len(states) == len(wanted), f"only {len(states)} of {len(wanted)} members answer"
+    assert len({one["leader"] for one in states}) == 1, "the members follow different leaders"
+    assert not any(one.get("errors") for one in states), f"a member reports {[one.get('errors') for one in states]}"
+
+
+@pytest.mark.item("LAW-04")
+@pytest.mark.group("etcd")
+def test_etcd_refuses_strangers(host):
+    """Without TLS, and with TLS but without a certificate of the internal CA."""
+    for port in (2379, 2380):
+        plain = host.run(f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' http://{host.address}:{port}/version")
+        assert plain.stdout in ("000", "400"), f"port {port} answers {plain.stdout} without TLS"
+        bare = host.run(f"curl -s -m 5 {CA.replace('=', ' ')} https://{host.address}:{port}/version")
+        assert bare.rc != 0, f"port {port} answers a client without certificate"
+
+
+@pytest.mark.group("etcd")
+def test_etcd_wants_a_user(host):
+    """A certificate alone opens nothing: not even the members' own."""
+    answer = host.run(f"{CTL} --endpoints=https://{host.address}:2379 {CA} {MEMBER} get /xteam/ --prefix --keys-only")
+    assert answer.rc != 0, "a certificate without user reads Patroni's keys"
+
+
+@pytest.mark.group("etcd")
+def test_patroni_sees_its_own_keys_alone(host, secret):
+    """The password opens /xteam/ and nothing beside it."""
+    command = f"{CTL} --endpoints=https://{host.address}:2379 {CA} {MEMBER}"
+
+    def as_patroni(words):
+        script = "IFS= read -r ETCDCTL_PASSWORD; export ETCDCTL_PASSWORD ETCDCTL_USER=patroni; " + f"{command} {words}"
+        return host.run_with_stdin(script, secret("etcd/patroni") + "\n")
+
+    own = as_patroni("get /xteam/ --prefix --keys-only --limit=1")
+    assert own.rc == 0, f"Patroni can't read its keys: {own.stderr[:200]}"
+    foreign = as_patroni(f"put {quote('/other/probe')} 1")
+    assert "permission denied" in foreign.stderr, "Patroni's user may write outside its own keys"
+
+
+@pytest.mark.group("etcd")
+def test_etcd_does_not_run_full(host, estate):
+    """At its quota etcd refuses writes, and the cluster loses its leader."""
+    alarms = host.check_output("xteam-etcdctl alarm list")
+    assert not alarms, f"alarms: {alarms}"
+    states = host.json(f"XTEAM_ETCD_ENDPOINTS=https://{host.address}:2379 xteam-etcdctl endpoint status -w json")
+    used = states[0]["Status"]["dbSize"] / (estate.etcd.etcd_quota_mb * 1024 * 1024)
+    assert used < 0.7, f"{used:.0%} of etcd_quota_mb is in use"

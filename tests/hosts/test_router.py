@@ -1,0 +1,201 @@
+"""The ways of the application to PostgreSQL and Redis, walked from the hosts it runs on."""
+
+# ruff: noqa: S608 - the statements are made of this file's own words
+
+from shlex import quote
+
+import pytest
+
+from checklist.run import not_applicable
+
+WRITE_PORT, READ_PORT, POOLER_PORT = 5440, 5441, 6432
+CA = "/etc/xteam/pki/ca.crt"
+# Debian's minimal system has no socat, but always this.
+STATISTICS = (
+    'perl -MIO::Socket::UNIX -e \'$s = IO::Socket::UNIX->new("/run/xteam-router/admin.sock") or die $!; '
+    'print $s "show stat\\n"; print while <$s>\''
+)
+
+
+def connect(host, conninfo, statement="SELECT 1", password=""):
+    """Connect from `host`; the password goes by standard input."""
+    given = "IFS= read -r PGPASSWORD; export PGPASSWORD PGCONNECT_TIMEOUT=5; "
+    return host.run_with_stdin(f"{given}timeout 30 psql -XAtw {quote(conninfo)} -c {quote(statement)}", f"{password}\n")
+
+
+def pooler(host, statement):
+    """Ask PgBouncer's console, as the account it runs as."""
+    command = (
+        f"cd / && runuser -u postgres -- psql -XAt -h /run/xteam-pgbouncer -p {POOLER_PORT} -U pgbouncer pgbouncer"
+    )
+    return host.check_output(f"{command} -c {quote(statement)}").splitlines()
+
+
+def servers_up(host):
+    """{backend: [servers that HAProxy takes for up]}"""
+    found = {}
+    for line in host.check_output(STATISTICS).splitlines():
+        words = line.split(",")
+        if len(words) > 17 and not line.startswith("#") and words[1] not in ("FRONTEND", "BACKEND"):
+            up = found.setdefault(words[0], [])
+            if words[17].startswith("UP"):
+                up.append(words[1])
+    return found
+
+
+@pytest.fixture
+def postgres(estate):
+    if not estate.members("postgres"):
+        not_applicable("no PostgreSQL host in the inventory")
+    return estate.postgres
+
+
+@pytest.fixture
+def app(estate, postgres, secret):
+    """The application's conninfo for a port of this host, and its password."""
+
+    def conninfo(port, **more):
+        host = estate.fqdn("pgbouncer" if port == POOLER_PORT else "postgres")
+        values = {"user": postgres.POSTGRES_USER, "dbname": postgres.POSTGRES_DB, "host": host, "port": port}
+        values |= {"sslmode": "verify-full", "sslrootcert": CA, **more}
+        return " ".join(f"{key}={value}" for key, value in values.items())
+
+    conninfo.password = secret(postgres.POSTGRES_PASSWORD.name)
+    return conninfo
+
+
+@pytest.fixture
+def leader(hosts):
+    for host in hosts.group("postgres"):
+        said = host.json("curl -s -m 5 --cacert /etc/xteam/pki/ca.crt https://127.0.0.1:8008/patroni")
+        if said["role"] == "primary":
+            return host
+    raise AssertionError("no PostgreSQL member leads")
+
+
+@pytest.mark.group("app", "worker")
+def test_write_port_leads_to_the_leader(host, app, leader, eventually):
+    """Directly and through the pooler; the server's certificate is verified on the way."""
+
+    def arrives():
+        for port in (WRITE_PORT, POOLER_PORT):
+            answer = connect(host, app(port), "SELECT inet_server_addr(), pg_is_in_recovery()", app.password)
+            assert answer.stdout.strip() == f"{leader.address}|f", f"port {port}: {answer.stdout or answer.stderr}"
+        return True
+
+    eventually(arrives, seconds=5)
+
+
+@pytest.mark.group("app", "worker")
+def test_read_port_always_answers(host, app, hosts):
+    """From a replica while there is one, from the leader otherwise; through the pooler as a database of its own."""
+    replicas = len(hosts.group("postgres")) > 1
+    name = f"{app(POOLER_PORT).split('dbname=')[1].split()[0]}_ro"
+    for conninfo in (app(READ_PORT), app(POOLER_PORT, dbname=name)):
+        answer = connect(host, conninfo, "SELECT pg_is_in_recovery()", app.password)
+        assert answer.stdout.strip() == ("t" if replicas else "f"), f"{answer.stdout or answer.stderr}"
+
+
+@pytest.mark.item("SEC-02")
+@pytest.mark.group("app", "worker")
+def test_pooler_refuses_who_may_not_come_in(host, app):
+    """A wrong password; roles with power over the server, whatever the password."""
+    wrong = connect(host, app(POOLER_PORT), password=app.password[::-1])
+    assert "SASL authentication failed" in wrong.stderr, f"with a wrong password: {wrong.stdout or wrong.stderr}"
+    for role in ("postgres", "replicator", "rewind", "pgbouncer"):
+        answer = connect(host, app(POOLER_PORT, user=role), password=app.password)
+        assert answer.rc != 0, f"{role} comes in through the pooler"
+
+
+@pytest.mark.item("LAW-04")
+@pytest.mark.group("app", "worker")
+def test_pooler_speaks_tls_alone(host, app):
+    plain = connect(host, app(POOLER_PORT, sslmode="disable"), password=app.password)
+    assert "SSL required" in plain.stderr, f"without TLS: {plain.stdout or plain.stderr}"
+    answer = connect(
+        host, app(POOLER_PORT), "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()", app.password
+    )
+    assert answer.stdout.strip() == "TLSv1.3", f"PgBouncer reaches the server by {answer.stdout or answer.stderr}"
+
+
+@pytest.mark.item("DB-03")
+@pytest.mark.group("app", "worker")
+def test_a_saturated_pool_holds(host, app, estate):
+    """More clients than server connections: all are served, and the server never sees more than was allowed."""
+    settings = estate.router
+    allowed = min(settings.pgbouncer_pool_size + settings.pgbouncer_reserve_size, settings.pgbouncer_server_connections)
+    many = min(allowed + 10, 60)
+    mine = "SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND client_addr = inet_client_addr()"
+    one = f"psql -XAtw {quote(app(POOLER_PORT))} -c {quote(f'SELECT ({mine}) FROM pg_sleep(0.5)')}"
+    script = f"IFS= read -r PGPASSWORD; export PGPASSWORD; seq {many} | xargs -P {many} -I@ sh -c {quote(one)}"
+    answer = host.run_with_stdin(script, f"{app.password}\n", timeout=60)
+    seen = [int(line) for line in answer.stdout.split()]
+    assert len(seen) == many, f"{many - len(seen)} of {many} clients got no answer: {answer.stderr[:300]}"
+    assert max(seen) <= allowed, f"{max(seen)} server connections, {allowed} are allowed"
+
+
+@pytest.mark.item("DB-03")
+@pytest.mark.group("app", "worker")
+def test_pools_fit_into_the_server(host, postgres, estate, leader):
+    """What PgBouncer runs with, on all hosts together, against the server's own limit."""
+    running = dict(line.split("|")[:2] for line in pooler(host, "SHOW CONFIG"))
+    settings = estate.router
+    wanted = {
+        "pool_mode": "transaction",
+        "default_pool_size": str(settings.pgbouncer_pool_size),
+        "max_db_connections": str(settings.pgbouncer_server_connections),
+        "max_client_conn": str(settings.pgbouncer_client_connections),
+    }
+    assert {key: running[key] for key in wanted} == wanted, (
+        f"PgBouncer runs with { {key: running[key] for key in wanted} }"
+    )
+    hosts_with_pooler = sum(bool({"app", "worker"} & set(machine.groups)) for machine in estate.machines)
+    limit = int(leader.check_output("cd / && runuser -u postgres -- psql -XAtc 'SHOW max_connections'"))
+    most = hosts_with_pooler * 2 * int(running["max_db_connections"])
+    assert most < limit, f"all poolers may open {most} connections, the server takes {limit}"
+    each = estate.app.database_pool_size + estate.app.database_max_overflow
+    assert each * estate.app.api_workers <= int(running["max_client_conn"]), (
+        "the API's pools exceed PgBouncer's clients"
+    )
+
+
+@pytest.mark.group("app", "worker")
+def test_pooler_keeps_no_password(host):
+    """It asks the server instead; the process has no list of users."""
+    running = dict(line.split("|")[:2] for line in pooler(host, "SHOW CONFIG"))
+    assert "pgbouncer.lookup" in running["auth_query"], f"auth_query is {running['auth_query']}"
+    users = [line.split("|")[0] for line in pooler(host, "SHOW USERS")]
+    listed = host.run("grep -c '^\"' /etc/pgbouncer/userlist.txt").stdout.strip()
+    assert listed == "0", f"userlist.txt has {listed} passwords (PgBouncer knows {users})"
+
+
+@pytest.mark.group("app", "worker")
+def test_router_sees_one_leader_of_each(host, estate, hosts, eventually):
+    """One PostgreSQL leader, and for each Redis role the master that Sentinel names."""
+
+    def settled():
+        up = servers_up(host)
+        if estate.members("postgres"):
+            assert len(up["postgres-leader"]) == 1, f"PostgreSQL leaders: {up['postgres-leader']}"
+        if estate.members("redis"):
+            for role in estate.redis.redis_instances:
+                assert len(up[f"redis-{role}"]) == 1, f"masters of Redis {role}: {up[f'redis-{role}']}"
+        return True
+
+    eventually(settled, seconds=5)
+
+
+@pytest.mark.group("app", "worker")
+def test_router_is_reached_from_this_host_alone(host):
+    """All its ports are on loopback."""
+    listening = host.check_output("ss -Hltnp").splitlines()
+    for line in listening:
+        if '"haproxy"' in line and "xteam-router" in _unit_of(host, line):
+            assert line.split()[3].startswith("127.0.0.1:"), f"the router listens on {line.split()[3]}"
+        if '"pgbouncer"' in line:
+            assert line.split()[3].startswith("127.0.0.1:"), f"PgBouncer listens on {line.split()[3]}"
+
+
+def _unit_of(host, line):
+    pid = line.split("pid=")[1].split(",")[0]
+    return host.run(f"cat /proc/{pid}/cgroup").stdout
