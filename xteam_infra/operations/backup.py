@@ -3,7 +3,7 @@
 import shlex
 
 from pyinfra import host
-from pyinfra.api import FunctionCommand, OperationError, QuoteString, StringCommand, operation
+from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.backup import Repository
@@ -63,11 +63,10 @@ def restore(target: str, replace: bool):
     yield FunctionCommand(_run_and_show, (command,), {})
 
 
-def _run_and_show(command: StringCommand) -> None:
-    done, _ = host.run_shell_command(command, print_output=True, **_as_root())
-    if not done:
-        raise OperationError("nothing was restored; the reason stands above")
+def _run_and_show(state, host, command: StringCommand) -> bool:
+    """Run a command and print what it says while it says it. False when it fails: pyinfra then stops.
 
-
-def _as_root() -> dict[str, bool]:
-    return {"_sudo": bool(host.data.get("_sudo"))}
+    pyinfra itself shows a command's output only with -v. The names of the parameters are what it looks for.
+    """
+    done, _ = host.run_shell_command(command, print_output=True, _sudo=bool(host.data.get("_sudo")))
+    return done

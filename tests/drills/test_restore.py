@@ -1,0 +1,136 @@
+"""Restores, carried out: the database as it was at a moment, by the command an operator types.
+
+Writes a few rows to the cluster and takes them back. What is restored stands beside the repository; service goes on.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.group("backup", first=True)
+SCHEMA = "xteam_restore_drill"
+PSQL = f"cd / && PGOPTIONS='-c search_path={SCHEMA}' runuser -u postgres -- psql -XqAt"
+# A restore that takes longer in a lab has a fault.
+RESTORE_SECONDS = 300
+
+
+@pytest.fixture
+def restore(pytestconfig):
+    """Run deploys/restore.py as an operator does; give its exit status and all it printed."""
+
+    def run(**data):
+        words = [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
+        program = Path(sys.executable).with_name("pyinfra")
+        inventory = pytestconfig.getoption("inventory")
+        command = [program, "-y", inventory, "deploys/restore.py", "--limit", "backup", *words]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=RESTORE_SECONDS, stdin=subprocess.DEVNULL, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture
+def leader(hosts):
+    """The database host that takes writes."""
+    found = next((one for one in hosts.group("postgres") if ask(one, "select pg_is_in_recovery()") == "f"), None)
+    assert found, "no database host leads"
+    return found
+
+
+@pytest.fixture
+def rows(leader, estate):
+    """A table with one row, in a schema of its own, gone afterwards."""
+    database = estate.postgres.POSTGRES_DB
+    gone = f"drop schema if exists {SCHEMA} cascade"
+    ask(leader, f"{gone}; create schema {SCHEMA}", database)
+    ask(leader, "create table rows as select 1 as id", database)
+    yield lambda sql: ask(leader, sql, database)
+    ask(leader, gone, database)
+
+
+@pytest.fixture
+def scratch(host):
+    """Ask a scratch instance; all that were made are removed afterwards."""
+    names = []
+
+    def query(said, sql):
+        connect = re.search(r"Connect: sudo -u postgres psql (.*)", said).group(1)
+        names.append(re.search(r"xteam-restore remove (\S+)", said).group(1))
+        return host.check_output(f"{PSQL} {connect} -c {shlex.quote(sql)}")
+
+    yield query
+    for name in set(names):
+        host.check_output("xteam-restore remove %s", name)
+
+
+def ask(host, sql, database="postgres"):
+    return host.check_output(f"{PSQL} -d {database} -c {shlex.quote(sql)}")
+
+
+def text(moment):
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+
+
+@pytest.mark.item("BAK-02", "BAK-05", "TST-05")
+def test_a_deleted_row_comes_back(restore, rows, scratch):
+    """Exactly as it was: the row that was deleted is there, the one written later is not, and the table is."""
+    time.sleep(1)
+    moment = datetime.fromisoformat(rows("select clock_timestamp()"))
+    time.sleep(1)
+    rows("delete from rows")
+    rows("insert into rows values (2)")
+    rows("alter table rows rename to renamed")
+
+    status, said = restore(target=text(moment.astimezone(UTC)))
+    assert status == 0, said
+    assert scratch(said, "select string_agg(id::text, ',') from rows") == "1", "the restored rows are others"
+    assert f"{SCHEMA}.rows: 1 rows" in said, f"the rows are not in what the restore reports: {said}"
+    assert rows("select id from renamed") == "2", "the restore changed the cluster"
+    # It can't do harm by standing there.
+    assert scratch(said, "show archive_mode") == "off", "the scratch instance archives into the repository"
+    assert scratch(said, "show listen_addresses") == "", "the scratch instance is open to the network"
+
+    again, refusal = restore(target=text(moment.astimezone(UTC)))
+    assert again != 0 and "in use" in refusal and "replace=true" in refusal, refusal
+    status, said = restore(target=text(moment.astimezone(UTC)), replace="true")
+    assert status == 0, said
+    assert scratch(said, "select count(*) from rows") == "1"
+
+
+@pytest.mark.item("BAK-02", "TST-05")
+def test_the_latest_state_comes_back(restore, rows, scratch):
+    """All that was archived, in an instance that takes writes."""
+    rows("select pg_switch_wal()")
+    time.sleep(5)
+    status, said = restore(target="latest", replace="true")
+    assert status == 0, said
+    assert scratch(said, "select id from rows") == "1", "what was archived did not come back"
+    scratch(said, "insert into rows values (3)")
+
+
+@pytest.mark.item("TST-05")
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (lambda: text(datetime.now(UTC) + timedelta(hours=1)), "a moment of the past"),
+        (lambda: "2001-01-01 00:00:00+00", "before the first backup"),
+        (lambda: "2026-11-23 07:40:00", "the zone is missing"),
+        (lambda: "yesterday", "a time with its zone"),
+    ],
+    ids=["future", "before the first backup", "without zone", "not a time"],
+)
+def test_what_cannot_be_restored_is_refused(host, restore, target, reason):
+    """With the reason, and nothing is left behind."""
+    before = host.check_output("ls /var/lib/xteam/restore")
+    status, said = restore(target=target())
+    assert status != 0 and reason in said, said
+    assert "Traceback" not in said, said
+    assert host.check_output("ls /var/lib/xteam/restore") == before
