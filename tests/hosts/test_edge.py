@@ -1,0 +1,295 @@
+"""The edge, as a browser, a stranger and an attacker see it."""
+
+import gzip
+import json
+import re
+from collections import Counter
+from uuid import uuid4
+
+import pytest
+
+from checklist.run import not_applicable
+
+pytestmark = pytest.mark.group("edge")
+
+CA = "/etc/xteam/pki/ca.crt"
+# Loopback addresses of the edge host itself: two clients that nobody else is.
+BUSY, CALM = "127.0.77.1", "127.0.77.2"
+# More than so many requests are not sent for real: the counter is set ahead instead.
+SENT = 600
+EXPIRY_DAYS = 21
+SERVED = {"200", "503"}  # 503: the application is away, which is another check's business
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unlimited(hosts):
+    """The controller asks more often than a person: its count starts anew for each run."""
+    for edge in hosts.group("edge"):
+        edge.run("xteam-edge clear table clients")
+
+
+@pytest.fixture
+def browse(host, http, estate):
+    """Ask this edge by a public name over verified TLS."""
+    # A supplied certificate must hold against what every client trusts.
+    ca = None if estate.edge.supplied else host.file(CA).content_string
+
+    def ask(path="/healthz", **how):
+        return http(host.address, path, ca=ca, **{"name": estate.all.domain, **how})
+
+    return ask
+
+
+def handshake(host, estate, options):
+    command = f"openssl s_client -connect 127.0.0.1:443 -servername {estate.all.domain} {options} </dev/null 2>&1"
+    return host.run(command).stdout
+
+
+@pytest.mark.item("SEC-03", "PRE-04")
+def test_certificate_verifies_for_every_public_name(estate, browse):
+    for name in estate.edge.hosts(estate):
+        try:
+            browse(name=name)
+        except OSError as error:
+            pytest.fail(f"https://{name} can't be trusted: {error}")
+
+
+@pytest.mark.item("SEC-03", "PRE-04")
+def test_certificate_is_not_near_its_end(host, estate):
+    command = f"openssl s_client -connect 127.0.0.1:443 -servername {estate.all.domain} </dev/null 2>/dev/null"
+    shown = host.run(f"{command} | openssl x509 -noout -enddate -checkend {EXPIRY_DAYS * 86400}")
+    assert "notAfter" in shown.stdout, "the edge shows no certificate"
+    assert shown.rc == 0, f"the certificate has less than {EXPIRY_DAYS} days left: {shown.stdout}"
+
+
+@pytest.mark.item("SEC-03")
+def test_old_tls_is_refused(host, estate):
+    for old in ("-tls1", "-tls1_1"):
+        said = handshake(host, estate, f"{old} -cipher DEFAULT@SECLEVEL=0")
+        assert "Cipher is (NONE)" in said or "Cipher    : 0000" in said, f"the edge speaks {old.lstrip('-')}"
+
+
+@pytest.mark.item("SEC-03")
+def test_ciphers_keep_the_past_secret(host, estate):
+    """Only authenticated encryption with a key of its own for each connection."""
+    assert "Cipher is ECDHE-" in handshake(host, estate, "-tls1_2"), "the edge does not speak TLS 1.2"
+    weak = handshake(host, estate, "-tls1_2 -cipher ALL:@SECLEVEL=0:!ECDHE+AESGCM:!ECDHE+CHACHA20")
+    assert "Cipher is (NONE)" in weak, f"the edge accepts {re.findall('Cipher is .*', weak)}"
+    assert "Cipher is TLS_" in handshake(host, estate, "-tls1_3"), "the edge does not speak TLS 1.3"
+
+
+@pytest.mark.item("SEC-03")
+def test_plain_http_only_redirects(host, http, estate):
+    for name in estate.edge.hosts(estate):
+        answer = http(host.address, "/a/b?c=d", name=name, tls=False)
+        assert answer.status == 308, f"http://{name} answers {answer.status}"
+        assert answer.headers["location"] == f"https://{name}/a/b?c=d"
+
+
+@pytest.mark.item("SEC-03")
+def test_browsers_are_told_what_to_refuse(estate, browse):
+    """Also on an error page, which is an attacker's favourite."""
+    for path in ("/healthz", "/no-such-page"):
+        headers = browse(path).headers
+        age = re.search(r"max-age=(\d+)", headers.get("strict-transport-security", ""))
+        assert age and int(age[1]) == estate.edge.edge_hsts_seconds, f"{path} tells browsers no HSTS"
+        assert headers.get("x-content-type-options") == "nosniff", f"{path} lets browsers guess the type"
+        for name in ("x-frame-options", "referrer-policy", "content-security-policy"):
+            assert headers.get(name), f"{path} has no {name}"
+        assert "server" not in headers, f"{path} says who serves it: {headers['server']}"
+
+
+def test_http2_is_offered(host, estate):
+    assert "ALPN protocol: h2" in handshake(host, estate, "-alpn h2,http/1.1"), "browsers get HTTP/1.1 only"
+
+
+@pytest.mark.item("SEC-12")
+def test_foreign_names_are_refused(host, http, browse):
+    for name in ("evil.example", f"{uuid4().hex}.example", host.address):
+        answer = browse(headers={"Host": name})
+        assert answer.status == 421, f"a request for {name} gets {answer.status}"
+        assert http(host.address, name=name, tls=False).status == 421, f"plain HTTP redirects to {name}"
+
+
+@pytest.mark.item("SEC-07", "SEC-08")
+def test_a_client_that_asks_too_often_has_to_wait(host, estate):
+    """Request N+1 within a minute is refused and says for how long; another client is unaffected."""
+    limit = estate.app.rate_limit_requests_per_minute
+    assert estate.app.rate_limit_enabled, "rate_limit_enabled is False in group_data/app.py"
+    ahead = max(0, limit - SENT)
+    try:
+        if ahead:
+            host.check_output(f"xteam-edge set table clients key {BUSY} data.http_req_rate {ahead}")
+        answers = ask_often(host, estate, BUSY, limit - ahead)
+        assert "429" not in answers, f"refused before the limit of {limit} requests: {answers}"
+        assert set(answers) <= SERVED, f"healthz answers {answers}"
+        refused = host.run(f"{curl(estate, BUSY)} --include {url(estate)}").stdout
+        assert " 429" in refused.splitlines()[0], f"request {limit + 1} in a minute gets {refused.splitlines()[0]}"
+        assert re.search(r"(?mi)^retry-after: \d+", refused), "429 does not say when to come back"
+        assert json.loads(refused.splitlines()[-1])["detail"], "429 is no JSON"
+        assert set(ask_often(host, estate, CALM, 1)) <= SERVED, "another client is refused too"
+    finally:
+        for client in (BUSY, CALM):
+            host.run(f"xteam-edge clear table clients key {client}")
+
+
+def curl(estate, client):
+    """curl as one of the edge host's own addresses."""
+    return f"curl --silent --insecure --interface {client} --connect-to {estate.all.domain}:443:127.0.0.1:443"
+
+
+def url(estate, repeat=""):
+    return f"'https://{estate.all.domain}/healthz{repeat}'"
+
+
+def ask_often(host, estate, client, times):
+    """How often each status came."""
+    command = (
+        f"{curl(estate, client)} --output /dev/null --write-out '%{{http_code}}\\n' {url(estate, f'?[1-{times}]')}"
+    )
+    return Counter(host.check_output(command).split())
+
+
+@pytest.mark.item("INF-10", "MON-06")
+def test_every_request_gets_its_id_here(host, browse):
+    """One the client brought is replaced; the answer has it, and so has one line of the journal."""
+    mine = f"spoofed-{uuid4()}"
+    path = f"/healthz?{uuid4().hex}"
+    found = [browse(path, headers={"X-Request-ID": mine}).headers.get("x-request-id", "") for _ in range(2)]
+    assert all(re.fullmatch(r"[0-9a-f-]{36}", name) for name in found), f"ids in the answers: {found}"
+    assert mine not in found and found[0] != found[1], "the edge does not make the id of each request"
+    grep = f"journalctl --unit haproxy.service --since -2min --output cat --grep {found[0]}"
+    lines = host.run(f"sleep 0.2; {grep} | head -n 1").stdout.splitlines()
+    assert lines, "the edge's log has no line with the request's id"
+    line = json.loads(lines[0])
+    assert line["request_id"] == found[0] and line["path"].startswith("/healthz"), f"logged: {line}"
+    assert line["client"] and line["status"] and line["method"] == "GET", f"logged: {line}"
+
+
+def test_log_has_no_query(host, browse):
+    """People and programs put tokens into addresses."""
+    token, agent = uuid4().hex, uuid4().hex
+    browse(f"/healthz?token={token}", headers={"User-Agent": agent})
+    logged = host.run(f"sleep 0.2; journalctl --unit haproxy.service --since -2min --output cat --grep {agent}").stdout
+    assert agent in logged, "the request is not in the log"
+    assert token not in logged, "the log has the request's query"
+
+
+@pytest.mark.item("PERF-04")
+def test_answers_are_compressed_for_who_accepts_it(browse):
+    plain, packed = browse(), browse(headers={"Accept-Encoding": "gzip"})
+    if plain.status != 200:
+        pytest.fail(f"/healthz answers {plain.status}: nothing to compress")
+    assert packed.headers.get("content-encoding") == "gzip", "the edge does not compress JSON"
+    assert gzip.decompress(packed.body)
+    assert "content-encoding" not in plain.headers, "compressed for a client that did not ask for it"
+
+
+@pytest.mark.item("APP-06")
+def test_bodies_have_a_limit(host, estate, browse):
+    """Announced: refused before it is sent. At the limit: passed on."""
+    limit = estate.app.max_upload_size_mb * 1024 * 1024
+    above = browse(method="POST", headers={"Content-Length": str(limit + 1024 * 1024)})
+    assert above.status == 413, f"a body of more than {estate.app.max_upload_size_mb} MiB gets {above.status}"
+    size = min(limit, 32 * 1024 * 1024)
+    send = f"head -c {size} /dev/zero | {curl(estate, CALM)} --data-binary @- --output /dev/null"
+    status = host.run(f"{send} --write-out '%{{http_code}}' {url(estate)}").stdout
+    assert status not in ("000", "411", "413", "429"), f"a body of {size} bytes gets {status}"
+
+
+def test_bodies_announce_their_length(host, estate):
+    """Else the limit could be walked around; over HTTP/1.1 and HTTP/2."""
+    for version in ("--http1.1", "--http2"):
+        send = f"echo hello | {curl(estate, CALM)} {version} --upload-file - --output /dev/null"
+        status = host.run(f"{send} --write-out '%{{http_code}}' {url(estate)}").stdout
+        assert status == "411", f"a body of unknown length gets {status} ({version})"
+
+
+@pytest.mark.item("INF-04", "MON-09")
+def test_only_health_is_public(estate, browse):
+    assert browse(estate.app.app_live_path).status == 200, "the world can't see whether we are up"
+    hidden = [estate.app.app_ready_path, "/metrics"]
+    disguised = [f"/{path}" for path in hidden] + [f"{path}/" for path in hidden]
+    encoded = [f"/%{ord(path[1]):02x}{path[2:]}" for path in hidden]
+    for path in hidden + disguised + encoded:
+        assert browse(path).status == 404, f"the world can ask for {path}"
+
+
+@pytest.mark.item("INF-04")
+def test_only_ready_hosts_get_requests(host, estate):
+    """HAProxy says itself what its last look at each host's readiness gave."""
+    rows = stat(host)
+    for machine in estate.members("app"):
+        row = rows.get(machine.name)
+        assert row, f"the edge does not know {machine.name}"
+        checked = f"{row['check_status']} {row['check_code']}"
+        assert row["status"] == "UP" and checked == "L7OK 200", f"{machine.name} is {row['status']} ({checked})"
+
+
+@pytest.mark.item("INF-02", kind="wire")
+def test_requests_reach_every_application_host(host, estate, browse, eventually):
+    applications = [machine.name for machine in estate.members("app")]
+    if len(applications) < 2:
+        not_applicable("one application host: nothing to balance")
+    before = {name: int(stat(host)[name]["stot"]) for name in applications}
+
+    def reached():
+        for _ in applications:
+            browse()
+        return all(int(stat(host)[name]["stot"]) > before[name] for name in applications)
+
+    eventually(reached, seconds=5)
+
+
+def stat(host):
+    """HAProxy's statistics of the application's servers, by name."""
+    lines = host.check_output("xteam-edge show stat").lstrip("# ").splitlines()
+    names = lines[0].split(",")
+    rows = [dict(zip(names, line.split(","), strict=False)) for line in lines[1:] if line.startswith("app,")]
+    return {row["svname"]: row for row in rows}
+
+
+def test_the_application_proves_who_it_is(host, estate):
+    """The hop behind the edge is TLS too: a server without the internal CA's certificate gets no request."""
+    for machine in estate.members("app"):
+        shown = host.run(
+            f"openssl s_client -connect {machine.address}:{estate.app.app_port} -servername {estate.fqdn(machine.name)}"
+            f" -verify_hostname {estate.fqdn(machine.name)} -verify_return_error -CAfile {CA} </dev/null 2>&1"
+        ).stdout
+        assert "Verification: OK" in shown, f"{machine.name} does not prove its name"
+
+
+@pytest.mark.item("SEC-14")
+def test_websockets_pass(browse):
+    """The edge's part: the upgrade reaches the application, which asks for the token."""
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+        "Sec-WebSocket-Version": "13",
+    }
+    answer = browse("/ws", headers=headers)
+    assert answer.status == 101, f"the upgrade gets {answer.status}"
+
+
+def test_methods_that_only_attackers_use_are_refused(browse):
+    for method in ("TRACE", "TRACK"):
+        status = browse(method=method).status
+        assert status in (405, 501), f"{method} gets {status}"
+
+
+def test_smuggled_requests_are_refused(host, estate):
+    """A request whose end two servers could see at different places."""
+    disguises = (
+        r"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n",
+        r"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
+        r"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        r"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    )
+    for disguise in disguises:
+        request = rf"POST /healthz HTTP/1.1\r\nHost: {estate.all.domain}\r\n{disguise}"
+        connect = f"openssl s_client -quiet -no_ign_eof -connect 127.0.0.1:443 -servername {estate.all.domain}"
+        command = f"(printf '{request}'; sleep 0.5) | timeout 5 {connect} 2>/dev/null"
+        said = host.run(command).stdout
+        statuses = re.findall(r"HTTP/1.1 (\d+)", said)
+        assert statuses in (["400"], ["411"], ["422"], ["501"]), f"{disguise!r} gets {statuses}"
