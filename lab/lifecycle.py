@@ -152,6 +152,8 @@ def _remove_host(lab: Lab, host: LabHost) -> None:
     hosts.kill(lab, host)
     hosts.unmount(lab, host)
     packages.harvest(hosts.directory(lab, host) / "upper")
+    # All hosts at once and by rm: a deployed host has some 15,000 files. Never into something still mounted.
+    run(["rm", "-rf", "--one-file-system", hosts.directory(lab, host)])
 
 
 def _refuse_if_mounted(lab: Lab) -> None:
