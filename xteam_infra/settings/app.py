@@ -31,8 +31,8 @@ class AppSettings(LayerSettings):
     """Run with "upgrade" it migrates the database; with "check" it exits 1 when that is still to be done."""
     app_manage_module: str = Field("xteam.manage", pattern=MODULE)
     """The operators' commands: create-user, export, erase, cleanup."""
-    app_log_config: str = "xteam/log-config.json"
-    """uvicorn's logging configuration, below the release's site-packages; empty: uvicorn's own."""
+    app_log_config: str | None = "xteam/log-config.json"
+    """uvicorn's logging configuration, below the release's site-packages; None: uvicorn's own."""
     app_live_path: str = Field("/healthz", pattern=PATH)
     """Answers 200 while the process lives, whatever its dependencies do."""
     app_ready_path: str = Field("/readyz", pattern=PATH)

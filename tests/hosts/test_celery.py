@@ -1,0 +1,261 @@
+"""Celery: the workers as they answer, and what becomes of tasks that are slow, fail, or fail for a while."""
+
+import json
+from uuid import uuid4
+
+import pytest
+from test_app import check_limits, processes_of
+from xteam_client import run_python
+
+from xteam_infra.plan.celery import BEAT_UNIT, LIVENESS_TIMER, worker_unit
+
+pytestmark = pytest.mark.group("worker")
+
+# One look at all workers, and one task of each sort, sent together. Printed once, as JSON.
+PROBE = """
+import json, os, signal, time
+from xteam_operator import settings
+from celery.app.utils import find_app
+app = find_app(settings.read()["app"])
+app.loader.import_default_modules()
+sent = {{
+    "ok": app.send_task("xteam.ok", ["{mark}"], queue="default"),
+    "retried": app.send_task("xteam.retried", [2]),
+    "soft": app.send_task("xteam.slow", [30], soft_time_limit=1, time_limit=20, queue="slow"),
+    "hard": app.send_task("xteam.slow", [30], soft_time_limit=5, time_limit=7, queue="default"),
+    "failing": app.send_task("xteam.failing", ["{mark}"]),
+}}
+look = app.control.inspect(timeout=2)
+# The task's process is stopped, so that it can't hear the soft limit: only being killed can end it.
+stopped = False
+while not stopped and not sent["hard"].ready():
+    for tasks in (app.control.inspect(timeout=1).active() or {{}}).values():
+        for task in tasks:
+            if task["id"] == sent["hard"].id and not stopped:
+                os.kill(task["worker_pid"], signal.SIGSTOP)
+                stopped = True
+found = {{"ping": look.ping(), "stats": look.stats(), "queues": look.active_queues(), "conf": look.conf()}}
+found["declared"] = [queue.name for queue in app.conf.task_queues or ()]
+found["retries"] = app.tasks["xteam.retried"].max_retries
+deadline = time.monotonic() + 40
+while time.monotonic() < deadline and not all(one.ready() for one in sent.values()):
+    time.sleep(0.1)
+found["tasks"] = {{
+    name: {{"id": one.id, "state": one.state, "result": one.result if one.successful() else repr(one.result)}}
+    for name, one in sent.items()
+}}
+print(json.dumps(found, default=str))
+"""
+
+
+@pytest.fixture(scope="module")
+def mark():
+    """Marks the tasks of this run."""
+    return f"check-{uuid4().hex}"
+
+
+@pytest.fixture(scope="module")
+def probe(hosts, mark):
+    """What PROBE found. Its dead letters are dropped at the end."""
+    host = hosts.group("worker")[0]
+    found = run_python(host, PROBE.format(mark=mark), timeout=90)
+    yield found
+    ids = [task["id"] for task in found["tasks"].values()]
+    left = {one["id"] for one in dead_letters(host)} & set(ids)
+    if left:
+        host.run(f"xteam-deadletters drop {' '.join(left)}")
+
+
+def dead_letters(host):
+    return [json.loads(line) for line in host.check_output("xteam-deadletters list --json").splitlines()]
+
+
+def nodes(hosts, estate):
+    """{node: its settings} of every worker there must be."""
+    workers = estate.celery.celery_workers
+    return {f"{name}@{host.name}": worker for host in hosts.group("worker") for name, worker in workers.items()}
+
+
+# --- Workers
+
+
+@pytest.mark.group("worker", first=True)
+@pytest.mark.item("CEL-01")
+def test_every_worker_of_every_host_answers(host, hosts, estate, probe):
+    """There are several, and none that nobody knows of."""
+    wanted = nodes(hosts, estate)
+    assert len(wanted) >= 2, "one worker alone: nothing works while it restarts"
+    answered = probe["ping"] or {}
+    assert set(answered) == set(wanted), f"answered by {sorted(answered)}, wanted {sorted(wanted)}"
+
+
+@pytest.mark.group("worker", first=True)
+@pytest.mark.item("CEL-01")
+def test_every_queue_has_its_workers(host, hosts, estate, probe):
+    """As the workers themselves say; and no queue of the application is without one."""
+    served = {node: {queue["name"] for queue in queues} for node, queues in (probe["queues"] or {}).items()}
+    for node, worker in nodes(hosts, estate).items():
+        assert served.get(node) == set(worker.queues), f"{node} serves {served.get(node)}, not {worker.queues}"
+    unserved = set(probe["declared"]) - set().union(*served.values())
+    assert not unserved, f"nobody serves {', '.join(sorted(unserved))}"
+
+
+@pytest.mark.group("worker", first=True)
+@pytest.mark.item("CEL-02", "PERF-06")
+def test_concurrency_is_as_set(host, hosts, estate, probe):
+    for node, worker in nodes(hosts, estate).items():
+        pool = (probe["stats"] or {}).get(node, {}).get("pool", {})
+        assert pool.get("max-concurrency") == worker.concurrency, f"{node} works on {pool.get('max-concurrency')}"
+        assert len(pool["processes"]) == worker.concurrency, f"{node} has {len(pool['processes'])} processes"
+
+
+@pytest.mark.item("CEL-02", "PERF-06")
+def test_concurrency_fits_the_cores(host, estate):
+    """Tasks wait for others half of their time, it is assumed: so at most two processes a core."""
+    wanted = sum(worker.concurrency for worker in estate.celery.celery_workers.values())
+    cores = int(host.check_output("nproc"))
+    assert wanted <= 2 * cores, f"{wanted} worker processes on {cores} cores"
+    for name, worker in estate.celery.celery_workers.items():
+        children = len(processes_of(host, worker_unit(name))) - 1
+        assert children == worker.concurrency, f"worker {name} has {children} processes, not {worker.concurrency}"
+
+
+@pytest.mark.item("INF-05")
+def test_workers_run_within_their_limits(host, estate):
+    settings = estate.celery
+    for name in settings.celery_workers:
+        limits = (settings.celery_worker_memory_mb, settings.celery_tasks_max, settings.celery_worker_cpu_percent)
+        check_limits(host, worker_unit(name), *limits)
+    check_limits(host, BEAT_UNIT, settings.celery_beat_memory_mb, 32, None)
+
+
+def test_silent_workers_are_restarted(host):
+    """The timer that asks each worker is on, and finds nothing to do."""
+    timer = host.service(LIVENESS_TIMER)
+    assert timer.is_enabled and timer.is_running, f"{LIVENESS_TIMER} does not run"
+    done = host.run("systemctl start xteam-liveness.service")
+    assert done.rc == 0, f"the look at the workers failed: {done.stderr}"
+
+
+# --- Delivery
+
+
+@pytest.mark.group("worker", first=True)
+@pytest.mark.item("CEL-01")
+def test_a_task_runs(host, probe, mark):
+    assert probe["tasks"]["ok"]["state"] == "SUCCESS", f"a task ends as {probe['tasks']['ok']}"
+    assert probe["tasks"]["ok"]["result"] == mark
+
+
+@pytest.mark.group("worker", first=True)
+@pytest.mark.item("CEL-04")
+def test_failing_tasks_are_tried_again(host, probe):
+    """One that fails twice succeeds at the third try; there is a bound; sending is repeated as well."""
+    retried = probe["tasks"]["retried"]
+    assert retried["state"] == "SUCCESS" and retried["result"] == 2, f"a task that fails twice ends as {retried}"
+    assert 0 < probe["retries"] <= 100, f"a task is tried again {probe['retries']} times"
+
+
+@pytest.mark.group("worker", first=True)
+@pytest.mark.item("CEL-04")
+def test_delivery_survives_a_lost_worker(host, hosts, estate, probe):
+    """What the running workers do about tasks whose worker is lost, and how often a failed send is repeated."""
+    for node in nodes(hosts, estate):
+        conf = (probe["conf"] or {}).get(node, {})
+        for key in ("task_acks_late", "task_reject_on_worker_lost", "task_retry_on_worker_lost"):
+            assert conf.get(key) is True, f"{node} runs with {key}={conf.get(key)}"
+        policy = conf.get("task_publish_retry_policy", {})
+        assert policy.get("max_retries") == estate.celery.celery_publish_retries, f"{node}: {policy}"
+        options = conf.get("broker_transport_options", {})
+        wanted = estate.celery.celery_visibility_timeout_seconds
+        assert options.get("visibility_timeout") == wanted, f"{node}: {options}"
+        assert not options.get("retry_on_timeout"), f"{node} would hang after an outage: retry_on_timeout is on"
+
+
+@pytest.mark.group("worker", first=True)
+@pytest.mark.item("CEL-05")
+def test_tasks_that_overrun_are_ended(host, hosts, estate, probe):
+    """By the soft limit, by the hard one; and every worker runs with the limits that are set."""
+    for sort, error in (("soft", "SoftTimeLimitExceeded"), ("hard", "TimeLimitExceeded")):
+        task = probe["tasks"][sort]
+        assert task["state"] == "FAILURE" and task["result"].startswith(error), f"a task over its {sort} limit: {task}"
+    settings = estate.celery
+    limits = (settings.celery_task_soft_time_limit_seconds, settings.celery_task_time_limit_seconds)
+    for node in nodes(hosts, estate):
+        conf = (probe["conf"] or {}).get(node, {})
+        found = (conf.get("task_soft_time_limit"), conf.get("task_time_limit"))
+        assert found == limits, f"{node} runs with the limits {found}, not {limits}"
+
+
+@pytest.mark.group("worker", first=True)
+@pytest.mark.item("CEL-07")
+def test_failed_tasks_are_kept_and_can_be_replayed(host, probe, mark, eventually):
+    """With their reason; also those the limits ended; and replayed, the task fails again, as a new one."""
+    kept = {one["id"]: one for one in dead_letters(host)}
+    failing = kept.get(probe["tasks"]["failing"]["id"])
+    assert failing, "a task that failed is not among the dead letters"
+    assert mark in failing["error"] and "Traceback" in failing["traceback"], f"kept without its reason: {failing}"
+    assert failing["args"] == [mark] and failing["queue"] == "default"
+    for sort in ("soft", "hard"):
+        assert probe["tasks"][sort]["id"] in kept, f"a task over its {sort} limit is not among the dead letters"
+    assert probe["tasks"]["retried"]["id"] not in kept, "a task that succeeded in the end is among the dead letters"
+
+    said = host.run(f"xteam-deadletters replay {failing['id']}")
+    assert said.rc == 0 and "sent again as" in said.stdout, f"it can't be replayed: {said.stdout} {said.stderr}"
+    new = said.stdout.split()[-1]
+
+    def failed_again():
+        ids = {one["id"] for one in dead_letters(host)}
+        return new in ids and failing["id"] not in ids
+
+    eventually(failed_again, seconds=15, interval=1)
+    host.check_output(f"xteam-deadletters drop {new}")
+
+
+# --- Beat
+
+SCHEDULE = """
+import json, time
+from xteam_operator import settings
+from celery.app.utils import find_app
+from redbeat.schedulers import RedBeatSchedulerEntry, get_redis, ensure_conf
+app = find_app(settings.read()["app"])
+client = get_redis(app)
+conf = ensure_conf(app)
+entries = {}
+for name in client.smembers(conf.statics_key):
+    entry = RedBeatSchedulerEntry.from_key(conf.key_prefix + name, app=app)
+    every = getattr(entry.schedule, "run_every", None)
+    age = entry._default_now() - entry.last_run_at
+    period = every.total_seconds() if every else None
+    entries[name] = {"age": age.total_seconds(), "runs": entry.total_run_count, "period": period}
+print(json.dumps({"lock_ms": client.pttl(conf.lock_key), "entries": entries,
+                  "declared": sorted(app.conf.beat_schedule or {})}))
+"""
+
+
+@pytest.mark.group("worker", first=True)
+@pytest.mark.item("CEL-03", "POST-07")
+def test_the_schedule_is_kept(host, estate, eventually):
+    """Every entry of the application is on Beat's schedule, and the last run is younger than twice its period."""
+
+    def kept():
+        found = run_python(host, SCHEDULE)
+        assert found["declared"], "the application has no schedule: nothing to prove"
+        assert found["declared"] == sorted(found["entries"]), f"on the schedule are {sorted(found['entries'])}"
+        assert found["lock_ms"] > 0, "nobody leads: Beat's lock is not held"
+        assert found["lock_ms"] <= estate.celery.celery_beat_lock_seconds * 1000
+        for name, entry in found["entries"].items():
+            if entry["period"]:
+                assert entry["age"] < 2 * entry["period"], f"{name} ran {entry['age']:.0f} s ago"
+                assert entry["runs"] > 0, f"{name} has never run"
+        return True
+
+    # After a restart of Redis the first run may be a period away.
+    eventually(kept, seconds=40, interval=5)
+
+
+@pytest.mark.item("CEL-03")
+def test_beat_runs_on_every_host(host, hosts):
+    """One leads; the others wait for its lock."""
+    assert host.service(BEAT_UNIT).is_running and host.service(BEAT_UNIT).is_enabled, f"no Beat on {host.name}"
