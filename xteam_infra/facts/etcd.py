@@ -38,20 +38,21 @@ class EtcdMembership(FactBase[Membership]):
 
 
 class EtcdAccess(FactBase[frozenset[str]]):
-    """Which of these hold: "enabled", "role" (read and write below PREFIX, nothing else), "granted" and "password".
-
-    The password is handed over on standard input.
+    """Which of these hold: "answers", "enabled", "role" (read and write below PREFIX, nothing else), "granted" and
+    "password". The password is handed over on standard input; endpoints: comma separated.
     """
 
     default = frozenset
 
     @override
-    def command(self, certificate: str, key: str) -> StringCommand:
+    def command(self, certificate: str, key: str, endpoints: str) -> StringCommand:
         # A certificate whose common name is no etcd user: what is tried is the password.
-        login = f"timeout 10 etcdctl --command-timeout=5s --cacert={CA_PATH} --cert={certificate} --key={key}"
+        trust = f"--cacert={CA_PATH} --cert={certificate} --key={key}"
+        login = f"timeout 10 etcdctl --command-timeout=5s --endpoints={endpoints} {trust}"
         return StringCommand(
             "IFS= read -r ETCDCTL_PASSWORD; test -x", CTL, "|| exit 0;",
-            CTL, "auth status 2>/dev/null | grep -qi 'status: true' && echo enabled;",
+            "status=$(", CTL, "auth status 2>/dev/null) && echo answers;",
+            "echo \"$status\" | grep -qi 'status: true' && echo enabled;",
             CTL, "role get", USER, "-w json 2>/dev/null | sed 's/^/role=/';",
             CTL, "user get", USER, "-w json 2>/dev/null | sed 's/^/user=/';",
             f"export ETCDCTL_PASSWORD ETCDCTL_USER={USER};", login, f"get {PREFIX} --prefix --limit=1 >/dev/null 2>&1",
@@ -60,7 +61,7 @@ class EtcdAccess(FactBase[frozenset[str]]):
 
     @override
     def process(self, output: list[str]) -> frozenset[str]:
-        found = {line for line in output if line in ("enabled", "password")}
+        found = {line for line in output if line in ("answers", "enabled", "password")}
         for line in output:
             kind, _, text = line.partition("=")
             if kind == "role" and _permits_prefix(json.loads(text).get("perm") or []):

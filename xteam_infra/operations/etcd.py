@@ -1,6 +1,6 @@
 """etcd's members: started together once, joined and changed one at a time afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from shlex import quote
 
 from pyinfra import host, inventory, state
@@ -57,15 +57,18 @@ def member(members: tuple, inputs: list[HostFile | str]):
 
 
 def _membership(members: tuple):
-    others = ",".join(f"https://{one.address}:{CLIENT_PORT}" for one in members if one != here())
+    others = _endpoints(one for one in members if one != here())
     return host.get_fact(EtcdMembership, data_dir=open_estate().etcd.etcd_data_dir, others=others)
+
+
+def _endpoints(members: Iterable) -> str:
+    return ",".join(f"https://{one.address}:{CLIENT_PORT}" for one in members)
 
 
 def _join(listed: dict[str, str], members: tuple) -> Iterator[StringCommand]:
     """Add this host to the cluster and say so to the unit. listed: {peer URL: name}."""
     own = f"https://{here().address}:{PEER_PORT}"
-    others = ",".join(f"https://{one.address}:{CLIENT_PORT}" for one in members if one != here())
-    ctl = f"XTEAM_ETCD_ENDPOINTS={others} {CTL}"
+    ctl = f"XTEAM_ETCD_ENDPOINTS={_endpoints(one for one in members if one != here())} {CTL}"
     if own in listed:
         same = f"{ctl} member list | grep -F {quote(own)} | cut -d, -f1"
         yield StringCommand(f'{ctl} member remove "$({same})"')
@@ -111,13 +114,21 @@ def patroni_resumed():
 @operation()
 def access(password: Secret):
     """Authentication on; root by its certificate; Patroni by its password, below its own keys only."""
-    certificate = member_certificate(open_estate(), here())
+    estate = open_estate()
+    certificate = member_certificate(estate, here())
     held = host.get_fact(
-        EtcdAccess, certificate=certificate.crt, key=certificate.key, _stdin=HiddenInput(secret(password))
-    )  # fmt: skip
+        EtcdAccess,
+        certificate=certificate.crt,
+        key=certificate.key,
+        endpoints=_endpoints(estate.members("etcd")),
+        _stdin=HiddenInput(secret(password)),
+    )
     missing = {"enabled", "role", "granted", "password"} - held
     if not missing:
         host.noop("access is as wanted")
+        return
+    if "answers" not in held and not state.is_executing and _membership(estate.members("etcd")).has_data:
+        host.noop("known once etcd runs again")
         return
     if "enabled" in missing and not _has_role("root", "root"):
         yield StringCommand(f"{CTL} user add root --no-password && {CTL} user grant-role root root")
