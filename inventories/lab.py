@@ -1,13 +1,10 @@
 """The hosts of a lab on this machine (`python -m lab up`). XTEAM_LAB names the lab; default: lab."""
 
-from pyinfra import config
 from pyinfra.api.exceptions import InventoryError as _InventoryError
 
+from inventories._common import check as _check
 from lab.errors import LabError as _LabError
 from lab.inventory import groups as _groups
-
-# A host that fails stops the run: no later layer is built on a broken one.
-config.FAIL_PERCENT = 0
 
 try:
     _members = _groups()
@@ -23,3 +20,5 @@ redis = _members["redis"]  # cache, queue, sessions, blacklist and Sentinel
 backup = _members["backup"]  # pgBackRest repository; another region in `ha`
 logs = _members["logs"]  # central journal
 metrics = _members["metrics"]  # monitoring
+
+_check(globals())
