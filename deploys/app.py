@@ -23,9 +23,7 @@ certificate = paths.certificate(estate, here())
 context = {"machine": here(), "paths": paths, "certificate": certificate, "site_packages": application.SITE_PACKAGES}
 api_unit = HostFile(f"/etc/systemd/system/{paths.API_UNIT}", "app/xteam-api.service.j2", context)
 cleanup_timer = HostFile(f"/etc/systemd/system/{paths.CLEANUP_TIMER}", "app/xteam-cleanup.timer.j2", context)
-environment = application.environment(estate, here(), wanted.id if wanted else "")
-celery_settings = application.celery_settings(estate.celery)
-operator_modules = list(application.operator_modules())
+process_files = application.process_files(estate, here(), wanted.id if wanted else "")
 
 if here() in code_hosts:
     directories(
@@ -40,13 +38,10 @@ if here() in code_hosts:
     release(wanted, name="Ship the application's release")
     write(
         [
-            environment,
-            celery_settings,
-            *operator_modules,
+            *process_files,
+            *application.commands(),
             cleanup_timer,
             HostFile("/etc/systemd/system/xteam-cleanup.service", "app/xteam-cleanup.service.j2", context),
-            HostFile("/usr/local/bin/xteam-python", "app/xteam-python.j2", context, mode="755"),
-            HostFile("/usr/local/sbin/xteam-run", "app/xteam-run.j2", context, mode="755"),
         ],
         name="Write the application's files",
     )
@@ -75,7 +70,7 @@ for peer in host.loop(api_hosts):
         current(wanted, settings.app_keep_releases, name=f"Put the release in use on {peer.name}")
         service(
             paths.API_UNIT,
-            [api_unit, environment, celery_settings, *operator_modules, certificate.crt, paths.CURRENT],
+            [api_unit, *process_files, certificate.crt, paths.CURRENT],
             health=f"curl -sf --cacert {CA_PATH} https://{peer.address}:{settings.app_port}{settings.app_ready_path}",
             health_seconds=settings.api_ready_seconds,
             name=f"Run the API on {peer.name}",

@@ -19,8 +19,8 @@ if members:
     wanted = application.release(estate)
 
 context = {"paths": paths, "names": names}
-environment = application.environment(estate, here(), wanted.id if wanted else "")
-shared = [environment, application.celery_settings(settings), *application.operator_modules(), paths.CURRENT]
+process_files = application.process_files(estate, here(), wanted.id if wanted else "")
+shared = [*process_files, paths.CURRENT]
 worker_template = HostFile("/etc/systemd/system/xteam-worker@.service", "celery/xteam-worker@.service.j2", context)
 beat_unit = HostFile(f"/etc/systemd/system/{BEAT_UNIT}", "celery/xteam-beat.service.j2", context)
 liveness_timer = HostFile(f"/etc/systemd/system/{LIVENESS_TIMER}", "celery/xteam-liveness.timer.j2", context)
@@ -32,6 +32,8 @@ worker_environments = {
 if here() in members:
     write(
         [
+            *process_files,
+            *application.commands(),
             worker_template,
             *worker_environments.values(),
             beat_unit,

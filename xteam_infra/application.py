@@ -69,6 +69,20 @@ def celery_settings(settings: CelerySettings) -> HostFile:
     return HostFile(CELERY_SETTINGS, "celery/celery.json.j2", {"celery": settings, "ca_path": CA_PATH})
 
 
+def process_files(estate, machine, release_id: str) -> list[HostFile]:
+    """What every process of the application starts with, its Celery included. A change calls for a restart."""
+    return [environment(estate, machine, release_id), celery_settings(estate.celery), *operator_modules()]
+
+
+def commands() -> list[HostFile]:
+    """The release's Python, for units and for operators."""
+    context = {"paths": paths}
+    return [
+        HostFile("/usr/local/bin/xteam-python", "app/xteam-python.j2", context, mode="755"),
+        HostFile("/usr/local/sbin/xteam-run", "app/xteam-run.j2", context, mode="755"),
+    ]
+
+
 def operator_modules() -> Iterator[HostFile]:
     """The modules that run inside the application's Celery processes, copied as they are."""
     package = Path(str(files(on_host))) / "xteam_operator"
