@@ -1,7 +1,7 @@
 """pgBackRest: an encrypted repository on the backup host, WAL archived from the databases, backups by timers."""
 
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
-from xteam_infra.operations.backup import first_backup, stanza
+from xteam_infra.operations.backup import first_backup, key_fits, stanza
 from xteam_infra.plan.backup import PORT, SERVER_PROGRAMS, STANZA, UNIT, callers, certificate, databases, repositories
 from xteam_infra.runtime import here, open_estate
 
@@ -27,7 +27,12 @@ systemd = "/etc/systemd/system"
 pgbackrest = HostFile("/etc/pgbackrest.conf", "backup/pgbackrest.conf.j2", context, group="postgres", mode="640")
 hardening = HostFile(f"{systemd}/{UNIT}.d/10-xteam.conf", "backup/pgbackrest.service.d.j2", context)
 repository = HostFile(
-    "/etc/pgbackrest/conf.d/repository.conf", "backup/repository.conf.j2", context, group="postgres", mode="640"
+    "/etc/pgbackrest/conf.d/repository.conf",
+    "backup/repository.conf.j2",
+    context,
+    group="postgres",
+    mode="640",
+    validate=key_fits(settings.backup_path, STANZA, settings.backup_cipher.name),
 )
 full = HostFile(
     f"{systemd}/xteam-backup-full.timer",

@@ -88,6 +88,7 @@ def test_a_deleted_row_comes_back(restore, rows, scratch):
     rows("delete from rows")
     rows("insert into rows values (2)")
     rows("alter table rows rename to renamed")
+    rows("select pg_switch_wal()")  # otherwise the restore waits until it is archived by itself
 
     status, said = restore(target=text(moment.astimezone(UTC)))
     assert status == 0, said

@@ -28,10 +28,10 @@ class Repository(FactBase[RepositoryState]):
 
     @override
     def command(self, stanza: str) -> StringCommand:
-        # Fails on a bare host, where it is simply not there yet.
+        # Fails on a bare host, where it is simply not there yet. With a wrong key it quotes bytes that are no text.
         return StringCommand(
             "cd / && runuser -u postgres -- pgbackrest", QuoteString(f"--stanza={stanza}"),
-            "--output=json --log-level-console=off info 2>/dev/null || true",
+            "--output=json --log-level-console=off info 2>/dev/null | LC_ALL=C tr -cd '\\11\\12\\40-\\176'",
         )  # fmt: skip
 
     @override

@@ -12,6 +12,10 @@ from xteam_infra.settings.backup import TARGET_FORMS
 # While the cluster tries to archive into a stanza that is not there, it holds the lock that stanza-create needs.
 TRIES = 10
 PAUSE_SECONDS = 3
+# With a wrong key pgBackRest quotes what came of decrypting: bytes that are no text.
+PRINTABLE = r"LC_ALL=C tr -cd '\11\12\40-\176'"
+# The stanza's own status (a repository's is followed by its message): good, or good without backups.
+STANZA_IS_GOOD = r'"status":\{"code":[02],"lock"'
 
 
 @operation()
@@ -25,16 +29,23 @@ def stanza(name: str):
         host.noop(f"stanza {name} exists")
         return
     pgbackrest = f"runuser -u postgres -- pgbackrest --stanza={shlex.quote(name)}"
-    hint = (
-        f"stanza {name} can't be made. If the repository was made with another key, give backup/repo1-cipher in the"
-        " secrets store its old value; if it belongs to another cluster, move it away (docs/backup.md)"
-    )
+    hint = f"stanza {name} can't be made; docs/backup.md says what to do when the repository is another cluster's"
     steps = [
-        f"cd /; tries=0; until {pgbackrest} stanza-create",
-        f"do tries=$((tries+1)); [ $tries -lt {TRIES} ] || {{ echo {shlex.quote(hint)} >&2; exit 1; }}",
+        f"cd /; tries=0; until said=$({pgbackrest} stanza-create 2>&1)",
+        f"do tries=$((tries+1)); [ $tries -lt {TRIES} ] ||",
+        f'{{ echo "$said" | {PRINTABLE} >&2; echo {shlex.quote(hint)} >&2; exit 1; }}',
         f"sleep {PAUSE_SECONDS}; done; {pgbackrest} check",
     ]
-    yield StringCommand("; ".join(steps))
+    yield StringCommand(steps[0], ";", steps[1], steps[2], ";", steps[3])
+
+
+def key_fits(path: str, name: str, key: str) -> str:
+    """A command with {} for a new configuration: it fails when a repository is there that its key does not open."""
+    info = f"runuser -u postgres -- pgbackrest --config={{}} --stanza={shlex.quote(name)} --output=json info"
+    hint = f"the repository in {path} has another key: give {key} in the secrets store its old value"
+    existing = shlex.quote(f"{path}/archive/{name}/archive.info")
+    good = f"{info} 2>/dev/null | grep -qaE {shlex.quote(STANZA_IS_GOOD)}"
+    return f"sh -c {shlex.quote(f'cd /; test ! -e {existing} || {good} || {{ echo {shlex.quote(hint)}; exit 1; }}')}"
 
 
 @operation()
