@@ -1,6 +1,6 @@
 """Staging: production's layers on five hosts. Copy it and group_data/staging.py, or fill them in here.
 
-What is released to production is proved here first. Two application hosts, because a release is rolled out host by host.
+What is released to production is proved here first. Two application hosts: a release is rolled out host by host.
 """
 
 from inventories._common import check as _check

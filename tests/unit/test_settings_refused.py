@@ -66,7 +66,7 @@ def test_wrong_type_or_value(declaration, key, value, allowed):
 def test_secret_key_that_can_be_guessed(declaration, value, fault):
     declaration.store.write_text(json.dumps({"app/SECRET_KEY": value}))
     declaration.store.chmod(0o600)
-    (key, said) = next(item for item in declaration.problems().items() if "SECRET_KEY" in item[0])
+    said = next(text for key, text in declaration.problems().items() if "SECRET_KEY" in key)
     assert fault in said and "32 or more random characters" in said
     assert value not in said, "the secret itself is shown"
 

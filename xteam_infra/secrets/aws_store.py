@@ -11,7 +11,7 @@ CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 2})
 
 
 class AwsStore:
-    """Credentials and endpoint as boto3 finds them (profile, role, AWS_ENDPOINT_URL_SECRETSMANAGER)."""
+    """Credentials and endpoint as boto3 finds them (profile, role, AWS_ENDPOINT_URL_SECRETS_MANAGER)."""
 
     def __init__(self, region: str, prefix: str):
         self.region, self.prefix = region, prefix
