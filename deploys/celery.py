@@ -4,6 +4,7 @@ from pyinfra import host
 
 from xteam_infra import application
 from xteam_infra.operations import HostFile, barrier, service, write
+from xteam_infra.operations.app import in_use
 from xteam_infra.plan import app as paths
 from xteam_infra.plan.celery import BEAT_UNIT, LIVENESS_TIMER, worker_unit
 from xteam_infra.runtime import here, open_estate
@@ -30,6 +31,7 @@ worker_environments = {
 }
 
 if here() in members:
+    in_use(wanted, name="Require the application's release")
     write(
         [
             *process_files,

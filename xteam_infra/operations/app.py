@@ -1,12 +1,10 @@
 """The application's releases on a host: each whole in a directory of its own, one of them in use."""
 
-import shlex
-
-from pyinfra import host
-from pyinfra.api import FileUploadCommand, StringCommand, operation
+from pyinfra import host, state
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from xteam_infra.facts.app import Releases
-from xteam_infra.operations.pending import will_change
+from xteam_infra.operations.pending import is_pending, will_change
 from xteam_infra.plan.app import CURRENT, RELEASES
 from xteam_infra.release import Release
 
@@ -37,7 +35,7 @@ def release(wanted: Release):
         return
     yield StringCommand(f"install -d -m 755 {RELEASES}")
     yield FileUploadCommand(str(wanted.archive), f"{RELEASES}/.{wanted.id}.tar.gz")
-    yield StringCommand("sh -c", shlex.quote(UNPACK.format(releases=RELEASES, id=wanted.id, sha256=wanted.sha256)))
+    yield StringCommand("sh -c", QuoteString(UNPACK.format(releases=RELEASES, id=wanted.id, sha256=wanted.sha256)))
 
 
 @operation()
@@ -54,4 +52,15 @@ def current(wanted: Release, keep: int):
     kept = {wanted.id, found.current}
     others = [one for one in host.get_fact(Releases).present if one not in kept]
     for one in others[: max(0, len(others) + len(kept) - keep)]:
-        yield StringCommand("rm -rf --", shlex.quote(f"{RELEASES}/{one}"))
+        yield StringCommand("rm -rf --", QuoteString(f"{RELEASES}/{one}"))
+
+
+@operation()
+def in_use(wanted: Release):
+    """Fail unless a release is in use, or an earlier operation of this run puts it in use. Changes nothing."""
+    found = host.get_fact(Releases).current
+    if found == wanted.id or (is_pending(CURRENT) and not state.is_executing):
+        host.noop(f"release {wanted.id} is in use")
+        return
+    complaint = f"this host uses release {found or 'none'}, not {wanted.id}: run deploys/app.py first"
+    yield StringCommand("echo", QuoteString(complaint), ">&2; exit 1")
