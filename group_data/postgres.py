@@ -18,6 +18,7 @@ postgres_parameters = {}
 postgres_extensions = ()
 
 # How fast a lost leader is replaced: fast (about 25 s), normal (30 s), safe (60 s, for unsteady networks).
+# By hand instead: postgres_timing = {"ttl": 40, "loop_wait": 10, "retry_timeout": 15}.
 postgres_rto = "fast"
 
 # "on": a commit waits for one replica while there is one. "strict": no replica, no commit.

@@ -11,12 +11,16 @@ from xteam_infra.settings.model import LayerSettings
 class InboundRule(BaseModel):
     """One opening that no layer declares."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     port: int = Field(ge=1, le=65535)
+    """TCP port."""
     sources: tuple[str, ...]
+    """Networks (CIDR) that may reach it."""
     comment: str
+    """Why: it stands in the ruleset."""
     groups: tuple[str, ...] = ()
+    """Only on hosts of these groups. Empty: on all."""
 
     @field_validator("sources")
     @classmethod

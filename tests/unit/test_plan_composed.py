@@ -1,0 +1,128 @@
+"""The host plan: what the layers need, put together per host."""
+
+import time
+
+import pytest
+
+from xteam_infra.facts.fitness import Fitness
+from xteam_infra.plan import HostPlan, Listen, Needs
+from xteam_infra.plan.openings import openings
+from xteam_infra.preflight import host_problems
+
+
+def ports(estate, machine, source):
+    return {listen.port for listen in estate.plans[machine].listens if source in listen.sources}
+
+
+def test_the_world_reaches_the_edge_alone(ha):
+    estate = ha.read()
+    open_to_all = {machine.name: ports(estate, machine.name, "world") for machine in estate.machines}
+    assert open_to_all.pop("edge1") == open_to_all.pop("edge2") == {80, 443}
+    assert not any(open_to_all.values()), open_to_all
+
+
+def test_ssh_is_for_the_management_networks(ha):
+    estate = ha.read()
+    for machine in estate.machines:
+        (ssh,) = [one for one in openings(estate, machine) if one.port == 22]
+        assert ssh.v4 == ("192.168.7.1/32",) and not ssh.world
+
+
+def test_sources_are_the_addresses_of_the_groups(ha):
+    """The API is open to the edges; what is local is open to nobody."""
+    estate = ha.read()
+    app1 = {one.port: one for one in openings(estate, estate.machine("app1"))}
+    edges = {f"{machine.address}/32" for machine in estate.members("edge")}
+    assert set(app1[estate.app.app_port].v4) == edges
+    assert not {5440, 5441, 6432} & set(app1), "the router is for its own host"
+
+
+def test_a_new_host_of_a_group_is_let_in(ha):
+    """No firewall setting to remember: the inventory says it."""
+    ha.hosts["edge3"] = ("edge",)
+    estate = ha.read()
+    (api,) = [one for one in openings(estate, estate.machine("app1")) if one.port == estate.app.app_port]
+    assert f"{estate.machine('edge3').address}/32" in api.v4
+
+
+def test_own_openings_where_they_are_asked_for(ha):
+    rule = {"port": 9999, "sources": ("10.9.0.0/24",), "comment": "old monitoring", "groups": ("redis",)}
+    ha.own["extra_inbound"] = (rule,)
+    estate = ha.read()
+    having = [m.name for m in estate.machines if any(one.port == 9999 for one in openings(estate, m))]
+    assert having == ["redis1", "redis2", "redis3"]
+
+
+def test_every_host_has_what_its_groups_need(ha):
+    estate = ha.read()
+    assert "patroni" in estate.plans["db1"].packages and "redis-server" not in estate.plans["db1"].packages
+    assert "haproxy.service" in estate.plans["edge1"].units
+    assert "redis-server.service" in estate.plans["redis1"].masked, "Debian's own instance has no password"
+    for machine in estate.machines:
+        assert {"ssh.service", "nftables.service"} <= set(estate.plans[machine.name].units)
+
+
+def test_one_host_carries_everything(declaration):
+    """Of all layers together none contradicts another, and nothing that must run is masked."""
+    plan = declaration.read().plans["solo1"]
+    assert not list(plan.contradictions())
+    assert not set(plan.units) & set(plan.masked)
+
+
+def test_the_edge_speaks_for_every_public_name(ha):
+    ha.own["ALLOWED_HOSTS"] = ("xteam.test", "www.xteam.test")
+    (edge,) = [one for one in ha.read().plans["edge1"].certificates if one.name == "edge"]
+    assert edge.subject.dns == ("xteam.test", "www.xteam.test")
+
+
+def plan_of(**needs):
+    return HostPlan("db1", needs)
+
+
+def test_two_layers_on_one_port():
+    plan = plan_of(
+        redis=Needs(listens=(Listen(7000, "cache", ("app",)),)), logs=Needs(listens=(Listen(7000, "journals", ()),))
+    )
+    (problem,) = plan.contradictions()
+    assert (problem.file, problem.key, problem.found) == ("host db1", "port 7000", "redis (cache) and logs (journals)")
+
+
+def test_two_values_for_one_kernel_setting():
+    plan = plan_of(redis=Needs(sysctls={"vm.swappiness": "1"}), postgres=Needs(sysctls={"vm.swappiness": "10"}))
+    (problem,) = plan.contradictions()
+    assert problem.found == "redis wants 1, postgres wants 10"
+
+
+def test_two_layers_that_agree():
+    assert not list(plan_of(a=Needs(sysctls={"x": "1"}), b=Needs(sysctls={"x": "1"})).contradictions())
+
+
+def fitness(**unlike):
+    fit = {"os": "debian 13", "init": "systemd", "memory_mb": 64_000, "disk_free_gb": 100, "user": "root"}
+    return Fitness(**{**fit, "clock": int(time.time()), **unlike})
+
+
+def test_a_fit_host_is_accepted(declaration):
+    assert not list(host_problems(declaration.read(), "solo1", fitness()))
+
+
+def test_memory_that_does_not_add_up_names_every_service(declaration):
+    estate = declaration.read()
+    (problem,) = host_problems(estate, "solo1", fitness(memory_mb=1000))
+    for service, mb in estate.plans["solo1"].memory_mb.items():
+        assert f"{service} {mb}" in problem.found
+    needed = sum(estate.plans["solo1"].memory_mb.values()) + estate.base.memory_reserve_mb
+    assert problem.found.startswith(f"{needed} MiB planned") and "1000 MiB" in problem.allowed
+    assert not list(host_problems(estate, "solo1", fitness(memory_mb=needed)))
+
+
+def test_every_fault_of_a_host_is_told(declaration):
+    unfit = fitness(os="ubuntu 24.04", init="runit", disk_free_gb=0, clock=0, user="deploy", memory_mb=1)
+    keys = {problem.key for problem in host_problems(declaration.read(), "solo1", unfit)}
+    assert keys == {"operating system", "init system", "sudo", "clock", "free space on /", "memory"}
+
+
+@pytest.mark.parametrize(("seconds", "refused"), [(-25, False), (25, False), (-40, True), (40, True)])
+def test_clock(declaration, seconds, refused):
+    found = list(host_problems(declaration.read(), "solo1", fitness(clock=int(time.time()) + seconds)))
+    assert [problem.key for problem in found] == (["clock"] if refused else [])
