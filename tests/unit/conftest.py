@@ -4,13 +4,16 @@ import os
 import runpy
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
-from pyinfra.api import Inventory
+from pyinfra.api import Config, Inventory, State, StringCommand
+from pyinfra.api.connect import connect_all
+from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 
 from xteam_infra.errors import SettingsError
 from xteam_infra.estate import Estate, read_estate
@@ -113,3 +116,48 @@ class Pyinfra:
 @pytest.fixture
 def pyinfra(tmp_path):
     return Pyinfra(tmp_path)
+
+
+# --- Operations without a run: their commands, and the facts they ask for
+
+
+def commands_of(operation, *arguments, **options):
+    """What the operation would do on the host in use, each command with its standard input."""
+    found = list(operation._inner(*arguments, **options))
+    return [one if hasattr(one, "connector_arguments") else StringCommand(one) for one in found]
+
+
+@contextmanager
+def _using(name: str, data: dict[str, Any]):
+    inventory = Inventory(([(name, data)], {}))
+    state = State(inventory, Config())
+    before = ctx_state.get(), ctx_host.get(), ctx_inventory.get()
+    try:
+        ctx_state.set(state)
+        ctx_inventory.set(inventory)
+        connect_all(state)
+        (host,) = inventory
+        ctx_host.set(host)
+        yield host
+    finally:
+        ctx_state.set(before[0])
+        ctx_host.set(before[1])
+        ctx_inventory.set(before[2])
+
+
+@pytest.fixture
+def local_host():
+    """This machine: facts are asked of it for real."""
+    with _using("@local", {}) as host:
+        yield host
+
+
+@pytest.fixture
+def fake_host():
+    """A host that gives scripted answers: `fake_host({"systemctl show": [...]})`."""
+    with _using("@fake/h", {"fake_delay": 0, "fake_delay_jitter": 0}) as host:
+
+        def answers(responses):
+            host.connector.data["fake_responses"] = responses
+
+        yield answers
