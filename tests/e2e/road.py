@@ -77,9 +77,10 @@ class Road:
     def pytest(self, step: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run checks or mutations on the lab in a pytest of their own."""
         report = f"build/report/{self.topology}/checklist.json"
-        return self.run(
-            step, _program("pytest"), *words, "--inventory", INVENTORY, "--checklist-report", report, "--color=no"
-        )
+        options = ["--inventory", INVENTORY, "--checklist-report", report, "--color=no", "--durations=15"]
+        if self.topology == "solo":
+            options += ["--waivers", "lab/waivers-solo.yml"]
+        return self.run(step, _program("pytest"), *words, *options)
 
     def lab_command(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m lab VERB`."""
