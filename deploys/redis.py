@@ -4,7 +4,6 @@ from pyinfra import host
 
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.operations.redis import (
-    SENTINEL_HEALTHY,
     healthy,
     live_settings,
     reload_certificates,
@@ -81,9 +80,9 @@ if "redis" in machine.groups:
     seed(ports, machine.address, members, name="Seed the Redis state files")
 barrier(name="every Redis host has its files")
 
+serving = {unit(role): role for role in roles} | {SENTINEL_UNIT: SENTINEL}
 inputs = {unit(role): [start_files[role], units[role]] for role in roles}
 inputs[SENTINEL_UNIT] = [*sentinel, certificates[SENTINEL].crt]
-health = {unit(role): healthy(role) for role in roles} | {SENTINEL_UNIT: SENTINEL_HEALTHY}
 
 if "redis" in machine.groups:
     # They would listen without a password.
@@ -92,14 +91,14 @@ if "redis" in machine.groups:
         '[ "$(systemctl is-enabled redis-server.service redis-sentinel.service 2>/dev/null | sort -u)" = masked ]',
         name="Keep Debian's own Redis instances masked",
     )
-    start(inputs, health, name="Start Redis and Sentinel where they do not run")
-barrier(name="Redis runs on every host")
+    start(serving, inputs, name="Start Redis and Sentinel where they do not serve")
+barrier(name="Redis serves on every host")
 
 # What a reload can't change, one host at a time: no role loses all its replicas at once.
 for member in host.loop(estate.members("redis")):
     if member.name == host.name:
         for one in host.loop(inputs):
-            service(one, inputs[one], health=health[one], name=f"Run {one} on {member.name}")
+            service(one, inputs[one], health=healthy(serving[one]), name=f"Run {one} on {member.name}")
     barrier(name=f"Redis runs with its files on {member.name}")
 
 if "redis" in machine.groups:

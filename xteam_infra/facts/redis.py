@@ -152,15 +152,20 @@ class Unseeded(FactBase[list[str]]):
         return list(output)
 
 
-class NotRunning(FactBase[list[str]]):
-    """Those of `units` that systemd doesn't run."""
+class NotServing(FactBase[list[str]]):
+    """Those of `units` that systemd doesn't run, or whose certificate nobody accepts. units: {unit: role}."""
 
     default = list
 
     @override
-    def command(self, units: list[str]) -> str:
-        return f"for unit in {' '.join(units)}; do systemctl is-active -q $unit || echo $unit; done; true"
+    def command(self, units: dict[str, str]) -> str:
+        return "\n".join(_look_at_unit(unit, role) for unit, role in units.items()) + "\ntrue"
 
     @override
     def process(self, output: list[str]) -> list[str]:
         return list(output)
+
+
+def _look_at_unit(unit: str, role: str) -> str:
+    refused = f"timeout 5 {CLI} {role} PING 2>&1 | grep -q 'certificate verify failed'"
+    return f"if ! systemctl is-active -q {unit} || {refused}; then echo {unit}; fi"

@@ -14,7 +14,7 @@ from xteam_infra.facts.redis import (
     Follows,
     Instances,
     InstanceState,
-    NotRunning,
+    NotServing,
     Unseeded,
     Watched,
     certificate_digest,
@@ -30,33 +30,36 @@ SEEDED = "# Made once by xteam-infra; rewritten by the service itself ever since
 
 
 def healthy(role: str) -> str:
-    """Shell condition: the instance answers, and is a master or in touch with its master."""
+    """Shell condition: the instance answers, and is a master or in touch with its master; or Sentinel answers."""
+    if role == SENTINEL:
+        return f"{CLI} {SENTINEL} PING | grep -q PONG"
     return f"{CLI} {role} INFO replication | grep -qE '^(role:master|master_link_status:up)'"
 
 
-SENTINEL_HEALTHY = f"{CLI} {SENTINEL} PING | grep -q PONG"
 START_SECONDS = 60
 
 
 @operation()
-def start(units: Mapping[str, list[HostFile | str]], health: Mapping[str, str]):
-    """Start and enable the units that do not run, all at once; the others are left to a rolling restart.
+def start(units: Mapping[str, str], inputs: Mapping[str, list[HostFile | str]]):
+    """Start and enable the units that do not serve, all at once; the others are left to a rolling restart.
 
-    units: {unit: the files it runs with}. health: {unit: shell condition}; each has 60 s to come true.
+    A unit that runs with a certificate nobody accepts (it expired while the host was off) serves no one, not even
+    the administrator who could load another: it is restarted.
+    units: {unit: role}. inputs: {unit: the files it runs with}.
     """
-    down = host.get_fact(NotRunning, units=list(units))
+    down = host.get_fact(NotServing, units=dict(units))
     if not down:
-        host.noop("every unit runs")
+        host.noop("every unit serves")
         return
     names = " ".join(down)
     why = f"{{ journalctl --no-pager -n 30 $(printf ' -u %s' {names}) >&2; exit 1; }}"
-    wait = "; ".join(f"until {health[unit]}; do sleep 0.3; done" for unit in down)
+    wait = "; ".join(f"until {healthy(units[unit])}; do sleep 0.3; done" for unit in down)
     yield StringCommand(
         f"set -e; mkdir -p {APPLIED}; systemctl daemon-reload; systemctl enable -q {names};",
-        f"systemctl reset-failed {names} 2>/dev/null || true; systemctl start {names} || {why};",
+        f"systemctl reset-failed {names} 2>/dev/null || true; systemctl restart {names} || {why};",
         f"timeout {START_SECONDS} sh -c {shlex.quote(wait)} >/dev/null 2>&1 ||",
         f"{{ echo 'not healthy after {START_SECONDS} s' >&2; {why}; }};",
-        *(bit for unit in down for bit in ("(", digest_command(_paths(units[unit])), f") > {APPLIED}/{unit};")),
+        *(bit for unit in down for bit in ("(", digest_command(_paths(inputs[unit])), f") > {APPLIED}/{unit};")),
     )
 
 
