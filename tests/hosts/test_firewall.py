@@ -1,0 +1,109 @@
+"""The firewall as it is loaded, and as strangers meet it."""
+
+import json
+import socket
+from ipaddress import ip_address
+
+import pytest
+
+from checklist.run import not_applicable
+from xteam_infra.plan.openings import openings
+
+# Nothing listens here and no layer asks for it: an open firewall refuses at once, ours says nothing.
+UNUSED = 59_999
+PATIENCE = 1.5
+DROPPED = "124"  # timeout's exit status
+
+
+@pytest.fixture
+def accepted(host):
+    """{port: the networks that may reach it, None for anyone} as the kernel has it."""
+    chain = json.loads(host.check_output("nft -j list chain inet xteam input"))["nftables"]
+    found = {}
+    for rule in (entry["rule"]["expr"] for entry in chain if "rule" in entry):
+        if not any("accept" in expression for expression in rule):
+            continue
+        matches = {_field(e["match"]["left"]): e["match"]["right"] for e in rule if "match" in e}
+        if "dport" in matches:
+            sources = {_network(one) for one in _members(matches["saddr"])} if "saddr" in matches else {None}
+            found.setdefault(matches["dport"], set()).update(sources)
+        elif not {"iif", "iifname", "state", "l4proto"} & set(matches):
+            found[f"any, by {rule}"] = {None}
+    return found
+
+
+def _field(left):
+    inner = next(iter(left.values()))
+    return inner.get("field") or inner.get("key")
+
+
+def _members(right):
+    return right.get("set", [right]) if isinstance(right, dict) else right if isinstance(right, list) else [right]
+
+
+def _network(one):
+    if isinstance(one, dict):
+        return f"{one['prefix']['addr']}/{one['prefix']['len']}"
+    return f"{one}/{32 if ip_address(one).version == 4 else 128}"
+
+
+def test_inbound_is_dropped_by_default(host):
+    chain = json.loads(host.check_output("nft -j list chain inet xteam input"))["nftables"]
+    (policy,) = [entry["chain"] for entry in chain if "chain" in entry]
+    assert (policy["hook"], policy["policy"]) == ("input", "drop"), (
+        f"inbound traffic is {policy['policy']}ed by default"
+    )
+
+
+def test_only_what_a_layer_asked_for_is_open(estate, machine, accepted):
+    """Every port, and for each exactly the sources."""
+    wanted = {one.port: {None} if one.world else {*one.v4, *one.v6} for one in openings(estate, machine)}
+    for port, sources in accepted.items():
+        assert port in wanted, f"port {port} is open, and no layer asked for it"
+        assert sources == wanted[port], f"port {port} is open to {sources}, not to {wanted[port]}"
+    assert set(accepted) == set(wanted), f"closed: {sorted(set(wanted) - set(accepted))}"
+
+
+def test_strangers_get_no_answer(host):
+    """From the controller, which may use SSH and the public ports and nothing else."""
+    with socket.socket() as stranger:
+        stranger.settimeout(PATIENCE)
+        try:
+            stranger.connect((host.address, UNUSED))
+        except TimeoutError:
+            return
+        except ConnectionRefusedError:
+            pytest.fail(f"port {UNUSED} answers a stranger: inbound traffic is not dropped")
+    pytest.fail(f"something serves port {UNUSED}")
+
+
+def test_other_hosts_reach_only_what_is_theirs(host, machine, hosts, estate):
+    """Asked from the first other host that has no business with a port: dropped, not merely refused."""
+    unmeant = {}
+    for opening in openings(estate, machine):
+        for other in estate.machines:
+            if other.name != machine.name and not opening.world and f"{other.address}/32" not in opening.v4:
+                unmeant.setdefault(other.name, []).append(opening.port)
+                break
+    if not unmeant:
+        not_applicable("no other host, or every other host may reach every open port of this one")
+    for name, ports in unmeant.items():
+        knock = f"timeout {PATIENCE} bash -c '</dev/tcp/{host.address}/'$port 2>/dev/null; echo $port $?"
+        answers = hosts[name].run(f"for port in {' '.join(map(str, ports))}; do ({knock}) & done; wait").stdout
+        reached = [line.split()[0] for line in answers.splitlines() if line.split()[1] != DROPPED]
+        assert len(answers.splitlines()) == len(ports), f"{name} could not knock: {answers}"
+        assert not reached, f"{name} gets an answer from port {', '.join(reached)}"
+
+
+def test_nothing_listens_that_no_layer_declared(host, estate, machine):
+    """Beyond loopback. The firewall would stop strangers; but who started it, and why?"""
+    declared = {listen.port for listen in estate.plans[machine.name].listens}
+    declared |= {rule.port for rule in estate.firewall.extra_inbound}
+    unknown = []
+    for line in host.check_output("ss --no-header --listening --tcp --numeric --processes").splitlines():
+        address, port = line.split()[3].rsplit(":", 1)
+        name = address.strip("[]").split("%")[0]
+        local = name not in ("*", "0.0.0.0", "::") and ip_address(name).is_loopback  # noqa: S104 - what ss prints
+        if not local and int(port) not in declared:
+            unknown.append(f"{address}:{port} {line.split()[-1]}")
+    assert not unknown, f"no layer declared {'; '.join(unknown)}"
