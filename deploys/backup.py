@@ -1,5 +1,7 @@
 """pgBackRest: an encrypted repository on the backup host, WAL archived from the databases, backups by timers."""
 
+from shlex import quote
+
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.operations.backup import first_backup, key_fits, stanza
 from xteam_infra.plan.backup import PORT, SERVER_PROGRAMS, STANZA, UNIT, callers, certificate, databases, repositories
@@ -38,11 +40,13 @@ full = HostFile(
     f"{systemd}/xteam-backup-full.timer",
     "backup/xteam-backup.timer.j2",
     {"kind": "full", "calendar": settings.backup_full_on},
+    validate=f"systemd-analyze calendar {quote(settings.backup_full_on)}",
 )
 differential = HostFile(
     f"{systemd}/xteam-backup-diff.timer",
     "backup/xteam-backup.timer.j2",
     {"kind": "diff", "calendar": settings.backup_differential_on},
+    validate=f"systemd-analyze calendar {quote(settings.backup_differential_on)}",
 )
 
 if is_repository:
