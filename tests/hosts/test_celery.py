@@ -1,6 +1,7 @@
 """Celery: the workers as they answer, and what becomes of tasks that are slow, fail, or fail for a while."""
 
 import json
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -11,41 +12,7 @@ from xteam_infra.plan.celery import BEAT_UNIT, LIVENESS_TIMER, worker_unit
 
 pytestmark = pytest.mark.group("worker")
 
-# One look at all workers, and one task of each sort, sent together. Printed once, as JSON.
-PROBE = """
-import json, os, signal, time
-from xteam_operator import settings
-from celery.app.utils import find_app
-app = find_app(settings.read()["app"])
-app.loader.import_default_modules()
-sent = {{
-    "ok": app.send_task("xteam.ok", ["{mark}"], queue="default"),
-    "retried": app.send_task("xteam.retried", [2]),
-    "soft": app.send_task("xteam.slow", [30], soft_time_limit=1, time_limit=20, queue="slow"),
-    "hard": app.send_task("xteam.slow", [30], soft_time_limit=5, time_limit=7, queue="default"),
-    "failing": app.send_task("xteam.failing", ["{mark}"]),
-}}
-look = app.control.inspect(timeout=2)
-# The task's process is stopped, so that it can't hear the soft limit: only being killed can end it.
-stopped = False
-while not stopped and not sent["hard"].ready():
-    for tasks in (app.control.inspect(timeout=1).active() or {{}}).values():
-        for task in tasks:
-            if task["id"] == sent["hard"].id and not stopped:
-                os.kill(task["worker_pid"], signal.SIGSTOP)
-                stopped = True
-found = {{"ping": look.ping(), "stats": look.stats(), "queues": look.active_queues(), "conf": look.conf()}}
-found["declared"] = [queue.name for queue in app.conf.task_queues or ()]
-found["retries"] = app.tasks["xteam.retried"].max_retries
-deadline = time.monotonic() + 40
-while time.monotonic() < deadline and not all(one.ready() for one in sent.values()):
-    time.sleep(0.1)
-found["tasks"] = {{
-    name: {{"id": one.id, "state": one.state, "result": one.result if one.successful() else repr(one.result)}}
-    for name, one in sent.items()
-}}
-print(json.dumps(found, default=str))
-"""
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +23,12 @@ def mark():
 
 @pytest.fixture(scope="module")
 def probe(hosts, mark):
-    """What PROBE found. Its dead letters are dropped at the end."""
+    """What celery_probe.py found. Its dead letters are dropped at the end."""
     host = hosts.group("worker")[0]
-    found = run_python(host, PROBE.format(mark=mark), timeout=90)
+    script = (HERE / "celery_probe.py").read_text()
+    found = run_python(host, f"MARK = {mark!r}\n{script}", timeout=120)
     yield found
-    ids = [task["id"] for task in found["tasks"].values()]
+    ids = [task["id"] for task in found["tasks"].values()] + found["elsewhere"]
     left = {one["id"] for one in dead_letters(host)} & set(ids)
     if left:
         host.run(f"xteam-deadletters drop {' '.join(left)}")
@@ -150,9 +118,11 @@ def test_a_task_runs(host, probe, mark):
 @pytest.mark.group("worker", first=True)
 @pytest.mark.item("CEL-04")
 def test_failing_tasks_are_tried_again(host, probe):
-    """One that fails twice succeeds at the third try; there is a bound; sending is repeated as well."""
+    """One that fails twice succeeds at the third try, after growing pauses; and there is a bound."""
     retried = probe["tasks"]["retried"]
     assert retried["state"] == "SUCCESS" and retried["result"] == 2, f"a task that fails twice ends as {retried}"
+    # Pauses of 1 and 2 seconds.
+    assert probe["retried_seconds"] >= 3, f"it was tried three times within {probe['retried_seconds']:.1f} s"
     assert 0 < probe["retries"] <= 100, f"a task is tried again {probe['retries']} times"
 
 
@@ -214,25 +184,6 @@ def test_failed_tasks_are_kept_and_can_be_replayed(host, probe, mark, eventually
 
 # --- Beat
 
-SCHEDULE = """
-import json, time
-from xteam_operator import settings
-from celery.app.utils import find_app
-from redbeat.schedulers import RedBeatSchedulerEntry, get_redis, ensure_conf
-app = find_app(settings.read()["app"])
-client = get_redis(app)
-conf = ensure_conf(app)
-entries = {}
-for name in client.smembers(conf.statics_key):
-    entry = RedBeatSchedulerEntry.from_key(conf.key_prefix + name, app=app)
-    every = getattr(entry.schedule, "run_every", None)
-    age = entry._default_now() - entry.last_run_at
-    period = every.total_seconds() if every else None
-    entries[name] = {"age": age.total_seconds(), "runs": entry.total_run_count, "period": period}
-print(json.dumps({"lock_ms": client.pttl(conf.lock_key), "entries": entries,
-                  "declared": sorted(app.conf.beat_schedule or {})}))
-"""
-
 
 @pytest.mark.group("worker", first=True)
 @pytest.mark.item("CEL-03", "POST-07")
@@ -240,7 +191,7 @@ def test_the_schedule_is_kept(host, estate, eventually):
     """Every entry of the application is on Beat's schedule, and the last run is younger than twice its period."""
 
     def kept():
-        found = run_python(host, SCHEDULE)
+        found = run_python(host, (HERE / "celery_schedule.py").read_text())
         assert found["declared"], "the application has no schedule: nothing to prove"
         assert found["declared"] == sorted(found["entries"]), f"on the schedule are {sorted(found['entries'])}"
         assert found["lock_ms"] > 0, "nobody leads: Beat's lock is not held"

@@ -42,6 +42,8 @@ def failing(reason: str = "asked to fail") -> None:
     autoretry_for=(TemporaryError,),
     retry_backoff=1,  # seconds before the first retry, doubled for each further one
     retry_backoff_max=30,
+    # Jitter may make the pause 0; the next run can then succeed before this one has written down that it is retried.
+    retry_jitter=False,
     max_retries=5,
 )
 def retried(self: Task, failures: float = 2) -> int:

@@ -1,0 +1,65 @@
+"""Run on a worker host by test_celery.py: one look at all workers, one task of each sort; prints JSON.
+
+MARK is put before it: a word that marks the tasks of this run.
+"""
+
+import json
+import os
+import signal
+import socket
+import time
+
+from celery.app.utils import find_app
+from xteam_operator import settings
+
+app = find_app(settings.read()["app"])
+app.loader.import_default_modules()
+mark = globals()["MARK"]
+elsewhere = []
+
+
+def where(task):
+    """The node that works on a task, and its process there; nothing when it waits or has ended."""
+    for node, tasks in (app.control.inspect(timeout=1).active() or {}).items():
+        for one in tasks:
+            if one["id"] == task.id:
+                return node, one["worker_pid"]
+    return None
+
+
+def deaf_task():
+    """A task whose process, on this host, is stopped: it can't hear the soft limit, only being killed can end it."""
+    for _ in range(10):
+        task = app.send_task("xteam.slow", [30], soft_time_limit=5, time_limit=7, queue="default")
+        while not task.ready() and not (found := where(task)):
+            pass
+        if not task.ready() and found[0].endswith(f"@{socket.gethostname()}"):
+            os.kill(found[1], signal.SIGSTOP)
+            return task
+        elsewhere.append(task.id)  # while it runs there, the next one comes here
+    raise SystemExit("no worker of this host takes a task of the default queue")
+
+
+started = time.time()
+sent = {
+    "ok": app.send_task("xteam.ok", [mark], queue="default"),
+    "retried": app.send_task("xteam.retried", [2]),
+    "soft": app.send_task("xteam.slow", [30], soft_time_limit=1, time_limit=20, queue="slow"),
+    "failing": app.send_task("xteam.failing", [mark]),
+    "hard": deaf_task(),
+}
+look = app.control.inspect(timeout=2)
+seen = {"ping": look.ping(), "stats": look.stats(), "queues": look.active_queues(), "conf": look.conf()}
+seen["declared"] = [queue.name for queue in app.conf.task_queues or ()]
+seen["retries"] = app.tasks["xteam.retried"].max_retries
+seen["elsewhere"] = elsewhere
+deadline = time.monotonic() + 40
+while time.monotonic() < deadline and not all(one.ready() for one in sent.values()):
+    time.sleep(0.1)
+ended = sent["retried"].date_done
+seen["retried_seconds"] = ended.timestamp() - started if ended else 0
+seen["tasks"] = {
+    name: {"id": one.id, "state": one.state, "result": one.result if one.successful() else repr(one.result)}
+    for name, one in sent.items()
+}
+print(json.dumps(seen, default=str))
