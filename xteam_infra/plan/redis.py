@@ -4,7 +4,6 @@ from math import ceil
 
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import Certificate, Listen, Needs
-from xteam_infra.settings.redis import BACKLOG_MB
 
 SENTINEL = "sentinel"
 SENTINEL_UNIT = "redis-sentinel@xteam.service"
@@ -45,7 +44,7 @@ def memory_mb(estate, role: str) -> int:
     """The most a role may use in MiB: its data, the pages copied while a fork writes them out, its buffers."""
     settings = estate.redis
     data = settings.redis_instances[role].memory_mb
-    return ceil(data * settings.redis_fork_headroom) + BACKLOG_MB + PROCESS_MB
+    return ceil(data * settings.redis_fork_headroom) + PROCESS_MB
 
 
 def certificate(estate, machine, name: str) -> Certificate:

@@ -24,6 +24,7 @@ RESERVED = "sentinel"  # Sentinel's own directory, certificate and secrets
 REQUIRED = ("cache", "queue", "sessions", "blacklist")
 # A task or a revoked token that is dropped to make room is an outage or a security hole nobody sees.
 NEVER_LOST = ("queue", "blacklist")
+BACKLOG_SHARE = 16  # one part in so many of maxmemory is the replicas' backlog
 RULE = re.compile(r"^[+-][a-z@|_-]+$")
 
 
@@ -35,7 +36,7 @@ class RedisInstance(BaseModel):
     port: int = Field(ge=1024, le=65535)
     """TLS port; there is no plaintext port."""
     memory_mb: int = Field(ge=16, le=1_000_000)
-    """maxmemory in MiB. The host plan adds redis_fork_headroom and the replicas' buffers."""
+    """maxmemory in MiB, a sixteenth of it the replicas' backlog. The host plan adds redis_fork_headroom."""
     policy: Policy
     """What is evicted when memory is full. "noeviction": writes are refused instead."""
     appendonly: bool = True
@@ -170,7 +171,9 @@ class RedisSettings(LayerSettings):
             # With one or two hosts a lost replica would stop all writes.
             "min-replicas-to-write": str(instance.min_replicas if members >= 3 else 0),
             "min-replicas-max-lag": str(self.redis_replica_max_lag_s),
-            "repl-backlog-size": str(BACKLOG_MB * 1024 * 1024),
+            # A replica that was away for a short while catches up from here instead of copying everything.
+            # It counts as used memory.
+            "repl-backlog-size": str(max(1, instance.memory_mb // BACKLOG_SHARE) * 1024 * 1024),
             # Replicas are few: waiting for more of them to share a transfer only delays a repair.
             "repl-diskless-sync-delay": "0",
             "timeout": "0",
@@ -179,7 +182,3 @@ class RedisSettings(LayerSettings):
             "slowlog-log-slower-than": "10000",
             "latency-monitor-threshold": "100",
         }
-
-
-# A replica that was away for a short while catches up from here instead of copying everything.
-BACKLOG_MB = 16
