@@ -1,6 +1,6 @@
 """PostgreSQL under Patroni: asked by its own account, by the application, and by somebody who may not come in."""
 
-# ruff: noqa: S608 - the statements are made of this file's own words and of the settings' checked names
+
 
 import re
 import secrets
