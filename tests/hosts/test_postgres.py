@@ -1,7 +1,5 @@
 """PostgreSQL under Patroni: asked by its own account, by the application, and by somebody who may not come in."""
 
-
-
 import re
 import secrets
 import socket
