@@ -99,17 +99,18 @@ class Question(NamedTuple):
 
 
 class Answers(FactBase[dict[str, str]]):
-    """The answer to each question by its name, asked of the server on this host if it leads; otherwise empty.
+    """The answer to each question by its name, asked of the server on this host if it leads.
 
-    A question that fails (because what it asks about is not there) has no answer. "leads" is always among them.
+    "leads" or "follows" is among them unless Patroni does not run. A question that fails (because what it asks
+    about is not there) has no answer.
     """
 
     default = dict
 
     @override
     def command(self, questions: list[Question]) -> StringCommand:
-        leads = f"[ \"$({CURL} -o /dev/null -w '%{{http_code}}' {HERE}/primary)\" = 200 ] || exit 0; echo leads=t;"
-        bits: list = [leads]
+        code = f"$({CURL} -o /dev/null -w '%{{http_code}}' {HERE}/primary)"
+        bits: list = [f"case {code} in 200) echo leads=t;; 503) echo follows=t; exit 0;; *) exit 0;; esac;"]
         for database in dict.fromkeys(question.database for question in questions):
             asked = [one for one in questions if one.database == database]
             sql = "\n".join(f"SELECT '{one.name}=' || ({one.expression});" for one in asked)

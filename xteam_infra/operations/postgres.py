@@ -121,7 +121,9 @@ def rights(goals: list[Goal], passwords: dict[str, Secret]):
     questions = [Question(goal.name, goal.database, goal.holds) for goal in goals]
     questions += [Question(f"password of {role}", "postgres", _kept(role)) for role in passwords]
     answers = host.get_fact(Answers, questions=questions)
-    if "leads" not in answers and (state.is_executing or here() != open_estate().members("postgres")[0]):
+    # Before there is a cluster, the first member stands in a plan for the one that will lead.
+    unknown = not answers and not state.is_executing and here() == open_estate().members("postgres")[0]
+    if "leads" not in answers and not unknown:
         host.noop("another member leads")
         return
     unreached = [goal for goal in goals if answers.get(goal.name) not in ("t", "true")]
