@@ -73,7 +73,7 @@ make_environment() {
     fi
     # A company's certificate authority in the system's store is good enough for uv too.
     UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS-1} VIRTUAL_ENV=$PWD/.venv \
-        quietly .venv/bin/uv pip sync --require-hashes requirements.lock
+        quietly .venv/bin/uv pip sync --require-hashes --compile-bytecode requirements.lock
     printf '%s\n' "$digest" >$stamp
 }
 
