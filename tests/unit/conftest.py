@@ -62,11 +62,14 @@ class Declaration:
         return read_estate(Inventory((names, data["all"]), **groups), "inventories/mine.py")
 
     def problems(self) -> dict[str, str]:
-        """{key: the whole problem}, in the words the user reads."""
+        """{key: all that is wrong with it}, in the words the user reads."""
         with pytest.raises(SettingsError) as refused:
             self.read()
         assert "no host was changed" in str(refused.value)
-        return {problem.key: str(problem) for problem in refused.value.problems}
+        found: dict[str, str] = {}
+        for problem in refused.value.problems:
+            found[problem.key] = f"{found.get(problem.key, '')}{problem}\n"
+        return found
 
 
 @pytest.fixture
