@@ -97,6 +97,7 @@ class ChecklistRun:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]):
+        check = None
         if call.when == "call" or call.excinfo is not None:
             # Before the report is made, for the report copies the properties: that brings them into JUnit's file.
             check = self._note(item, call)
@@ -107,7 +108,16 @@ class ChecklistRun:
         if report.longrepr is not None and self.redact(shown := str(report.longrepr)) != shown:
             report.longrepr = self.redact(shown)
         report.sections = [(name, self.redact(text)) for name, text in report.sections]
+        if check and check.status == "failed" and (reason := self._waived(item)):
+            report.outcome, report.wasxfail = "skipped", reason  # pytest counts it as an expected failure
         return report
+
+    def _waived(self, item: pytest.Item) -> str:
+        """Why a failure of this check is accepted: all its items are waived. Empty when it is not."""
+        rulings = [self.decisions.get(identifier) for identifier in items_of(item)]
+        if not rulings or any(one is None or one.kind != "waived" or one.expired() for one in rulings):
+            return ""
+        return "waived: " + "; ".join(one.reason for one in rulings if one)
 
     def _note(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Check:
         status, message = outcome(call)

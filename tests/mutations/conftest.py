@@ -7,6 +7,7 @@ import pytest
 
 from checklist.mutate import Mutator
 from checklist.mutations import MutationError, load
+from checklist.plugin import RUN
 from checklist.rerun import Known
 
 MUTATOR: pytest.StashKey[Mutator] = pytest.StashKey()
@@ -32,7 +33,8 @@ def mutator(pytestconfig, hosts, estate):
             terminal.write_line(f"  {line}")
 
     known = Known(hosts.machines, estate.model_dump_json())
-    found = Mutator(pytestconfig.getoption("inventory"), hosts, known, say)
+    waived = frozenset(item for item, one in pytestconfig.stash[RUN].decisions.items() if one.kind == "waived")
+    found = Mutator(pytestconfig.getoption("inventory"), hosts, known, say, waived)
     pytestconfig.stash[MUTATOR] = found
     return found
 
