@@ -8,7 +8,6 @@ from tests.e2e.road import Road
 
 class TestHa(EstateTests):
     least_passed = 45
-    skip_mutations = 1
 
     @pytest.fixture
     def road(self, ha: Road) -> Road:

@@ -1,15 +1,30 @@
-"""One host with every role, from bare to verified."""
+"""One host carrying every role, from bare to verified, then broken once in every layer."""
+
+from pathlib import Path
 
 import pytest
 
+from checklist.mutations import load
 from tests.e2e.estate import EstateTests
 from tests.e2e.road import Road
+from xteam_infra.plan import LAYERS
 
 
 class TestSolo(EstateTests):
-    least_passed = 30
-    skip_mutations = 0
+    least_passed = 55
 
     @pytest.fixture
     def road(self, solo: Road) -> Road:
         return solo
+
+    def test_breaking_a_host_turns_exactly_its_checks_red(self, road: Road) -> None:
+        """The first mutation of each layer; `pytest tests/mutations --inventory ...` takes all of them.
+
+        From the last layer to the first: healing a layer rewrites files that later layers read too.
+        """
+        first: dict[str, str] = {}
+        for mutation in load(Path("tests/mutations")):
+            first.setdefault(mutation.layer, f"{mutation.layer}-{mutation.id}")
+        chosen = [first[layer] for layer in reversed(LAYERS) if layer in first]
+        done = road.pytest("mutations", *(f"tests/mutations/test_mutations.py::test_mutation[{n}]" for n in chosen))
+        assert done.returncode == 0, done.stderr
