@@ -10,11 +10,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.errors import LabError
 from lab.shell import run
 
 SUITE = "trixie"
-MIRROR = "http://deb.debian.org/debian"
-SECURITY = "http://deb.debian.org/debian-security"
 
 # Settings that say how to reach an archive; the rest of apt's configuration is the host's own business.
 _CARRIED = re.compile(
@@ -32,11 +31,17 @@ class Entry:
 
 
 def sources(etc: Path = Path("/etc")) -> list[str]:
-    """Debian 13's sources, one-line style, from the mirrors this machine uses for its own Debian release."""
+    """Debian 13's sources, one-line style, from the mirrors this machine uses for its own Debian release.
+
+    Raises LabError when this machine's own sources name no Debian mirror.
+    """
     codename = _codename(etc)
     entries = _entries(etc / "apt")
-    mirror = _uri_of(entries, codename) or MIRROR
-    security = _uri_of(entries, f"{codename}-security") or SECURITY
+    mirror = _uri_of(entries, codename)
+    if mirror is None:
+        where = f"{etc}/apt/sources.list and sources.list.d"
+        raise LabError(f"{where} name no Debian mirror for {codename}: the lab installs from this machine's")
+    security = _uri_of(entries, f"{codename}-security") or f"{mirror}-security"
     return [
         f"deb {mirror} {SUITE} main",
         f"deb {mirror} {SUITE}-updates main",

@@ -3,6 +3,7 @@
 import pytest
 
 from lab import aptconf
+from lab.errors import LabError
 
 
 @pytest.fixture
@@ -39,7 +40,13 @@ def test_disabled_and_foreign_archives_are_not_taken(etc):
         "Enabled: no\nTypes: deb\nURIs: http://off.example/debian\nSuites: bookworm\n"
     )
     (etc / "apt/sources.list.d/other.list").write_text("deb http://vendor.example/tools bookworm main\n")
-    assert aptconf.sources(etc)[0] == f"deb {aptconf.MIRROR} trixie main"
+    with pytest.raises(LabError, match="no Debian mirror for bookworm"):
+        aptconf.sources(etc)
+
+
+def test_security_archive_is_looked_for_beside_the_mirror(etc):
+    (etc / "apt/sources.list").write_text("deb http://mirror.example/debian bookworm main\n")
+    assert aptconf.sources(etc)[2] == "deb http://mirror.example/debian-security trixie-security main"
 
 
 def test_mirror_list_of_cloud_images_is_resolved(etc, tmp_path):
