@@ -56,7 +56,7 @@ def mount(lab: Lab, host: LabHost) -> None:
         return
     lower = f"{packages.root_of(lab.packages)}:{image.root_of(lab.image)}"
     here = directory(lab, host)
-    if (here / "work/work/incompat/volatile").exists():
+    if here.joinpath("work", "work", "incompat", "volatile").exists():
         raise LabError(f"lab {lab.name} did not outlive this machine's restart: `python -m lab down --name {lab.name}`")
     # volatile: fsync does nothing on the host. A kill loses no page of this machine's memory, so nothing that a lab
     # can show depends on it, and twelve databases on one disk don't wait for each other.

@@ -43,7 +43,7 @@ def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
 def lab_of(say: Callable[[str], None], topology: str, *options: str) -> Iterator[Road]:
     """A lab that lives as long as the block."""
     if os.geteuid() != 0:
-        pytest.skip("a lab needs root")
+        pytest.fail("a lab needs root: sudo script/test")
     road = Road(lab=f"{PREFIX}-{topology}", topology=topology, say=say)
     try:
         booted = road.lab_command("up", *options)
