@@ -1,6 +1,6 @@
 """The operating system every other layer stands on."""
 
-from xteam_infra.operations import HostFile, barrier, ensure, packages, service, write
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, packages, service, write
 from xteam_infra.operations.ssh import confirmed_sshd
 from xteam_infra.plan.checks import sysctls_hold
 from xteam_infra.runtime import here, open_estate, plan
@@ -10,6 +10,9 @@ settings = estate.base
 
 # One transaction for every layer's packages: dpkg's triggers run once. None of their services starts.
 packages(plan().packages, plan().masked, plan().files, name="Install the Debian packages of every layer")
+
+# Jobs of any layer leave their figures here as xteam-SUBJECT.prom, for Prometheus' node exporter.
+directories([HostDirectory("/var/lib/prometheus/node-exporter")], name="Make the directory of the jobs' metrics")
 
 accounts = HostFile("/etc/sysusers.d/xteam.conf", "base/sysusers.conf.j2", {"accounts": plan().accounts})
 journald = HostFile("/etc/systemd/journald.conf.d/10-xteam.conf", "base/journald.conf.j2")
