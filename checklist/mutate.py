@@ -11,6 +11,8 @@ from checklist.mutations import Mutation, Outcome, Result
 from checklist.rerun import Known, RerunError, deploy, planned, red_of
 from checklist.shell import CannotLook
 
+CHECKS = Path("tests/hosts")
+
 
 class Mutator:
     """Carries out mutations on one inventory. say: prints a line of progress.
@@ -97,13 +99,20 @@ class Mutator:
             self._green.add((mutation.checks, limit))
 
     def _red(self, mutation: Mutation, limit: str) -> set[str]:
-        path = Path("tests/hosts") / f"test_{mutation.checks}.py"
-        return red_of(self._known.checks(path, self._inventory, limit)) - self._waived
+        return red_of(self._known.checks(files_of(mutation.checks), self._inventory, limit)) - self._waived
 
     def counts(self) -> dict[str, int]:
         """Mutations by outcome."""
         counted = Counter(result.outcome for result in self.results)
         return {outcome: counted[outcome] for outcome in get_args(Outcome)}
+
+
+def files_of(layer: str) -> list[Path]:
+    """Where a layer's checks are: test_<layer>.py, or by subject in test_<layer>_<subject>.py. Raises RerunError."""
+    found = sorted([*CHECKS.glob(f"test_{layer}.py"), *CHECKS.glob(f"test_{layer}_*.py")])
+    if not found:
+        raise RerunError(f"there is no {CHECKS}/test_{layer}.py")
+    return found
 
 
 def _deploy_of(mutation: Mutation) -> Path:

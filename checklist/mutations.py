@@ -23,7 +23,7 @@ class Mutation(BaseModel):
         and each text occurs.
     settle: seconds between breaking and looking, for what takes its time to show.
     layer: deploys/<layer>.py heals. Default: the file's name.
-    checks: tests/hosts/test_<checks>.py looks. Default: the layer.
+    checks: tests/hosts/test_<checks>.py and test_<checks>_*.py look. Default: the layer.
     whole: look at and heal all machines, not only the broken one.
     """
 

@@ -16,6 +16,7 @@ from checklist.estate import EstateReader
 from checklist.hosts import CheckedHost, Hosts
 from checklist.http import Http
 from checklist.inventory import InventoryError, Machine, limited, read
+from checklist.parallel import Parallel
 from checklist.run import ChecklistRun, Nobody, items_of, kind_of
 from checklist.vault import SecretReader
 from checklist.waiting import eventually as wait_for
@@ -23,6 +24,8 @@ from checklist.waiting import eventually as wait_for
 if TYPE_CHECKING:
     from xteam_infra.estate import Estate
 
+# More keep two cores no busier, and a small host would feel them.
+AT_ONCE = 4
 RUN: pytest.StashKey[ChecklistRun] = pytest.StashKey()
 
 
@@ -30,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add = parser.getgroup("checklist", "verification of an inventory against the production checklist").addoption
     add("--inventory", metavar="PATH", help="pyinfra inventory whose machines are verified")
     add("--limit", metavar="NAMES", default="", help="only these machines: host or group names, comma separated")
+    add("--at-once", metavar="N", type=int, default=AT_ONCE, help="checks at the same time (default: %(default)s)")
     add("--checklist-report", metavar="PATH", default="build/report/checklist.json", help="where the report is written")
     add("--checklist-table", choices=("short", "full"), default="short", help="full: all items, not only the open ones")
     add("--strict-checklist", action="store_true", help="fail also for items not, or not fully, verified")
@@ -42,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "group(*names, first=False): run on the machines of these groups (first: on the first one only)"
     )
+    config.addinivalue_line("markers", "one_by_one: these checks disturb each other, also those of other machines")
     path = config.getoption("inventory")
     if path is None:
         return
@@ -61,6 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         run.partial.append(f"--limit {config.getoption('limit')}")
     config.stash[RUN] = run
     config.pluginmanager.register(run, "checklist-run")
+    config.pluginmanager.register(Parallel(run, config.getoption("at_once")), "checklist-parallel")
 
 
 def _run(config: pytest.Config) -> ChecklistRun:

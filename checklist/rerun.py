@@ -37,17 +37,27 @@ class Known:
     def __post_init__(self) -> None:
         self._context.set_forkserver_preload(["checklist.plugin", "xteam_infra.estate", "boto3"])
 
-    def checks(self, path: Path, inventory: str, limit: str) -> Report:
-        """The report of a run of the checks in one file. Raises RerunError when they can't be run."""
+    def checks(self, files: list[Path], inventory: str, limit: str) -> Report:
+        """The report of a run of the checks in some files. Raises RerunError when they can't be run."""
         with tempfile.TemporaryDirectory() as directory:
             report, log = Path(directory) / "checklist.json", Path(directory) / "log"
-            arguments = [*PYTEST, str(path), "--inventory", inventory, "--limit", limit, f"--checklist-report={report}"]
+            arguments = [
+                *PYTEST,
+                *map(str, files),
+                "--inventory",
+                inventory,
+                "--limit",
+                limit,
+                f"--checklist-report={report}",
+            ]
             child = self._context.Process(target=_child, args=(arguments, log, self.machines, self.estate))
             child.start()
             child.join()
             if not report.exists():
                 said = log.read_text() if log.exists() else ""
-                raise RerunError(f"the checks of {path} did not run (status {child.exitcode}):\n{said[-3000:]}")
+                raise RerunError(
+                    f"the checks of {', '.join(map(str, files))} did not run (status {child.exitcode}):\n{said[-3000:]}"
+                )
             return Report.read(report)
 
 

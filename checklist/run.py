@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,15 @@ class Nobody:
     name: str = "no-host"
 
 
+@dataclass
+class Collected:
+    """A test of this run. items: of the checklist. checks: what it came to, a second time when its end failed."""
+
+    items: list[str]
+    of_a_machine: bool
+    checks: list[Check] = field(default_factory=list)
+
+
 class ChecklistRun:
     """Registered as a plugin when --inventory is given."""
 
@@ -60,8 +69,7 @@ class ChecklistRun:
         self.secrets: SecretReader | None = None
         self.hosts = Hosts(machines, self.recorder)
         self.partial: list[str] = []
-        self.checks: dict[str, list[Check]] = {}
-        self.others: list[Check] = []
+        self._collected: dict[str, Collected] = {}
         self.started = datetime.now(UTC)
         self.report: Report | None = None
 
@@ -73,6 +81,8 @@ class ChecklistRun:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """A report of some layers only must not look like one of the whole estate."""
+        for item in session.items:
+            self._collected[item.nodeid] = Collected(items_of(item), "machine" in getattr(item, "fixturenames", ()))
         collected = {item.path for item in session.items}
         directories = {path.parent for path in collected if path.parent.name == "hosts"}
         left_out = {path for directory in directories for path in directory.glob("test_*.py")} - collected
@@ -85,11 +95,12 @@ class ChecklistRun:
         machine = item.callspec.params.get("machine") if hasattr(item, "callspec") else None
         if isinstance(machine, Nobody):
             raise CannotLook(f"the inventory has no host in group {machine.groups}")
-        if self.secrets is None and self.recorder.muted is None:
-            self._learn_secrets()
+        self.learn_secrets()
 
-    def _learn_secrets(self) -> None:
+    def learn_secrets(self) -> None:
         """Every secret must be known before the first answer is shown. Unknown ones can't be taken out of it."""
+        if self.secrets or self.recorder.muted:
+            return
         try:
             self.secrets = SecretReader(self.estate.get(), self.redact)
         except (EstateError, PyinfraError, ValueError) as error:
@@ -132,11 +143,13 @@ class ChecklistRun:
             seconds=round(call.duration, 3),
             evidence=self.recorder.taken(),
         )
-        for identifier in items_of(item):
-            self.checks.setdefault(identifier, []).append(check)
-        if machine and not items_of(item):
-            self.others.append(check)
         return check
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what a check came to, here or in a child of this process."""
+        notes = [value for name, value in report.user_properties if name == "checklist"]
+        kept = self._collected[report.nodeid].checks
+        kept += [Check.model_validate_json(str(note)) for note in notes[len(kept) :]]
 
     # --- the end of the run
 
@@ -145,7 +158,7 @@ class ChecklistRun:
         self.hosts.close()
         if exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR) or self._option("collectonly"):
             return
-        if not self.checks and not self.others:
+        if not any(self._of_item(item) for item in catalogue.load()) and not self._others():
             return  # tests of something else that only needed the inventory
         if exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldfail or session.shouldstop:
             self.partial.append("stopped early")
@@ -157,10 +170,15 @@ class ChecklistRun:
         if exitstatus == pytest.ExitCode.OK and (self.report.red() or (self._option("strict_checklist") and unproved)):
             session.exitstatus = FAILED
 
+    def _of_item(self, identifier: str) -> list[Check]:
+        return [check for one in self._collected.values() if identifier in one.items for check in one.checks]
+
+    def _others(self) -> list[Check]:
+        """Checks of machines that prove no item."""
+        return [check for one in self._collected.values() if one.of_a_machine and not one.items for check in one.checks]
+
     def _judged(self) -> Report:
-        items = [
-            judge(item, self.checks.get(item.id, []), self.decisions.get(item.id)) for item in catalogue.load().values()
-        ]
+        items = [judge(item, self._of_item(item.id), self.decisions.get(item.id)) for item in catalogue.load().values()]
         return Report(
             schema=1,
             inventory=self._option("inventory"),
@@ -169,7 +187,7 @@ class ChecklistRun:
             seconds=round(time.time() - self.started.timestamp(), 1),
             partial=self.partial,
             items=items,
-            others=self.others,
+            others=self._others(),
         )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -46,23 +46,31 @@ class Shell:
 
     def run(self, command: str, timeout: float = COMMAND_SECONDS) -> Answer:
         """Run a command with an empty standard input. timeout: seconds."""
-        channel = self._shell()
-        mark = secrets.token_hex(8)
         # The shell reads these lines from its standard input, so the command must have another.
-        lines = (
-            f"/bin/sh -c {shlex.quote(command)} </dev/null\nprintf '%s %d\\n' {mark} $?\nprintf '%s\\n' {mark} >&2\n"
-        )
-        try:
-            channel.sendall(lines.encode())
-            stdout, stderr = _until(channel, mark.encode(), timeout)
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            self._drop_shell()
-            raise CannotLook(f"{self.machine.name}: {error or 'connection lost'} during: {command}") from error
-        text, _, tail = stdout.rpartition(mark.encode())
-        return Answer(int(tail), text, stderr.rpartition(mark.encode())[0])
+        return self._in_shell(command, "</dev/null\n", timeout)
 
     def run_with_stdin(self, command: str, stdin: str, timeout: float = COMMAND_SECONDS) -> Answer:
         """Run a command that reads `stdin`: the way for a secret, which must not stand in any argument."""
+        if not stdin.endswith("\n"):
+            return self._in_own_session(command, stdin, timeout)  # a here-document ends with a whole line
+        mark = secrets.token_hex(8)
+        # Debian's sh hands it over in a pipe: it is on no disk.
+        return self._in_shell(command, f"<<'{mark}'\n{stdin}{mark}\n", timeout)
+
+    def _in_shell(self, command: str, redirection: str, timeout: float) -> Answer:
+        channel = self._shell()
+        mark = secrets.token_hex(8)
+        ended = f"printf '%s %d\\n' {mark} $?\nprintf '%s\\n' {mark} >&2\n"
+        try:
+            channel.sendall(f"/bin/sh -c {shlex.quote(command)} {redirection}{ended}".encode())
+            stdout, stderr = _until(channel, mark.encode(), timeout)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            self._drop_shell()
+            raise self._lost(command, error) from error
+        text, _, tail = stdout.rpartition(mark.encode())
+        return Answer(int(tail), text, stderr.rpartition(mark.encode())[0])
+
+    def _in_own_session(self, command: str, stdin: str, timeout: float) -> Answer:
         try:
             channel = self._session()
             channel.settimeout(timeout)
@@ -72,7 +80,10 @@ class Shell:
             stdout, stderr = _until(channel, None, timeout)
             return Answer(channel.recv_exit_status(), stdout, stderr)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise CannotLook(f"{self.machine.name}: {error or 'connection lost'} during: {command}") from error
+            raise self._lost(command, error) from error
+
+    def _lost(self, command: str, error: Exception) -> CannotLook:
+        return CannotLook(f"{self.machine.name}: {error or 'connection lost'} during: {command}")
 
     def close(self) -> None:
         """End the connection; the next command makes a new one."""

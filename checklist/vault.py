@@ -1,6 +1,7 @@
 """Secrets for checks: read from the store, never created, always redacted."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +23,15 @@ class SecretReader:
     """Makes every secret of the estate known to the redactor before the first check uses one."""
 
     def __init__(self, estate: "Estate", redact: Redactor):
-        self._address = estate.all.secrets_store
-        self._store, self._redact = open_store(self._address), redact
+        self._address, self._redact = estate.all.secrets_store, redact
+        self._store, self._process = open_store(self._address), os.getpid()
         for name, value in self._stored(estate):
             redact.add(name, value)
 
     def get(self, name: str) -> str:
         """The value of a secret. Raises SecretMissing."""
+        if self._process != os.getpid():  # forked: a connection of the parent's can't be shared
+            self._store, self._process = open_store(self._address), os.getpid()
         value = self._store.get(name)
         if value is None:
             raise SecretMissing(f"the secrets store {self._address} holds no {name}")

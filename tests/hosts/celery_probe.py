@@ -20,7 +20,7 @@ elsewhere = []
 
 def where(task):
     """The node that works on a task, and its process there; nothing when it waits or has ended."""
-    for node, tasks in (app.control.inspect(timeout=1).active() or {}).items():
+    for node, tasks in (look.active() or {}).items():
         for one in tasks:
             if one["id"] == task.id:
                 return node, one["worker_pid"]
@@ -30,7 +30,7 @@ def where(task):
 def deaf_task():
     """A task whose process, on this host, is stopped: it can't hear the soft limit, only being killed can end it."""
     for _ in range(10):
-        task = app.send_task("xteam.slow", [30], soft_time_limit=5, time_limit=7, queue="default")
+        task = app.send_task("xteam.slow", [30], soft_time_limit=3, time_limit=4, queue="default")
         while not task.ready() and not (found := where(task)):
             pass
         if not task.ready() and found[0].endswith(f"@{socket.gethostname()}"):
@@ -46,10 +46,12 @@ sent = {
     "retried": app.send_task("xteam.retried", [2]),
     "soft": app.send_task("xteam.slow", [30], soft_time_limit=1, time_limit=20, queue="slow"),
     "failing": app.send_task("xteam.failing", [mark]),
-    "hard": deaf_task(),
 }
-look = app.control.inspect(timeout=2)
-seen = {"ping": look.ping(), "stats": look.stats(), "queues": look.active_queues(), "conf": look.conf()}
+ping = app.control.inspect(timeout=2).ping() or {}
+# With the nodes named, an answer is complete as soon as all have spoken.
+look = app.control.inspect(destination=list(ping), timeout=10)
+sent["hard"] = deaf_task()
+seen = {"ping": ping, "stats": look.stats(), "queues": look.active_queues(), "conf": look.conf()}
 seen["declared"] = [queue.name for queue in app.conf.task_queues or ()]
 seen["retries"] = app.tasks["xteam.retried"].max_retries
 seen["elsewhere"] = elsewhere

@@ -10,7 +10,8 @@ import pytest
 
 from checklist.run import not_applicable
 
-pytestmark = pytest.mark.group("edge")
+# One by one: the controller is one client, whose requests they count.
+pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one]
 
 CA = "/etc/xteam/pki/ca.crt"
 # Loopback addresses of the edge host itself: two clients that nobody else is.

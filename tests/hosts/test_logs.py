@@ -13,9 +13,9 @@ def collector(hosts):
     return hosts.group("logs")[0]
 
 
-def collected(collector, *matches: str) -> list[dict]:
-    """The newest entries the collector holds for these field matches."""
-    lines = collector.run(f"{COLLECTED} --lines 20 {' '.join(matches)}").stdout.splitlines()
+def collected(collector, mark: str, *matches: str) -> list[dict]:
+    """The newest entries the collector holds for these field matches, with a mark in their message."""
+    lines = collector.run(f"{COLLECTED} --since -5min --grep {mark} {' '.join(matches)}").stdout.splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -27,10 +27,9 @@ def test_a_json_line_arrives_with_its_fields(host, collector, eventually):
     host.run("logger --tag xteam-verify -- %s", line)
 
     def arrived() -> list[dict]:
-        found = collected(collector, "SYSLOG_IDENTIFIER=xteam-verify", f"_HOSTNAME={host.name}")
-        wanted = [one for one in found if request_id in one["MESSAGE"]]
-        assert wanted, "a line logged on this host did not reach the collector"
-        return wanted
+        found = collected(collector, request_id, "SYSLOG_IDENTIFIER=xteam-verify", f"_HOSTNAME={host.name}")
+        assert found, "a line logged on this host did not reach the collector"
+        return found
 
     entries = eventually(arrived, seconds=15)
     assert json.loads(entries[0]["MESSAGE"])["request_id"] == request_id
@@ -43,8 +42,8 @@ def test_a_privileged_act_is_found_in_the_collector(host, collector, eventually)
     host.run("sudo --user=nobody ls %s", marker)
 
     def recorded() -> list[dict]:
-        found = collected(collector, "_COMM=sudo", f"_HOSTNAME={host.name}")
-        assert any(marker in one["MESSAGE"] for one in found), "an act through sudo did not reach the collector"
+        found = collected(collector, marker, "_COMM=sudo", f"_HOSTNAME={host.name}")
+        assert found, "an act through sudo did not reach the collector"
         return found
 
     eventually(recorded, seconds=15)

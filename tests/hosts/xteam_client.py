@@ -88,3 +88,24 @@ def forge(key: str, user: object) -> str:
 
 def _packed(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True)
+class User:
+    """A user that exists for the checks alone. id: as in tokens."""
+
+    name: str
+    password: str
+    id: str
+
+
+def make_user(host: Any, name: str, password: str, *options: str) -> None:
+    """A user that exists for the checks alone. options: of xteam.manage."""
+    said = host.run_with_stdin(f"xteam-run -m xteam.manage create-user {' '.join(options)} {name}", f"{password}\n")
+    assert said.rc == 0, f"no user can be made on {host.name}: {said.stderr.strip()[-500:]}"
+
+
+def through(host: Any, hosts: Any, estate: Any) -> Api:
+    """The API of a host, asked from an edge if there is one."""
+    edges = hosts.group("edge")
+    return Api(host, edges[0] if edges else host, estate)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from checklist import catalogue
-from checklist.mutate import _outcome
+from checklist.mutate import _outcome, files_of
 from checklist.mutations import MutationError, load
+from checklist.rerun import RerunError
 
 ROOT = Path(__file__).parents[2]
 ENTRY = "- {id: a, group: redis, break: 'true', expect: [RED-03], dry_names: [Write]}\n"
@@ -16,7 +17,8 @@ ENTRY = "- {id: a, group: redis, break: 'true', expect: [RED-03], dry_names: [Wr
 def test_the_projects_mutations_expect_what_exists():
     known = set(catalogue.load())
     for mutation in load(ROOT / "tests/mutations"):
-        checks = re.findall(r"^def (test_\w+)", (ROOT / f"tests/hosts/test_{mutation.checks}.py").read_text(), re.M)
+        text = "".join(path.read_text() for path in files_of(mutation.checks))
+        checks = re.findall(r"^def (test_\w+)", text, re.M)
         assert mutation.expect <= known | set(checks), f"{mutation.layer}/{mutation.id}"
         assert (ROOT / f"deploys/{mutation.layer}.py").exists(), mutation.layer
 
@@ -40,6 +42,13 @@ def test_what_is_refused(tmp_path, text, said):
     (tmp_path / "redis.yml").write_text(text)
     with pytest.raises(MutationError, match=re.escape(said)):
         load(tmp_path)
+
+
+def test_a_layers_checks_may_be_in_several_files():
+    assert [path.name for path in files_of("redis")] == ["test_redis.py"]
+    assert len(files_of("app")) > 1
+    with pytest.raises(RerunError, match=r"no tests/hosts/test_rediss\.py"):
+        files_of("rediss")
 
 
 def test_outcomes():

@@ -1,0 +1,184 @@
+"""Runs checks of several hosts and files at the same time, each share in one of a few children of this process.
+
+Checks mostly wait: for a host, for an answer that must not come, for a limit to be reached. The children are forked
+after the collection, so they cost nothing to start and all know the same inventory, settings and secrets.
+(pytest-xdist's workers would each collect and read all of it again, and could not say what is refused meanwhile.)
+"""
+
+import multiprocessing
+from collections import deque
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from checklist.hosts import Hosts
+from checklist.run import ChecklistRun
+from checklist.shell import CannotLook
+
+# Where the checks live that leave the hosts as they were. Drills and mutations have the estate for themselves.
+DIRECTORIES = {"hosts", "repo"}
+FORK = multiprocessing.get_context("fork")
+# Until a child that is told to end has put back what its checks changed.
+END_SECONDS = 30
+
+
+class Parallel:
+    """Takes pytest's place in running the tests, when there is more than one share. at_once: number of children."""
+
+    def __init__(self, run: ChecklistRun, at_once: int):
+        self._run, self._at_once = run, at_once
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        shares = shares_of(session.items)
+        options = session.config.option
+        if min(self._at_once, len(shares)) < 2 or session.testsfailed or options.collectonly or options.usepdb:
+            return None  # pytest's own loop
+        self._run.learn_secrets()
+        Shift(session, shares, self._run.hosts).run(min(self._at_once, len(shares)))
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+        return True
+
+
+def shares_of(items: list[pytest.Item]) -> list[list[pytest.Item]]:
+    """What one child does in one go: the checks of one file on one machine; the largest share first.
+
+    Of a file marked `one_by_one`, all of it. One share, when any test is of a sort that needs the estate for itself.
+    """
+    if any(item.path.parent.name not in DIRECTORIES for item in items):
+        return [items]
+    shares: dict[tuple[object, object], list[pytest.Item]] = {}
+    for item in items:
+        machine = item.callspec.params.get("machine") if hasattr(item, "callspec") else None
+        key = (item.path, None if item.get_closest_marker("one_by_one") else machine)
+        shares.setdefault(key, []).append(item)
+    return sorted(shares.values(), key=len, reverse=True)
+
+
+class Shift:
+    """One run: hands out shares, and tells pytest what came of them as if it had run them itself."""
+
+    def __init__(self, session: pytest.Session, shares: list[list[pytest.Item]], hosts: Hosts):
+        self._session, self._shares, self._hosts = session, shares, hosts
+        self._left = deque(range(len(shares)))
+        self._at_work: dict[Connection, list[int]] = {}
+
+    def run(self, children: int) -> None:
+        """Returns when all shares are done, or the session is to stop."""
+        processes = [self._start() for _ in range(children)]
+        try:
+            while self._at_work:
+                for pipe in wait(list(self._at_work)):
+                    assert isinstance(pipe, Connection)
+                    self._listen(pipe)
+        finally:
+            for pipe in self._at_work:
+                pipe.close()
+            for process in processes:
+                process.join(END_SECONDS)
+                process.terminate()
+
+    def _start(self) -> Any:
+        ours, theirs = FORK.Pipe()
+        arguments = (self._session, self._shares, self._hosts, theirs, [*self._at_work, ours])
+        process = FORK.Process(target=_child, args=arguments)
+        process.start()
+        theirs.close()
+        self._at_work[ours] = []
+        return process
+
+    def _listen(self, pipe: Connection) -> None:
+        try:
+            message = pipe.recv()
+        except EOFError:
+            for number in self._at_work.pop(pipe):
+                self._lost(number)
+            pipe.close()
+            return
+        if message is None:
+            self._hand_out(pipe)
+        else:
+            self._tell(*message)
+            self._at_work[pipe].remove(message[0])
+
+    def _hand_out(self, pipe: Connection) -> None:
+        if not self._left or self._session.shouldfail or self._session.shouldstop:
+            pipe.send(None)
+            return
+        number = self._left.popleft()
+        self._at_work[pipe].append(number)
+        pipe.send(number)
+
+    def _tell(self, number: int, reports: list[list[dict[str, Any]]]) -> None:
+        config = self._session.config
+        for item, its_reports in zip(self._shares[number], reports, strict=True):
+            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            for data in its_reports:
+                report = config.hook.pytest_report_from_serializable(config=config, data=data)
+                item.ihook.pytest_runtest_logreport(report=report)
+            item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+    def _lost(self, number: int) -> None:
+        """The child that had this share is gone: nobody looked."""
+
+        def gone() -> None:
+            raise CannotLook("the process that ran this check ended before it could tell")
+
+        for item in self._shares[number]:
+            call = pytest.CallInfo.from_call(gone, when="setup")
+            report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+            item.ihook.pytest_runtest_logreport(report=report)
+
+
+def _child(
+    session: pytest.Session,
+    shares: list[list[pytest.Item]],
+    hosts: Hosts,
+    pipe: Connection,
+    others: list[Connection],
+) -> None:
+    """Run shares until there is none left. A share is asked for before the last test of the one before, because
+    pytest must know which test comes next to keep the fixtures that both use."""
+    for other in others:  # the ends of pipes that are the parent's
+        other.close()
+    _capture_anew(session.config)
+    try:
+        number = _ask(pipe)
+        while number is not None:
+            items, following, reports = shares[number], None, []
+            for item, after in zip(items, [*items[1:], None], strict=True):
+                if after is None:
+                    following = _ask(pipe)
+                    after = shares[following][0] if following is not None else None
+                reports.append(_run(item, after))
+            pipe.send((number, reports))
+            number = following
+    except (KeyboardInterrupt, EOFError, BrokenPipeError):
+        pass  # the parent ends, and says why
+    finally:
+        session._setupstate.teardown_exact(None)
+        hosts.close()
+
+
+def _ask(pipe: Connection) -> int | None:
+    pipe.send(None)
+    return pipe.recv()
+
+
+def _run(item: pytest.Item, after: pytest.Item | None) -> list[dict[str, Any]]:
+    config = item.config
+    reports = runtestprotocol(item, log=False, nextitem=after)
+    return [config.hook.pytest_report_to_serializable(config=config, report=report) for report in reports]
+
+
+def _capture_anew(config: pytest.Config) -> None:
+    """Else all children would write what they print into one file, the parent's."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture and capture.is_globally_capturing():
+        capture.stop_global_capturing()
+        capture.start_global_capturing()

@@ -1,0 +1,137 @@
+"""Who may ask the application for what. Asked of every API host, through no edge."""
+
+import pytest
+from xteam_client import CA, claims, forge, run_python, through
+
+# Keys that are in documentation and examples; the first thing an attacker tries.
+KNOWN_KEYS = ("", "secret", "changeme", "change-me", "your-secret-key", "your-secret-key-here", "supersecretkey", "dev")
+
+
+@pytest.mark.group("app")
+@pytest.mark.item("SEC-01")
+def test_forged_tokens_are_refused(api, estate, staff, secret):
+    genuine = api("/me", token=forge(secret(estate.app.SECRET_KEY.name), staff.id))
+    assert genuine.status == 200, f"a token made with the true key is refused, so this check proves nothing: {genuine}"
+    for key in KNOWN_KEYS:
+        assert api("/me", token=forge(key, staff.id)).status == 401, f"a token signed with {key!r} is accepted"
+    head, body, _ = forge("", staff.id).split(".")
+    unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"  # {"alg":"none","typ":"JWT"}
+    for token in (f"{unsigned}.{body}.", f"{head}.{body}."):
+        assert api("/me", token=token).status == 401, "an unsigned token is accepted"
+
+
+@pytest.mark.group("app")
+@pytest.mark.item("SEC-04")
+def test_foreign_origins_are_refused(api, estate):
+    allowed = estate.app.CORS_ALLOW_ORIGINS or (f"https://{estate.all.domain}",)
+    asks = {"Access_Control_Request_Method": "GET"}
+    for origin in allowed:
+        granted = api("/me", "OPTIONS", Origin=origin, **asks).headers.get("access-control-allow-origin")
+        assert granted == origin, f"our own origin {origin} is granted {granted}"
+    for origin in ("https://evil.example", f"https://{estate.all.domain}.evil.example", "null"):
+        for method in ("OPTIONS", "GET"):
+            granted = api("/me", method, Origin=origin, **asks).headers.get("access-control-allow-origin")
+            assert granted is None, f"{method} from {origin} is granted {granted}"
+
+
+@pytest.mark.group("app")
+@pytest.mark.item("SEC-06")
+def test_foreign_methods_and_headers_are_refused(api, estate):
+    origin = (estate.app.CORS_ALLOW_ORIGINS or (f"https://{estate.all.domain}",))[0]
+
+    def preflight(method, headers):
+        asks = {"Access_Control_Request_Method": method, "Access_Control_Request_Headers": headers}
+        return api("/me", "OPTIONS", Origin=origin, **asks)
+
+    good = preflight(estate.app.CORS_ALLOW_METHODS[0], ",".join(estate.app.CORS_ALLOW_HEADERS))
+    assert good.status == 200, f"what is allowed is refused: {good.status} {good.text}"
+    for method in {"PATCH", "TRACE", "CONNECT"} - set(estate.app.CORS_ALLOW_METHODS):
+        assert preflight(method, "Authorization").status == 400, f"method {method} is allowed"
+    assert preflight("GET", "X-Evil").status == 400, "header X-Evil is allowed"
+    allowed = good.headers["access-control-allow-methods"].replace(" ", "").split(",")
+    assert set(allowed) == set(estate.app.CORS_ALLOW_METHODS), f"allowed are {allowed}"
+
+
+@pytest.mark.group("app")
+@pytest.mark.item("SEC-12")
+def test_foreign_host_names_are_refused(api):
+    assert api("/statistics").status == 200
+    for name in ("evil.example", f"{api.estate.all.domain}.evil.example", api.host.address):
+        assert api("/statistics", Host=name).status == 400, f"the API answers to the name {name}"
+
+
+@pytest.mark.group("app")
+@pytest.mark.item("SEC-05")
+def test_error_pages_show_no_code(api, token):
+    answer = api("/debug/error", token=token)
+    assert answer.status == 500, f"an error on purpose gives {answer.status}"
+    for word in ("Traceback", "File ", "RuntimeError", "deliberate", "site-packages"):
+        assert word not in answer.text, f"the error page shows {word!r}"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+# --- Tokens
+
+
+@pytest.mark.group("app")
+@pytest.mark.item("SEC-15", "APP-08")
+def test_tokens_end_in_time(estate, token):
+    said = claims(token)
+    minutes = (said["exp"] - said["iat"]) / 60
+    assert minutes <= 30, f"a token lives {minutes:g} minutes"
+    assert minutes == estate.app.ACCESS_TOKEN_EXPIRE_MINUTES, f"a token lives {minutes:g} minutes"
+
+
+@pytest.mark.group("app")
+@pytest.mark.item("SEC-09")
+def test_a_token_is_worth_nothing_after_logout(api, hosts, estate, staff):
+    """On the host it was used on, and on every other one."""
+    token = api.login(staff.name, staff.password)
+    assert api("/me", token=token).status == 200
+    assert api("/auth/logout", "POST", token).status == 204
+    for other in hosts.group("app"):
+        answer = through(other, hosts, estate)("/me", token=token)
+        assert answer.status == 401, f"{other.name} accepts a token after logout: {answer.status}"
+
+
+WEBSOCKET = """
+import asyncio, json, ssl, websockets
+name, address, port = {name!r}, {address!r}, {port!r}
+tokens = {tokens!r}
+tls = ssl.create_default_context(cafile={ca!r})
+async def talk(token):
+    headers = {{"Authorization": "Bearer " + token}} if token else {{}}
+    where = {{"host": address, "port": port, "server_hostname": address}}
+    async with websockets.connect(f"wss://{{name}}/ws", ssl=tls, additional_headers=headers, **where) as socket:
+        said = []
+        try:
+            for word in ("ping", "hello"):
+                await socket.send(word)
+                said.append(await asyncio.wait_for(socket.recv(), 10))
+        except websockets.ConnectionClosed as closed:
+            return [*said, closed.rcvd.code if closed.rcvd else None]
+        await socket.close()
+        return [*said, socket.close_code]
+async def main():
+    return {{name: await talk(token) for name, token in tokens.items()}}
+print(json.dumps(asyncio.run(main())))
+"""
+
+
+@pytest.mark.group("app")
+@pytest.mark.item("SEC-14", "POST-06")
+def test_websocket_needs_a_token(host, api, estate, staff, token):
+    """With one it echoes and is closed cleanly; without, with a forged or a revoked one it is refused."""
+    revoked = api.login(staff.name, staff.password)
+    api("/auth/logout", "POST", revoked)
+    script = WEBSOCKET.format(
+        name=estate.all.domain,
+        address=host.address,
+        port=estate.app.app_port,
+        ca=CA,
+        tokens={"none": "", "forged": forge("secret", staff.id), "revoked": revoked, "good": token},
+    )
+    said = run_python(host, script)
+    assert said.pop("good") == ["pong", "hello", 1000], "a WebSocket with a good token does not echo"
+    for what, answer in said.items():
+        assert answer == [4401], f"a WebSocket with a token that is {what} gets {answer}"
