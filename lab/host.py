@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from lab import cgroup, image, network, packages, state
+from lab import cgroup, image, network, packages, state, volume
 from lab.errors import LabError
 from lab.shell import run
 from lab.state import Lab, LabHost
@@ -32,6 +32,11 @@ def directory(lab: Lab, host: LabHost) -> Path:
 
 def _root(lab: Lab, host: LabHost) -> Path:
     return directory(lab, host) / "root"
+
+
+def volume_image(lab: Lab, host: LabHost) -> Path:
+    """The raw content of the host's data volume."""
+    return directory(lab, host) / "volume.img"
 
 
 def _unit(lab: Lab, host: LabHost) -> str:
@@ -100,8 +105,11 @@ def _hosts_file(lab: Lab) -> str:
 def boot(lab: Lab, host: LabHost) -> None:
     """Start the host's init in the background and plug in its network. Raises LabError when it ends at once."""
     mount(lab, host)
+    volume.make(volume_image(lab, host))
+    volume_root = directory(lab, host) / "volume"
     command = [
         *cgroup.prefix(_unit(lab, host)),
+        *volume.mounted(volume_image(lab, host), volume_root),
         "systemd-nspawn",
         "--quiet",
         "--boot",
@@ -109,6 +117,7 @@ def boot(lab: Lab, host: LabHost) -> None:
         "--register=no",  # no machined where systemd is not this machine's init
         "--keep-unit",
         f"--directory={_root(lab, host)}",
+        f"--bind={volume_root}:{volume.MOUNT_POINT}",
         _machine_option(lab, host),
         f"--hostname={host.name}",
         f"--network-veth-extra={host.interface}:host0",
@@ -180,6 +189,8 @@ def kill(lab: Lab, host: LabHost) -> None:
                 raise LabError(f"{host.name} (process {pid}) can't be killed: its files are left alone")
     run(["ip", "link", "delete", host.interface], check=False)
     cgroup.remove(_unit(lab, host))
+    # The kernel forgets the volume's keys only with its last mount.
+    volume.wait_until_free(volume_image(lab, host))
 
 
 def _signal(pid: int, number: int) -> None:
@@ -203,6 +214,7 @@ def wipe(lab: Lab, host: LabHost) -> None:
     packages.harvest(here / "upper")
     for name in ("upper", "work"):
         shutil.rmtree(here / name, ignore_errors=True)
+    volume_image(lab, host).unlink(missing_ok=True)
     prepare(lab, host)
 
 

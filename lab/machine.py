@@ -15,11 +15,13 @@ from lab.topology import HostSpec
 PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "systemd-nspawn": "systemd-container",
+    "mkfs.ext4": "e2fsprogs",
     "nft": "nftables",
     "ip": "iproute2",
     "ssh-keygen": "openssh-client",
     "ssh": "openssh-client",
     "sysctl": "procps",
+    "unshare": "util-linux",
 }
 
 # ip_forward: the controller routes between regions and to the package registry.

@@ -83,7 +83,13 @@ class Lab:
                 "controller": controller,
                 "ssh": {"user": SSH_USER, "key": str(self.key), "known_hosts": str(self.known_hosts)},
                 "hosts": [
-                    {"name": h.name, "address": h.address, "region": h.region, "groups": list(h.groups)}
+                    {
+                        "name": h.name,
+                        "address": h.address,
+                        "region": h.region,
+                        "groups": list(h.groups),
+                        "volume": str(self.directory / "hosts" / h.name / "volume.img"),
+                    }
                     for h in self.hosts
                 ],
             },

@@ -5,7 +5,7 @@ export LC_ALL=C.UTF-8
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # What the project needs of Debian 12 or 13 beyond git and python3.
-DEBIAN_PACKAGES=(ca-certificates debian-archive-keyring iproute2 mmdebstrap nftables openssh-client procps
+DEBIAN_PACKAGES=(ca-certificates debian-archive-keyring e2fsprogs iproute2 mmdebstrap nftables openssh-client procps
     python3-venv systemd-container)
 
 # Ctrl-C ends the whole command: pyinfra would turn it into success.

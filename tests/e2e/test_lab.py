@@ -65,6 +65,25 @@ def test_killed_host_keeps_its_disk_and_pyinfra_notices(pair: Road) -> None:
     assert pair.on("right1", "cat /root/note").strip() == "kept"
 
 
+def test_data_volume_can_be_encrypted_and_searched_from_outside(pair: Road) -> None:
+    """It is a disk of its own: kept over a power loss, bare after a reset, its raw bytes readable here."""
+    pair.on("right1", "echo a-note-on-the-volume > /srv/data/note; sync -f /srv/data")
+    pair.lab_command("kill", "right1")
+    assert b"a-note-on-the-volume" in volume_of(pair, "right1")
+    assert not loops(f"/{pair.lab}/hosts/right1/"), "the kernel still has the volume: its keys outlive a power loss"
+    pair.lab_command("start")
+    assert pair.on("right1", "cat /srv/data/note").strip() == "a-note-on-the-volume"
+    assert pair.on("right1", "stat -f -c %T /srv/data").strip() == "ext2/ext3"
+    pair.lab_command("reset", "right1")
+    assert pair.on("right1", "ls -A /srv/data").strip() == "lost+found"
+
+
+def volume_of(road: Road, host: str) -> bytes:
+    """What stands at the volume's beginning, before the many zeros."""
+    with (state.STATE / road.lab / "hosts" / host / "volume.img").open("rb") as file:
+        return file.read(512 * 2**20)
+
+
 def test_reset_host_is_bare_again_with_the_same_identity(pair: Road) -> None:
     machine_id = pair.on("right1", "cat /etc/machine-id; echo x > /root/note")
     pair.lab_command("reset", "right1")
@@ -99,9 +118,10 @@ def _booting(name: str) -> bool:
 
 
 def traces(name: str) -> list[str]:
-    """Whatever a lab leaves on the machine: its directory, mounts, processes, control groups."""
+    """Whatever a lab leaves on the machine: its directory, mounts, loop devices, processes, control groups."""
     found = [str(path) for path in (state.STATE / name,) if path.exists()]
     found += [line for line in Path("/proc/self/mounts").read_text().splitlines() if f"/xteam-lab/{name}/" in line]
+    found += loops(f"/xteam-lab/{name}/")
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
@@ -110,3 +130,9 @@ def traces(name: str) -> list[str]:
         found += [word.decode() for word in words if word.startswith(f"--machine={name}-".encode())]
     found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/xteam-lab/xteam-lab-{name}-*")]
     return found
+
+
+def loops(part: str) -> list[str]:
+    """The files behind loop devices, of those that have `part` in their path."""
+    files = [path.read_text().strip() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
+    return [file for file in files if part in file]
