@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from checklist import catalogue, decisions
+from checklist import catalogue, decisions, drills
 from checklist.estate import EstateReader
 from checklist.hosts import CheckedHost, Hosts
 from checklist.http import Http
 from checklist.inventory import InventoryError, Machine, limited, read
 from checklist.parallel import Parallel
-from checklist.run import ChecklistRun, Nobody, items_of, kind_of
+from checklist.run import FIGURES, ChecklistRun, Nobody, items_of, kind_of
 from checklist.vault import SecretReader
 from checklist.waiting import eventually as wait_for
 
@@ -39,6 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--strict-checklist", action="store_true", help="fail also for items not, or not fully, verified")
     add("--waivers", metavar="PATH", default=str(decisions.WAIVERS), help="file of waivers")
     add("--attestations", metavar="PATH", default=str(decisions.ATTESTATIONS), help="file of attestations")
+    add("--drill-results", metavar="PATH", help="dated results of drills (default: build/drills/<inventory>.json)")
+    add("--drill-days", metavar="N", type=float, default=drills.DAYS, help="days a good drill holds (%(default)s)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,17 +53,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if path is None:
         return
     waivers, attestations = Path(config.getoption("waivers")), Path(config.getoption("attestations"))
+    store = drills.DrillStore(Path(config.getoption("drill_results") or drills.default_path(path)))
     estate = None
     try:
         ruled = decisions.load(set(catalogue.load()), Path(path).stem, waivers, attestations)
+        store.read()  # a malformed file is told before anybody waits
         estate = EstateReader(path)  # reads while we read the machines
         machines = read(path)
         selected = limited(machines, config.getoption("limit"))
-    except (InventoryError, decisions.DecisionError) as error:
+    except (InventoryError, decisions.DecisionError, drills.DrillError) as error:
         if estate:
             estate.stop()
         raise pytest.UsageError(str(error)) from error
-    run = ChecklistRun(config, machines, selected, estate, ruled)
+    run = ChecklistRun(config, machines, selected, estate, ruled, store)
     if config.getoption("limit"):
         run.partial.append(f"--limit {config.getoption('limit')}")
     config.stash[RUN] = run
@@ -152,6 +156,12 @@ def http(pytestconfig: pytest.Config) -> Http:
     """An HTTP client on the controller, which records what it sees: `http(host.address, "/healthz")`."""
     run = _run(pytestconfig)
     return Http(run.recorder, run.hosts.memo)
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> dict[str, int | float | str]:
+    """What a drill measures: `figures["outage_seconds"] = 21.3`. Kept with its dated result and shown in reports."""
+    return request.node.stash.setdefault(FIGURES, {})
 
 
 @pytest.fixture(scope="session")

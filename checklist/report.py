@@ -35,6 +35,7 @@ class Check(BaseModel):
     """One test on one host.
 
     kind: what sort of proof it is, as in the catalogue. message: why it did not pass. seconds: how long it took.
+    drilled: when, for a drill of an earlier run. figures: what a drill measured.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Check(BaseModel):
     message: str = ""
     seconds: float = 0.0
     evidence: list[dict[str, Any]] = []
+    drilled: str = ""
+    figures: dict[str, int | float | str] = {}
+
+    def shown_figures(self) -> str:
+        """Such as "outage_seconds 21.3, acknowledged 814, lost 0"."""
+        return ", ".join(f"{name} {value}" for name, value in self.figures.items())
 
 
 class ItemResult(BaseModel):
@@ -128,7 +135,7 @@ def _missing(item: Item, checks: list[Check]) -> list[str]:
 def _from_checks(checks: Iterable[Check]) -> tuple[Status, str]:
     """Passed only if every check on every host passed; the worst decides, with its message."""
     checks = list(checks)
-    for worst in ("failed", "error", "not-verified"):
+    for worst in ("failed", "error", "expired", "not-verified"):
         found = [check for check in checks if check.status == worst]
         if found:
             hosts = ", ".join(dict.fromkeys(check.host for check in found))

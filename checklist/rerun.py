@@ -49,6 +49,8 @@ class Known:
                 "--limit",
                 limit,
                 f"--checklist-report={report}",
+                # A drill of last week says nothing about what was broken a moment ago.
+                f"--drill-results={directory}/drills.json",
             ]
             child = self._context.Process(target=_child, args=(arguments, log, self.machines, self.estate))
             child.start()

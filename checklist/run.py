@@ -13,6 +13,7 @@ from pyinfra.api.exceptions import PyinfraError
 from checklist import catalogue
 from checklist.catalogue import Kind
 from checklist.decisions import Decision
+from checklist.drills import DrillRecord, DrillStore, standing
 from checklist.estate import EstateError, EstateReader
 from checklist.evidence import Recorder, Redactor
 from checklist.hosts import Hosts
@@ -27,6 +28,7 @@ NOT_APPLICABLE = "not applicable: "
 KIND_OF_DIRECTORY: dict[str, Kind] = {"drills": "drill", "cloud": "cloud", "repo": "repo", "unit": "repo"}
 # An exit status of pytest: tests ran and some failed.
 FAILED = pytest.ExitCode.TESTS_FAILED
+FIGURES: pytest.StashKey[dict[str, int | float | str]] = pytest.StashKey()
 
 
 def not_applicable(reason: str) -> None:
@@ -61,9 +63,10 @@ class ChecklistRun:
         selected: tuple[Machine, ...],
         estate: EstateReader,
         decisions: dict[str, Decision],
+        drills: DrillStore,
     ):
         self.config, self.machines, self.selected = config, machines, selected
-        self.estate, self.decisions = estate, decisions
+        self.estate, self.decisions, self.drills = estate, decisions, drills
         self.redact = Redactor()
         self.recorder = Recorder(self.redact)
         self.secrets: SecretReader | None = None
@@ -142,6 +145,7 @@ class ChecklistRun:
             message=self.redact(message),
             seconds=round(call.duration, 3),
             evidence=self.recorder.taken(),
+            figures=item.stash.get(FIGURES, {}),
         )
         return check
 
@@ -150,6 +154,27 @@ class ChecklistRun:
         notes = [value for name, value in report.user_properties if name == "checklist"]
         kept = self._collected[report.nodeid].checks
         kept += [Check.model_validate_json(str(note)) for note in notes[len(kept) :]]
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """A drill's result is kept at its end: setting up, carrying out and putting back must all have gone well."""
+        one = self._collected[nodeid]
+        checks = [check for check in one.checks if check.status in ("failed", "error")] or one.checks
+        if not one.items or not checks or checks[0].kind != "drill":
+            return
+        check = checks[0]
+        if check.status in ("passed", "failed", "error"):
+            self.drills.add(
+                DrillRecord(
+                    name=check.name,
+                    items=tuple(one.items),
+                    host=check.host,
+                    at=datetime.now(UTC),
+                    status=check.status,
+                    message=_first_line(check.message),
+                    seconds=check.seconds,
+                    figures=check.figures,
+                )
+            )
 
     # --- the end of the run
 
@@ -178,7 +203,11 @@ class ChecklistRun:
         return [check for one in self._collected.values() if one.of_a_machine and not one.items for check in one.checks]
 
     def _judged(self) -> Report:
-        items = [judge(item, self._of_item(item.id), self.decisions.get(item.id)) for item in catalogue.load().values()]
+        drilled = self._drilled()
+        items = [
+            judge(item, self._of_item(item.id) + drilled.get(item.id, []), self.decisions.get(item.id))
+            for item in catalogue.load().values()
+        ]
         return Report(
             schema=1,
             inventory=self._option("inventory"),
@@ -189,6 +218,15 @@ class ChecklistRun:
             items=items,
             others=self._others(),
         )
+
+    def _drilled(self) -> dict[str, list[Check]]:
+        """By item: last results of drills that this run did not carry out itself."""
+        ran = {check.name for one in self._collected.values() for check in one.checks}
+        found: dict[str, list[Check]] = {}
+        for record in self.drills.last(self.config.rootpath):
+            for identifier in record.items if record.name not in ran else ():
+                found.setdefault(identifier, []).append(standing(record, self._option("drill_days")))
+        return found
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.report:

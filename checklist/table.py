@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from checklist.report import GREEN, RED, STATUSES, ItemResult, Report
+from checklist.report import GREEN, RED, STATUSES, Check, ItemResult, Report
 
 MARKS = {
     "passed": "✔",
@@ -32,6 +32,8 @@ def write_summary(terminal: pytest.TerminalReporter, report: Report, path: Path,
         terminal.write_line(f"not verified ({len(quiet)}): {ranges(quiet)}")
     if partly := [f"{i.id} ({', '.join(i.missing)})" for i in report.items if i.missing]:
         terminal.write_line(f"passed so far, with a sort of proof still missing ({len(partly)}): {' '.join(partly)}")
+    for line in drill_lines(report):
+        terminal.write_line(line)
     if report.partial:
         terminal.write_line(f"partial run: {'; '.join(report.partial)}", yellow=True)
     terminal.write_line(f"{totals(report)}   {report.seconds:.1f} s")
@@ -61,6 +63,20 @@ def section_lines(report: Report) -> list[str]:
 def item_line(item: ItemResult) -> str:
     line = f"{MARKS[item.status]} {item.id:<8} {item.status:<14} {item.text}"
     return f"{line}\n    {item.reason}" if item.reason and item.status != "not-verified" else line
+
+
+def drill_lines(report: Report) -> list[str]:
+    """Each drill with its date, the items it proves and what it measured."""
+    found: dict[str, tuple[Check, list[str]]] = {}
+    for item in report.items:
+        for check in item.checks:
+            if check.kind == "drill":
+                found.setdefault(check.name, (check, []))[1].append(item.id)
+    return [
+        f"drill {(check.drilled or report.started)[:10]} {check.status:<8} {name.partition('::')[2] or name}"
+        f" ({ranges(ids)}){': ' if check.figures else ''}{check.shown_figures()}"
+        for name, (check, ids) in found.items()
+    ]
 
 
 def ranges(ids: list[str]) -> str:
@@ -102,7 +118,9 @@ def _proof(item: ItemResult) -> str:
     hosts = len({check.host for check in item.checks})
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""
     missing = f"; no {', '.join(item.missing)} yet" if item.missing else ""
-    return f"{', '.join(f'`{n}`' for n in names[:2])}{more} on {hosts} host{'s' * (hosts != 1)}{missing}"
+    dates = sorted(check.drilled[:10] for check in item.checks if check.drilled)
+    drilled = f", drilled {dates[-1]}" if dates else ""
+    return f"{', '.join(f'`{n}`' for n in names[:2])}{more} on {hosts} host{'s' * (hosts != 1)}{drilled}{missing}"
 
 
 def _cell(text: str) -> str:

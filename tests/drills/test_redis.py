@@ -4,20 +4,15 @@ They interrupt service for seconds. The evidence in the report holds the figures
 """
 
 import json
-import time
-from pathlib import Path
 
 import pytest
 
 from checklist.run import not_applicable
+from tests.drills.harness.writers import redis_orders
 from xteam_infra.plan.redis import SENTINEL, unit
 
 pytestmark = pytest.mark.group("redis", first=True)
-WRITER = Path(__file__).with_name("redis_writer.py")
-DRILL_UNIT = "xteam-redis-drill"
-ORDERS = "/run/xteam-redis-drill.json"
 KEY = "xteam-drill"
-CA = "/etc/xteam/pki/ca.crt"
 
 
 def ask(host, role, command):
@@ -32,44 +27,6 @@ def info(host, role, field):
 def master_of(host, hosts, role):
     address = json.loads(ask(host, SENTINEL, f"--json SENTINEL GET-MASTER-ADDR-BY-NAME {role}"))[0]
     return next(one for one in hosts.group("redis") if one.address == address)
-
-
-class Writer:
-    """Writes to a role's master from `host` for `seconds`, in the background."""
-
-    def __init__(self, host, estate, secret, role, seconds):
-        self.host = host
-        settings = estate.redis
-        orders = {
-            "role": role,
-            "port": settings.redis_instances[role].port,
-            "password": secret(f"redis/{role}/app"),
-            "sentinels": [machine.address for machine in estate.members("redis")],
-            "sentinel_port": settings.redis_sentinel_port,
-            "sentinel_password": secret(f"redis/{SENTINEL}/app"),
-            "seconds": seconds,
-            "key": KEY,
-            "ca": CA,
-        }
-        self.stop()
-        host.run_with_stdin(f"umask 077; cat > {ORDERS}", json.dumps(orders))
-        host.run_with_stdin("cat > /run/xteam-redis-drill.py", WRITER.read_text())
-        host.check_output(
-            f"systemd-run -q --unit {DRILL_UNIT} -p RemainAfterExit=yes -p StandardOutput=truncate:{ORDERS}.result"
-            f" python3 /run/xteam-redis-drill.py {ORDERS}"
-        )
-
-    def result(self, eventually, seconds):
-        """What came of it: acknowledged, lost, errors, gap_seconds."""
-        state = f"systemctl show -p SubState -p Result --value {DRILL_UNIT}; true"
-        eventually(lambda: "running" not in self.host.run(state).stdout, seconds=seconds, interval=1)
-        try:
-            return self.host.json(f"cat {ORDERS}.result")
-        finally:
-            self.stop()
-
-    def stop(self):
-        self.host.run(f"systemctl stop {DRILL_UNIT} 2>/dev/null; rm -f {ORDERS} {ORDERS}.result; true")
 
 
 @pytest.mark.item("RED-01")
@@ -94,26 +51,24 @@ def test_a_killed_master_forgets_nothing(host, hosts, estate, secret, eventually
 
 
 @pytest.mark.item("RED-05", "TST-06")
-def test_a_silent_master_is_replaced(host, hosts, estate, secret, eventually):
+def test_a_silent_master_is_replaced(host, hosts, estate, secret, write, faults, figures, eventually):
     """The queue's master stops answering: another takes over, no acknowledged task is lost, the old one follows."""
     members = hosts.group("redis")
     if len(members) == 1:
         not_applicable("one Redis host: nobody to fail over to")
     old = master_of(host, hosts, "queue")
     writer_host = next(one for one in members if one.name != old.name)
-    limit = estate.redis.redis_down_after_ms / 1000 + 10
-    writer = Writer(writer_host, estate, secret, "queue", seconds=limit + 15)
-    time.sleep(3)
-    old.check_output(f"systemctl kill --signal STOP --kill-whom main {unit('queue')}")
-    try:
-        eventually(lambda: master_of(writer_host, hosts, "queue").name != old.name, seconds=limit + 10, interval=0.5)
-    finally:
-        old.check_output(f"systemctl kill --signal CONT --kill-whom main {unit('queue')}")
-    came_of_it = writer.result(eventually, seconds=limit + 40)
-    assert came_of_it["lost"] == 0, f"acknowledged tasks were lost: {came_of_it}"
-    assert came_of_it["gap_seconds"] <= limit, f"the queue took no tasks for too long: {came_of_it}"
+    writer = write(writer_host, redis_orders(estate, secret, "queue", KEY))
+    faults.freeze(old.name, unit("queue"))
+    eventually(lambda: master_of(writer_host, hosts, "queue").name != old.name, seconds=120, interval=0.5)
+    writer.goes_on(eventually, seconds=120)
+    faults.thaw(old.name, unit("queue"))
     eventually(lambda: info(old, "queue", "role") == "slave", seconds=60, interval=1)
     eventually(lambda: info(old, "queue", "master_link_status") == "up", seconds=60, interval=1)
+    result = writer.result(eventually)
+    figures.update(result.figures())
+    assert result.acknowledged > 50, f"only {result.acknowledged} tasks: the drill shows nothing"
+    assert result.lost == 0, f"acknowledged tasks were lost: {result}"
 
 
 VALUE = "x" * 10_000

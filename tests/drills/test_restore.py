@@ -135,3 +135,24 @@ def test_what_cannot_be_restored_is_refused(host, restore, target, reason):
     assert status != 0 and reason in said, said
     assert "Traceback" not in said, said
     assert host.check_output("ls /var/lib/xteam/restore") == before
+
+
+@pytest.mark.item("TST-05")
+def test_the_runbook_restores(host, runbook, rows):
+    """docs/runbooks/restore.md, by an operator who types what stands there."""
+    book = runbook("restore")
+    placeholder = '"2026-11-23 07:40:00+00"'
+    rows("alter table rows rename to items")
+    time.sleep(1)
+    moment = text(datetime.fromisoformat(rows("select clock_timestamp()")).astimezone(UTC))
+    time.sleep(1)
+    rows("insert into items values (2)")
+    rows("select pg_switch_wal()")
+    assert "full backup" in book.run("list-backups", host)
+    said = book.run("restore", **{placeholder: f'"{moment}" --data replace=true'})
+    name = re.search(r"xteam-restore remove (\S+)", said).group(1)
+    book.run("take-out", host, **{"NAME": name, "public.items": f"{SCHEMA}.items"})
+    assert "\n1\n" in host.check_output("cat /root/items.sql; rm /root/items.sql")
+    book.run("remove", host, NAME=name)
+    said = book.run("restore-there", host, **{placeholder: f'"{moment}"'})
+    host.check_output("xteam-restore remove %s", re.search(r"xteam-restore remove (\S+)", said).group(1))

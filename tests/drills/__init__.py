@@ -1,0 +1,1 @@
+"""Drills: what is claimed about failures, carried out on a running estate (docs/verification.md, "Drills")."""

@@ -1,0 +1,1 @@
+"""What drills are made of: an application that writes and keeps its own ledger, faults, and witnesses."""

@@ -1,0 +1,77 @@
+"""The PostgreSQL cluster as a drill sees it: who leads, whether all is well, a table to write to."""
+
+from contextlib import contextmanager
+from shlex import quote
+
+from checklist.shell import CannotLook
+
+CURL = "curl -s -m 3 --cacert /etc/xteam/pki/ca.crt"
+REST = "https://127.0.0.1:8008"
+
+
+class Cluster:
+    """hosts: all of the inventory; settings are the estate's."""
+
+    def __init__(self, hosts, estate):
+        self.hosts, self.estate = hosts, estate
+        self.members = hosts.group("postgres")
+
+    def sql(self, host, statements, database=""):
+        """Ask the server on a host as its own account."""
+        command = (
+            f"psql -XAtq -v ON_ERROR_STOP=1 -d {database or self.estate.postgres.POSTGRES_DB} -c {quote(statements)}"
+        )
+        return host.check_output(f"cd / && timeout 30 runuser -u postgres -- {command}")
+
+    def states(self, without=()):
+        """{name: what Patroni on that member says of itself} of the members that answer."""
+        found = {}
+        for host in self.members:
+            if host.name in without:
+                continue
+            try:
+                answer = host.run(f"{CURL} {REST}/patroni")
+            except CannotLook:
+                continue
+            if answer.stdout.startswith("{"):
+                found[host.name] = host.json(f"{CURL} {REST}/patroni")
+        return found
+
+    def leader(self, without=()):
+        """The name of the member that leads; None when nobody does. without: members not to be asked."""
+        roles = {name: (one.get("role"), one.get("state")) for name, one in self.states(without).items()}
+        return next((name for name, said in roles.items() if said == ("primary", "running")), None)
+
+    def whole(self):
+        """Assert that all members are there, on one timeline, streaming from one leader, one of them synchronous."""
+        states = self.states()
+        missing = {host.name for host in self.members} - set(states)
+        assert not missing, f"no answer from {sorted(missing)}"
+        leaders = [name for name, one in states.items() if one["role"] == "primary"]
+        assert len(leaders) == 1, f"leaders: {leaders}"
+        followers = {name: one.get("replication_state") for name, one in states.items() if name not in leaders}
+        assert set(followers.values()) <= {"streaming"}, f"not streaming: {followers}"
+        timelines = {one.get("timeline") for one in states.values()}
+        assert len(timelines) == 1, f"timelines: {timelines}"
+        assert not followers or any(one.get("sync_standby") for one in states.values()), "no synchronous replica"
+        return leaders[0]
+
+    def etcd_leader(self):
+        """The name of the host whose etcd member leads."""
+        host = next(one for one in self.hosts.group("etcd"))
+        states = host.json("xteam-etcdctl endpoint status -w json")
+        for one in states:
+            if one["Status"]["leader"] == one["Status"]["header"]["member_id"]:
+                address = one["Endpoint"].split("//")[1].split(":")[0]
+                return next(h.name for h in self.hosts.group("etcd") if h.address == address)
+        raise AssertionError("etcd has no leader")
+
+    @contextmanager
+    def table(self, name: str, columns: str):
+        """A table the application may write to, gone afterwards."""
+        drop = f"DROP TABLE IF EXISTS {name}"
+        self.sql(self.hosts[self.leader()], f"{drop}; SET ROLE migrator; CREATE TABLE {name} ({columns})")
+        try:
+            yield name
+        finally:
+            self.sql(self.hosts[self.leader()], drop)
