@@ -148,7 +148,6 @@ def test_etcd_without_quorum_stops_nobody(cluster, application, judge, faults, f
 def move_etcd_leader(cluster, deciding, heir):
     """Only etcd's leader takes this order."""
     host, address = cluster.hosts[deciding], cluster.hosts[heir].address
-    listed = host.json("xteam-etcdctl member list -w json --hex")["members"]
-    member = next(one["ID"] for one in listed if address in one["clientURLs"][0])
-    identifier = member if isinstance(member, str) else f"{member:x}"
+    listed = host.json("xteam-etcdctl member list -w json")["members"]
+    identifier = next(f"{one['ID']:x}" for one in listed if f"//{address}:" in one["peerURLs"][0])
     host.check_output(f"XTEAM_ETCD_ENDPOINTS=https://{host.address}:2379 xteam-etcdctl move-leader {identifier}")
