@@ -54,7 +54,7 @@ class EstateTests:
         assert not gone, "restarted or stopped by a run that had nothing to change"
 
     def test_every_check_is_green(self, road: Road) -> None:
-        done = road.pytest("verify", "tests/hosts")
+        done = road.pytest("verify", "tests/hosts", "tests/repo")
         assert done.returncode == 0, done.stderr
         report = json.loads(Path(f"build/report/{road.topology}/checklist.json").read_text())
         passed = [item["id"] for item in report["items"] if item["status"] == "passed"]

@@ -1,0 +1,43 @@
+"""Documents that are made from what they describe, and so must be equal to it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.conftest import HA, Declaration
+from xteam_infra.plan.diagram import mermaid
+from xteam_infra.settings import document, environment
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.mark.item("DOC-02")
+def test_every_variable_and_setting_is_documented():
+    assert not list(environment.problems())
+    assert environment.PATH.read_text() == environment.document(), "run python -m xteam_infra.settings.environment"
+    assert document.PATH.read_text() == document.document(), "run python -m xteam_infra.settings.document"
+
+
+@pytest.mark.item("DOC-02")
+def test_a_new_variable_is_missed():
+    """Else the check above could not fail."""
+    assert environment.variables('A="1"\n# B="2"\n{{ name }}="x"\n') == ["A", *environment.secrets()]
+    assert environment.variables("[Service]\nEnvironment=C=1\n") == ["C"]
+
+
+@pytest.mark.item("DOC-05")
+def test_the_architecture_is_drawn_as_it_is_planned(tmp_path):
+    estate = Declaration(tmp_path / "secrets.json", dict(HA)).read()
+    page = (PROJECT / "docs/architecture.md").read_text()
+    drawn = re.search(r"```mermaid\n(.*?)```", page, re.DOTALL)
+    assert drawn and drawn[1] == mermaid(estate), "run python -m xteam_infra.plan inventories/lab.py diagram (ha)"
+
+
+@pytest.mark.item("DOC-05")
+def test_the_drawing_follows_the_plan(tmp_path):
+    """Else the check above could not fail: another port or host is another picture."""
+    hosts = {**HA, "edge3": ("edge",)}
+    more = Declaration(tmp_path / "secrets.json", hosts, {"app_port": 8001}).read()
+    drawn = mermaid(more)
+    assert "edge3" in drawn and "API 8001" in drawn
