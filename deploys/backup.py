@@ -1,14 +1,34 @@
-"""pgBackRest: an encrypted repository on the backup host, WAL archived from the databases, backups by timers."""
+"""pgBackRest: encrypted repositories (a directory on the backup host, a bucket elsewhere), WAL archived from the
+databases, backups and their checks by timers."""
 
+from pathlib import Path
 from shlex import quote
 
+from pyinfra import host
+
+from xteam_infra.backup import operator_files
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
-from xteam_infra.operations.backup import first_backup, key_fits, stanza
-from xteam_infra.plan.backup import PORT, SERVER_PROGRAMS, STANZA, UNIT, callers, certificate, databases, repositories
+from xteam_infra.operations.backup import bucket_client, first_backup, keys_fit, refuse_unusable_s3, stanza
+from xteam_infra.operations.bucket import bucket
+from xteam_infra.plan.backup import (
+    METRICS_TIMER,
+    PORT,
+    RESULTS,
+    SERVER_PROGRAMS,
+    STANZA,
+    STORAGE_CA,
+    UNIT,
+    callers,
+    certificate,
+    databases,
+    jobs,
+    repositories,
+)
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
 settings = estate.backup
+refuse_unusable_s3(estate)
 
 is_repository = "backup" in here().groups
 is_database = "postgres" in here().groups and bool(estate.members("backup"))
@@ -24,36 +44,41 @@ context = {
     "port": PORT,
     "stanza": STANZA,
     "server": SERVER_PROGRAMS,
+    "storage_ca": STORAGE_CA,
 }
 systemd = "/etc/systemd/system"
 pgbackrest = HostFile("/etc/pgbackrest.conf", "backup/pgbackrest.conf.j2", context, group="postgres", mode="640")
 hardening = HostFile(f"{systemd}/{UNIT}.d/10-xteam.conf", "backup/pgbackrest.service.d.j2", context)
+storage_ca = (
+    [HostFile(STORAGE_CA, text=Path(settings.backup_s3_ca).expanduser().read_text())] if settings.backup_s3_ca else []
+)
 repository = HostFile(
     "/etc/pgbackrest/conf.d/repository.conf",
     "backup/repository.conf.j2",
     context,
     group="postgres",
     mode="640",
-    validate=key_fits(settings.backup_path, STANZA, settings.backup_cipher.name),
+    validate=keys_fit(repositories(estate), STANZA),
 )
-full = HostFile(
-    f"{systemd}/xteam-backup-full.timer",
-    "backup/xteam-backup.timer.j2",
-    {"kind": "full", "calendar": settings.backup_full_on},
-    validate=f"systemd-analyze calendar {quote(settings.backup_full_on)}",
-)
-differential = HostFile(
-    f"{systemd}/xteam-backup-diff.timer",
-    "backup/xteam-backup.timer.j2",
-    {"kind": "diff", "calendar": settings.backup_differential_on},
-    validate=f"systemd-analyze calendar {quote(settings.backup_differential_on)}",
-)
+timers = {
+    job.timer: HostFile(
+        f"{systemd}/{job.timer}",
+        "backup/xteam-backup@.timer.j2",
+        {"job": job},
+        validate=f"systemd-analyze calendar {quote(job.calendar)}",
+    )
+    for job in jobs(estate)
+}
+timers[METRICS_TIMER] = HostFile(f"{systemd}/{METRICS_TIMER}", "backup/xteam-backup-metrics.timer.j2")
 
 if is_repository:
+    if settings.bucket:
+        bucket(settings.bucket, bucket_client(estate), name=f"Make the bucket {settings.bucket.name}")
     directories(
         [
             HostDirectory(settings.backup_path, "postgres", "postgres", "750"),
             HostDirectory(settings.restore_directory, "postgres", "postgres", "700"),
+            HostDirectory(RESULTS, "postgres", "postgres", "755"),
         ],
         name="Make the repository's directory",
     )
@@ -61,13 +86,13 @@ if is_repository:
         [
             pgbackrest,
             hardening,
+            *storage_ca,
             repository,
-            full,
-            differential,
+            *timers.values(),
+            *operator_files(context),
             HostFile(f"{systemd}/xteam-backup@.service", "backup/xteam-backup@.service.j2", context),
+            HostFile(f"{systemd}/xteam-backup-metrics.service", "backup/xteam-backup-metrics.service.j2", context),
             HostFile(f"{systemd}/xteam-restore@.service", "backup/xteam-restore@.service.j2", context),
-            HostFile("/etc/xteam/restore.json", "backup/restore.json.j2", context),
-            HostFile("/usr/local/sbin/xteam-restore", "backup/xteam-restore.j2", mode="755"),
         ],
         name="Write the repository host's pgBackRest files",
     )
@@ -91,8 +116,12 @@ if is_repository or is_database:
 barrier(name="pgBackRest's servers reach each other")
 
 if takes_backups:
-    stanza(STANZA, name="Make the stanza, and archive a first segment")
-    first_backup(STANZA, "xteam-backup@full.service", name="Take the first full backup")
-    service("xteam-backup-full.timer", [full], name="Take full backups in time")
-    service("xteam-backup-diff.timer", [differential], name="Take differential backups in time")
+    stanza(
+        STANZA, tuple(one.number for one in repositories(estate)), name="Make the stanza, and archive a first segment"
+    )
+    for one in host.loop(repositories(estate)):
+        unit = f"xteam-backup@{one.name}-full.service"
+        first_backup(STANZA, one.number, unit, name=f"Take the first full backup into {one.name}")
+    for timer in host.loop(list(timers)):
+        service(timer, [timers[timer]], name=f"Run {timer}")
 barrier(name="backup is laid")

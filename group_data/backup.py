@@ -16,6 +16,35 @@ backup_differential_on = "Mon..Sat 01:30"
 # Any moment of the last so many days can be restored.
 backup_retention_days = 14
 
+# When every file of each repository is read and compared with its checksum.
+backup_verify_on = "Sat 04:30"
+
+# A second repository in an S3 bucket, in another region; the deploy makes the bucket, with versions and object lock.
+# None: one repository. The access key belongs to the backup host; docs/backup.md has the rights it needs.
+backup_s3_bucket = None
+backup_s3_region = ""
+backup_s3_key_id = _Secret("backup/s3-key-id", "never")
+backup_s3_key = _Secret("backup/s3-key", "never")
+
+# With which rights the controller makes the bucket: "own" (as boto3 finds them) or "key" (the backup host's).
+backup_s3_controller = "own"
+
+# Object storage other than AWS: host or host:port, a file with its certificate authority, "path" for its addresses.
+backup_s3_endpoint = ""
+backup_s3_ca = ""
+backup_s3_uri_style = "host"
+
+# The second repository's key, how long it can restore any moment, and when its backups begin.
+backup_s3_cipher = _Secret("backup/repo2-cipher")
+backup_s3_retention_days = 30
+backup_s3_full_on = "Sun 03:30"
+backup_s3_differential_on = "Mon..Sat 03:30"
+
+# For so many days nobody with the backup host's key can destroy what is in the bucket. GOVERNANCE: an account with a
+# special right can. COMPLIANCE: nobody can, not even you.
+backup_s3_lock_days = 14
+backup_s3_lock_mode = "GOVERNANCE"
+
 # The checks complain when the newest backup, or the newest full backup, is older.
 backup_max_age_hours = 26
 backup_full_max_age_days = 8

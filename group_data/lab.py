@@ -2,15 +2,41 @@
 
 import os
 
-from lab.inventory import controllers
+from lab.inventory import controllers, object_storage
+from xteam_infra.secrets import Secret
 
-__all__ = ["domain", "management_networks", "secrets_store"]
+__all__ = [
+    "backup_s3_bucket",
+    "backup_s3_ca",
+    "backup_s3_controller",
+    "backup_s3_endpoint",
+    "backup_s3_key",
+    "backup_s3_key_id",
+    "backup_s3_region",
+    "backup_s3_uri_style",
+    "domain",
+    "management_networks",
+    "secrets_store",
+]
+
+_name = os.environ.get("XTEAM_LAB") or "lab"
+_storage = object_storage() or {}
 
 # Secrets are made by the first run and live and die with the lab.
-secrets_store = f"file:/var/lib/xteam-lab/{os.environ.get('XTEAM_LAB') or 'lab'}/secrets.json"
+secrets_store = f"file:/var/lib/xteam-lab/{_name}/secrets.json"
 
 # Hosts are NAME.xteam.lab; the lab seeds these names into every host's /etc/hosts.
 domain = "xteam.lab"
 
 # This machine's own address in each of the lab's regions.
 management_networks = controllers()
+
+# The lab's own object storage. It takes any access key, so one is made.
+backup_s3_bucket = f"xteam-backups-{_name}" if _storage else None
+backup_s3_region = "eu-central-1"
+backup_s3_endpoint = _storage.get("endpoint", "")
+backup_s3_ca = _storage.get("ca", "")
+backup_s3_uri_style = "path"
+backup_s3_key_id = Secret("backup/s3-key-id")
+backup_s3_key = Secret("backup/s3-key")
+backup_s3_controller = "key"

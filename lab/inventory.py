@@ -68,3 +68,11 @@ def controllers(name: str | None = None, state_directory: Path = STATE) -> tuple
     except LabError:
         return ()
     return tuple(sorted({f"{host['address'].rsplit('.', 1)[0]}.1/32" for host in lab["hosts"]}))
+
+
+def object_storage(name: str | None = None, state_directory: Path = STATE) -> dict[str, str] | None:
+    """Endpoint (host:port) and authority (a file) of the lab's S3; None without a lab, or without a backup host."""
+    try:
+        return read(name or default_name(), state_directory).get("object_storage")
+    except LabError:
+        return None

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from lab import host as hosts
-from lab import image, machine, network, packages, state
+from lab import image, machine, network, object_storage, packages, state
 from lab.errors import LabError
 from lab.shell import run, step
 from lab.state import Lab, LabHost
@@ -79,8 +79,13 @@ def _boot_all(lab: Lab, specs: tuple[HostSpec, ...]) -> None:
         _write_known_hosts(lab)
     with step(f"boot {len(specs)} host{'s' if len(specs) > 1 else ''}"):
         each(lab.hosts, lambda host: hosts.boot(lab, host))
+        object_storage.start(lab)
         wait_until_ready(lab, lab.hosts)
-    lab.publish(network.controller(lab.slot))
+    _publish(lab)
+
+
+def _publish(lab: Lab) -> None:
+    lab.publish(network.controller(lab.slot), object_storage.published(lab))
 
 
 def wait_until_ready(lab: Lab, chosen: Sequence[LabHost]) -> None:
@@ -140,6 +145,7 @@ def down(name: str) -> None:
         lab = state.load(name)
         lab.description.unlink(missing_ok=True)
         each(lab.hosts, lambda host: _remove_host(lab, host))
+        object_storage.stop(name)
         network.destroy(lab.slot)
         _refuse_if_mounted(lab)
         shutil.rmtree(lab.directory)
@@ -176,7 +182,7 @@ def _unpublished(lab: Lab) -> Iterator[None]:
     """lab.json is absent while hosts are made anew, and back afterwards."""
     lab.description.unlink(missing_ok=True)
     yield
-    lab.publish(network.controller(lab.slot))
+    _publish(lab)
 
 
 def kill(lab: Lab, chosen: Sequence[LabHost]) -> None:
@@ -188,6 +194,7 @@ def start(lab: Lab, chosen: Sequence[LabHost]) -> None:
     """Give hosts power again and wait for their SSH; a host that is on stays as it is."""
     off = [host for host in chosen if hosts.process_of(lab, host) is None]
     each(off, lambda host: hosts.boot(lab, host))
+    object_storage.start(lab)
     wait_until_ready(lab, [host for host in off if not host.cut])
 
 
@@ -196,6 +203,8 @@ def reset(lab: Lab, chosen: Sequence[LabHost]) -> None:
     with _unpublished(lab):
         kill(lab, chosen)
         each(chosen, lambda host: hosts.wipe(lab, host))
+        if len(chosen) == len(lab.hosts):
+            object_storage.stop(lab.name)
         start(lab, chosen)
 
 

@@ -71,7 +71,7 @@ class Lab:
         """Keep the lab's own record (write to a new file, then rename: a crash leaves the old or the new one)."""
         write_json(self.directory / "state.json", asdict(self))
 
-    def publish(self, controller: str) -> None:
+    def publish(self, controller: str, object_storage: dict[str, str] | None = None) -> None:
         """Write lab.json, which says to inventories and tests that the lab is up."""
         write_json(
             self.description,
@@ -81,6 +81,7 @@ class Lab:
                 "topology": self.topology,
                 "domain": DOMAIN,
                 "controller": controller,
+                "object_storage": object_storage,
                 "ssh": {"user": SSH_USER, "key": str(self.key), "known_hosts": str(self.known_hosts)},
                 "hosts": [
                     {

@@ -1,11 +1,15 @@
 """The backup layer: what the repository holds, whether the archive is whole, and who can read it."""
 
+import json
 import re
 import shlex
 import time
 from itertools import pairwise
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from checklist.run import not_applicable
 
@@ -22,15 +26,26 @@ SEGMENTS_PER_LOG = 256  # 16 MiB segments in the 4 GiB that the middle of their 
 ZSTD = r"\x28\xB5\x2F\xFD"
 # What `pgbackrest check` may take for a segment to arrive. It switches to a new one itself.
 ARRIVAL_SECONDS = 30
+# They are written every five minutes.
+METRICS_SECONDS = 900
+
+
+@pytest.fixture(params=[1, 2], ids=["repo1", "repo2"])
+def number(request, estate):
+    """Each repository in turn, by pgBackRest's number."""
+    if request.param == 2 and not estate.backup.backup_s3_bucket:
+        not_applicable("backup_s3_bucket is not set: there is one repository")
+    return request.param
 
 
 @pytest.fixture
-def stanza(host):
-    """What pgBackRest says of the stanza."""
-    answer = host.run(f"{PGBACKREST} --stanza=main --output=json info")
-    assert answer.rc == 0, f"the repository can't be read: {answer.stdout}{answer.stderr}"
-    [found] = host.json(f"{PGBACKREST} --stanza=main --output=json info")
-    assert found["status"]["code"] == 0, f"pgBackRest says: {found['status']['message']}"
+def stanza(host, number):
+    """What pgBackRest says of the stanza in one repository."""
+    ask = f"{PGBACKREST} --stanza=main --repo={number} --output=json info"
+    answer = host.run(ask)
+    assert answer.rc == 0, f"repository {number} can't be read: {answer.stdout}{answer.stderr}"
+    [found] = host.json(ask)
+    assert found["status"]["code"] == 0, f"pgBackRest says: {found['repo'][0]['status']['message']}"
     return found
 
 
@@ -50,35 +65,57 @@ def test_backups_are_recent(estate, stanza):
 
 @repository
 @pytest.mark.item("DB-02", "BAK-01")
-@pytest.mark.parametrize("kind", ["full", "diff"])
-def test_backups_are_taken_by_a_timer(host, estate, kind):
+@pytest.mark.parametrize("kind", ["full", "diff", "verify", "expire"])
+def test_backups_are_taken_by_a_timer(host, estate, number, kind):
     """At the declared times, the next one is set, and the last one did not fail."""
-    wanted = {"full": estate.backup.backup_full_on, "diff": estate.backup.backup_differential_on}[kind]
-    timer = host.service(f"xteam-backup-{kind}.timer")
-    assert timer.is_running and timer.is_enabled, f"the timer of {kind} backups does not run"
-    times = host.check_output(f"systemctl show --property TimersCalendar --value xteam-backup-{kind}.timer")
-    normal = re.search(r"Normalized form: (.*)", host.check_output("systemd-analyze calendar %s", wanted)).group(1)
-    assert f"OnCalendar={normal} " in times, f"{kind} backups begin at {times}, not at {normal}"
-    assert re.search(r"next_elapse=\w{3} \d", times), f"no next {kind} backup is set"
-    result = host.check_output(f"systemctl show --property Result --value xteam-backup@{kind}.service")
-    assert result == "success", f"the last {kind} backup ended with {result}"
+    settings = estate.backup
+    wanted = {
+        "full": [settings.backup_full_on, settings.backup_s3_full_on][number - 1],
+        "diff": [settings.backup_differential_on, settings.backup_s3_differential_on][number - 1],
+        "verify": settings.backup_verify_on,
+        "expire": "06:30",
+    }[kind]
+    _runs_by_timer(host, f"repo{number}-{kind}", wanted)
 
 
 @repository
 @pytest.mark.item("BAK-05")
-def test_a_segment_reaches_the_repository(host, stanza):
-    """pgBackRest's own proof: the leader switches to a new WAL segment, and the last one arrives."""
+def test_archiving_is_tried_by_a_timer(host):
+    """Every hour a segment is forced and must arrive in every repository."""
+    _runs_by_timer(host, "check", "hourly")
+
+
+@repository
+@pytest.mark.item("COST-06")
+def test_backups_are_small(estate, stanza):
+    """Compressed, and nothing is kept that the retention no longer asks for: one full backup may be older."""
+    for one in stanza["backup"]:
+        stored = one["info"]["repository"]["delta"] / one["info"]["delta"]
+        assert stored < 0.9, f"{one['label']} takes {stored:.0%} of what was read: is it compressed?"
+    settings = estate.backup
+    number = stanza["repo"][0]["key"]
+    days = settings.backup_retention_days if number == 1 else settings.backup_s3_retention_days
+    fulls = [one for one in stanza["backup"] if one["type"] == "full"]
+    over = [one["label"] for one in fulls if time.time() - one["timestamp"]["stop"] > (days + 1) * 86400]
+    assert len(over) <= 1, f"{', '.join(over)} should have expired after {days} days"
+
+
+@repository
+@pytest.mark.item("BAK-05")
+def test_a_segment_reaches_every_repository(host):
+    """pgBackRest's own proof: the leader switches to a new WAL segment, and the last one arrives in each."""
     answer = host.run(f"{PGBACKREST} --stanza=main --archive-timeout={ARRIVAL_SECONDS} check", timeout=120)
     assert answer.rc == 0, f"archiving does not work: {answer.stdout}{answer.stderr}"
 
 
 @repository
 @pytest.mark.item("BAK-05")
-def test_no_segment_is_missing(host, stanza):
+def test_no_segment_is_missing(host, number, stanza):
     """From the newest backup to the newest segment, on whatever timeline: any moment since then can be restored."""
     database = stanza["archive"][-1]["id"]
     listing = host.json(
-        f"{PGBACKREST} --stanza=main --output=json --recurse repo-ls archive/main/{database} --filter='[0-9A-F]{{24}}-'"
+        f"{PGBACKREST} --stanza=main --repo={number} --output=json --recurse repo-ls archive/main/{database}"
+        " --filter='[0-9A-F]{24}-'"
     )
     first = _number(stanza["backup"][-1]["archive"]["start"])
     numbers = sorted({_number(path.rpartition("/")[2]) for path in listing})
@@ -103,12 +140,76 @@ def test_no_segment_waits(hosts, estate):
 
 @repository
 @pytest.mark.item("BAK-06")
-def test_the_repository_is_in_another_region(host, estate):
-    """What burns down one region must not take the databases and their backups."""
+def test_a_repository_is_in_another_region(host, estate, bucket):
+    """What burns down one region must not take the databases and all their backups."""
     regions = {machine.region for machine in estate.members("postgres")}
-    assert host.machine.region not in regions, (
-        f"{host.name} is in region {host.machine.region}, as a database is: give the backup host another region"
+    places = {host.machine.region}
+    if bucket:
+        places.add(bucket.get_bucket_location(Bucket=estate.backup.backup_s3_bucket)["LocationConstraint"])
+    assert places - regions, (
+        f"backups are in region {', '.join(places)}, as a database is: give the backup host another region, "
+        "or set backup_s3_bucket"
     )
+
+
+@repository
+@pytest.mark.item("BAK-06", kind="cloud")
+def test_nobody_can_destroy_what_is_in_the_bucket(estate, bucket):
+    """Versions are kept, locked for the declared days; it is read back from S3."""
+    if not bucket:
+        not_applicable("backup_s3_bucket is not set: there is one repository")
+    name = {"Bucket": estate.backup.backup_s3_bucket}
+    assert bucket.get_bucket_versioning(**name).get("Status") == "Enabled", "the bucket keeps no versions"
+    lock = bucket.get_object_lock_configuration(**name)["ObjectLockConfiguration"]
+    default = lock.get("Rule", {}).get("DefaultRetention", {})
+    wanted = (estate.backup.backup_s3_lock_mode, estate.backup.backup_s3_lock_days)
+    assert (default.get("Mode"), default.get("Days")) == wanted, f"objects are locked by {default or 'nothing'}"
+    [newest, *_] = bucket.list_object_versions(**name, Prefix="pgbackrest/backup/main/backup.info")["Versions"]
+    head = bucket.head_object(**name, Key=newest["Key"], VersionId=newest["VersionId"])
+    assert head.get("ObjectLockMode") == wanted[0], f"{newest['Key']} is not locked"
+
+
+@repository
+@pytest.mark.item("BAK-06", kind="cloud")
+def test_the_bucket_is_closed(estate, bucket):
+    """To the public, to whoever comes without TLS, and at rest."""
+    if not bucket:
+        not_applicable("backup_s3_bucket is not set: there is one repository")
+    name = {"Bucket": estate.backup.backup_s3_bucket}
+    blocked = _configured(lambda: bucket.get_public_access_block(**name)["PublicAccessBlockConfiguration"])
+    assert blocked and all(blocked.values()), f"the bucket may be made public: {blocked}"
+    policy = json.loads(_configured(lambda: bucket.get_bucket_policy(**name)["Policy"]) or "{}")
+    denied = [one for one in policy.get("Statement", []) if one["Effect"] == "Deny"]
+    tls_only = {"Bool": {"aws:SecureTransport": "false"}}
+    assert any(one.get("Condition") == tls_only and one["Action"] == "s3:*" for one in denied), "TLS is not required"
+    encryption = _configured(lambda: bucket.get_bucket_encryption(**name)["ServerSideEncryptionConfiguration"])
+    assert encryption, "the bucket does not encrypt"
+
+
+@repository
+@pytest.mark.item("COST-06", kind="cloud")
+def test_old_versions_leave_the_bucket(estate, bucket):
+    """When their lock ends; uploads that broke off go earlier."""
+    if not bucket:
+        not_applicable("backup_s3_bucket is not set: there is one repository")
+    name = {"Bucket": estate.backup.backup_s3_bucket}
+    rules = _configured(lambda: bucket.get_bucket_lifecycle_configuration(**name)["Rules"]) or []
+    kept = [one.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays") for one in rules]
+    assert estate.backup.backup_s3_lock_days in kept, "replaced and deleted versions are kept, and paid for, for ever"
+    assert any("AbortIncompleteMultipartUpload" in one for one in rules), "broken uploads are kept for ever"
+
+
+@repository
+def test_metrics_are_exported(host, estate):
+    """For the node exporter: young, readable for it, and of every repository."""
+    path = "/var/lib/prometheus/node-exporter/xteam-backup.prom"
+    age = time.time() - float(host.check_output("stat -c %%Y %s", path))
+    assert age < METRICS_SECONDS, f"the metrics are {age:.0f} s old"
+    text = host.check_output("runuser -u nobody -- cat %s", path)
+    for number in [1, 2] if estate.backup.backup_s3_bucket else [1]:
+        for name in ("repository_status_code", "wal_missing_segments"):
+            assert f'xteam_backup_{name}{{repository="{number}"}} 0\n' in f"{text}\n", f"{name} of {number} is not 0"
+        assert f'xteam_backup_completion_timestamp_seconds{{repository="{number}",type="full"}}' in text
 
 
 @repository
@@ -126,15 +227,20 @@ def test_everything_in_the_repository_is_encrypted(host, estate):
 @repository
 def test_only_the_repository_host_holds_the_key(host, hosts, estate, secret):
     """No account but pgBackRest's reads it there, and no database host has it."""
-    key = secret(estate.backup.backup_cipher.name)
+    settings = estate.backup
+    references = [settings.backup_cipher]
+    if settings.backup_s3_bucket:
+        references += [settings.backup_s3_cipher, settings.backup_s3_key_id, settings.backup_s3_key]
     search = "grep -rlsF -f - /etc/pgbackrest.conf /etc/pgbackrest/"
-    holding = host.run_with_stdin(search, key).stdout.split()
-    assert holding, "the running configuration has another key than the secrets store"
-    for path in holding:
-        assert host.run("runuser -u nobody -- cat %s", path).rc != 0, f"everyone can read the key in {path}"
-    for other in hosts.group("postgres"):
-        if other.name != host.name:
-            assert not other.run_with_stdin(search, key).stdout, f"{other.name} holds the key"
+    for reference in references:
+        key = secret(reference.name)
+        holding = host.run_with_stdin(search, key).stdout.split()
+        assert holding, f"the running configuration has another {reference.name} than the secrets store"
+        for path in holding:
+            assert host.run("runuser -u nobody -- cat %s", path).rc != 0, f"everyone can read the key in {path}"
+        for other in hosts.group("postgres"):
+            if other.name != host.name:
+                assert not other.run_with_stdin(search, key).stdout, f"{other.name} holds {reference.name}"
 
 
 @pytest.mark.group("backup", "postgres")
@@ -156,6 +262,49 @@ def test_the_repository_knows_its_callers(host, estate):
     ]
     other_name = host.run(f"{PGBACKREST} --stanza=main {' '.join(pair)} info")
     assert "access denied" in other_name.stdout, "the replication role's certificate opens the repository"
+
+
+@pytest.fixture
+def bucket(estate, secret):
+    """S3, asked by the verifier itself; None without a second repository."""
+    settings = estate.backup
+    if not settings.backup_s3_bucket:
+        return None
+    key = {}
+    if settings.backup_s3_controller == "key":
+        key["aws_access_key_id"] = secret(settings.backup_s3_key_id.name)
+        key["aws_secret_access_key"] = secret(settings.backup_s3_key.name)
+    return boto3.client(
+        "s3",
+        region_name=settings.backup_s3_region,
+        endpoint_url=f"https://{settings.backup_s3_endpoint}" if settings.backup_s3_endpoint else None,
+        verify=settings.backup_s3_ca or None,
+        config=Config(s3={"addressing_style": "path"} if settings.backup_s3_uri_style == "path" else {}),
+        **key,
+    )
+
+
+def _configured(read):
+    """What S3 says; None where it says that nothing is configured."""
+    try:
+        return read()
+    except ClientError as error:
+        if error.response["Error"]["Code"].startswith(("NoSuch", "ServerSideEncryptionConfigurationNotFound")):
+            return None
+        raise
+
+
+def _runs_by_timer(host, job, wanted):
+    timer = host.service(f"xteam-backup@{job}.timer")
+    assert timer.is_running and timer.is_enabled, f"the timer of {job} does not run"
+    times = host.check_output(f"systemctl show --property TimersCalendar --value xteam-backup@{job}.timer")
+    normal = re.search(r"Normalized form: (.*)", host.check_output("systemd-analyze calendar %s", wanted)).group(1)
+    assert f"OnCalendar={normal} " in times, f"{job} begins at {times}, not at {normal}"
+    assert re.search(r"next_elapse=\w{3} \d", times), f"no next {job} is set"
+    result = host.check_output(f"systemctl show --property Result --value xteam-backup@{job}.service")
+    assert result == "success", f"the last {job} ended with {result}"
+    kept = host.run(f"cat /var/lib/xteam/backup/{job}.json")
+    assert kept.rc != 0 or json.loads(kept.stdout)["good"], f"the last {job} failed"
 
 
 def _number(segment):

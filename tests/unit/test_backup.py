@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from xteam_infra.facts.backup import Repository
-from xteam_infra.plan.backup import callers, databases, needs
+from xteam_infra.facts.backup import Repositories
+from xteam_infra.operations.backup import keys_fit
+from xteam_infra.plan.backup import callers, databases, jobs, needs, repositories
+from xteam_infra.secrets import Secret
 
 
 @pytest.mark.parametrize(
@@ -90,5 +92,48 @@ def test_no_repository_no_needs(ha):
 
 @pytest.mark.parametrize("output", [[], ["", "no json"]])
 def test_a_host_without_pgbackrest_has_no_repository(output):
-    state = Repository().process(output)
-    assert not state.exists and state.backups == ()
+    assert Repositories().process(output) == {}
+
+
+S3 = {"backup_s3_bucket": "xteam-backups", "backup_s3_region": "eu-west-1"}
+
+
+def test_a_second_repository_that_can_be(ha):
+    ha.own |= S3
+    estate = ha.read()
+    first, second = repositories(estate)
+    assert (first.bucket, second.bucket.name) == (None, "xteam-backups")
+    assert second.machine == first.machine, "database hosts reach the bucket through the backup host alone"
+    assert estate.backup.storage.host == "s3.eu-west-1.amazonaws.com"
+    names = [job.name for job in jobs(estate)]
+    assert names == [f"repo{n}-{kind}" for n in (1, 2) for kind in ("full", "diff", "verify", "expire")] + ["check"]
+
+
+def test_one_repository_without_a_bucket(ha):
+    assert [one.number for one in repositories(ha.read())] == [1]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("backup_s3_bucket", "My_Bucket", "pattern"),
+        ("backup_s3_region", "", "the bucket's region"),
+        ("backup_s3_region", "Frankfurt", "pattern"),
+        ("backup_s3_endpoint", "https://s3.example.com", "pattern"),
+        ("backup_s3_ca", "/nowhere/ca.crt", "a file on this controller"),
+        ("backup_s3_cipher", Secret("backup/repo1-cipher"), "another secret than backup_cipher"),
+        ("backup_s3_key", "AKIAIOSFODNN7", "never the value"),
+        ("backup_s3_lock_days", 0, "greater than or equal to 1"),
+        ("backup_s3_differential_on", "Sun 03:30", "another time than backup_s3_full_on"),
+    ],
+)
+def test_a_second_repository_that_cannot_be(ha, key, value, allowed):
+    ha.own |= {**S3, key: value}
+    said = ha.problems()[key]
+    assert allowed in said and "AKIA" not in said, said
+
+
+def test_each_repository_must_open_with_its_own_key(ha):
+    ha.own |= S3
+    command = keys_fit(repositories(ha.read()), "main")
+    assert "give backup/repo1-cipher" in command and "give backup/repo2-cipher" in command

@@ -18,13 +18,13 @@ class RepositoryState(NamedTuple):
     message: str
 
 
-class Repository(FactBase[RepositoryState]):
-    """What pgBackRest says of its stanza on the repository host."""
+NO_ANSWER = RepositoryState(False, (), "pgBackRest gives no answer")
 
-    @staticmethod
-    @override
-    def default() -> RepositoryState:
-        return RepositoryState(False, (), "pgBackRest gives no answer")
+
+class Repositories(FactBase[dict[int, RepositoryState]]):
+    """What pgBackRest says of its stanza on the repository host, by the repository's number."""
+
+    default = dict
 
     @override
     def command(self, stanza: str) -> StringCommand:
@@ -35,11 +35,15 @@ class Repository(FactBase[RepositoryState]):
         )  # fmt: skip
 
     @override
-    def process(self, output: list[str]) -> RepositoryState:
+    def process(self, output: list[str]) -> dict[int, RepositoryState]:
         try:
             [stanza] = json.loads("\n".join(output))
         except ValueError:
-            return self.default()
-        code = stanza["status"]["code"]
-        good = tuple(backup["label"] for backup in stanza["backup"] if not backup["error"])
-        return RepositoryState(code in (OK, NO_BACKUP), good, stanza["status"]["message"])
+            return {}
+        return {repo["key"]: _state(stanza, repo) for repo in stanza.get("repo", [])}
+
+
+def _state(stanza: dict, repo: dict) -> RepositoryState:
+    own = (backup for backup in stanza["backup"] if backup["database"]["repo-key"] == repo["key"])
+    good = tuple(backup["label"] for backup in own if not backup["error"])
+    return RepositoryState(repo["status"]["code"] in (OK, NO_BACKUP), good, repo["status"]["message"])

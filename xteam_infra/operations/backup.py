@@ -1,12 +1,18 @@
 """pgBackRest's stanza, its first backup, and restores into a scratch instance."""
 
 import shlex
+from collections.abc import Sequence
+from typing import Any
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
+from xteam_infra.cloud import client
 from xteam_infra.errors import Problem, SettingsError
-from xteam_infra.facts.backup import Repository
+from xteam_infra.facts.backup import NO_ANSWER, Repositories
+from xteam_infra.operations.bucket import refuse_unusable_bucket
+from xteam_infra.plan.backup import Repository
+from xteam_infra.runtime import secret
 from xteam_infra.settings.backup import TARGET_FORMS
 
 # While the cluster tries to archive into a stanza that is not there, it holds the lock that stanza-create needs.
@@ -14,18 +20,19 @@ TRIES = 10
 PAUSE_SECONDS = 3
 # With a wrong key pgBackRest quotes what came of decrypting: bytes that are no text.
 PRINTABLE = r"LC_ALL=C tr -cd '\11\12\40-\176'"
-# The stanza's own status (a repository's is followed by its message): good, or good without backups.
-STANZA_IS_GOOD = r'"status":\{"code":[02],"lock"'
+# A repository's own status: good, or without stanza, backups or data.
+REPOSITORY_OPENS = r'"status":\{"code":[0123],"message"'
+WRONG_KEY = "FormatError|CryptoError"
 
 
 @operation()
-def stanza(name: str):
-    """Make the stanza for the running cluster, and prove that a WAL segment reaches it.
+def stanza(name: str, repositories: tuple[int, ...]):
+    """Make the stanza for the running cluster in every repository, and prove that a WAL segment reaches it.
 
     Fails when a stanza exists that the key does not open or that belongs to another cluster: nothing is lost then.
     """
-    found = host.get_fact(Repository, stanza=name)
-    if found.exists:
+    found = host.get_fact(Repositories, stanza=name)
+    if all(found.get(number, NO_ANSWER).exists for number in repositories):
         host.noop(f"stanza {name} exists")
         return
     pgbackrest = f"runuser -u postgres -- pgbackrest --stanza={shlex.quote(name)}"
@@ -39,24 +46,56 @@ def stanza(name: str):
     yield StringCommand(steps[0], ";", steps[1], steps[2], ";", steps[3])
 
 
-def key_fits(path: str, name: str, key: str) -> str:
-    """A command with {} for a new configuration: it fails when a repository is there that its key does not open."""
-    info = f"runuser -u postgres -- pgbackrest --config={{}} --stanza={shlex.quote(name)} --output=json info"
-    hint = f"the repository in {path} has another key: give {key} in the secrets store its old value"
-    existing = shlex.quote(f"{path}/archive/{name}/archive.info")
-    good = f"{info} 2>/dev/null | grep -qaE {shlex.quote(STANZA_IS_GOOD)}"
-    return f"sh -c {shlex.quote(f'cd /; test ! -e {existing} || {good} || {{ echo {shlex.quote(hint)}; exit 1; }}')}"
+def keys_fit(repositories: Sequence[Repository], name: str) -> str:
+    """A command with {} for a new configuration: it fails when a repository does not open with what stands in it."""
+    tests = "; ".join(_opens(one, name) for one in repositories)
+    return f"sh -c {shlex.quote(f'cd /; {tests}')}"
+
+
+def _opens(repository: Repository, name: str) -> str:
+    pgbackrest = f"runuser -u postgres -- pgbackrest --config={{}} --stanza={shlex.quote(name)}"
+    ask = f"{pgbackrest} --repo={repository.number} --output=json --log-level-console=off info 2>/dev/null"
+    place = f"bucket {repository.bucket.name}" if repository.bucket else repository.path
+    key = f"{place} has another key: give {repository.cipher.name} in the secrets store its old value"
+    other = f"{place} does not open; the backup_s3 settings in group_data/backup.py say where and with which key"
+    return (
+        f'said=$({ask} | {PRINTABLE}); echo "$said" | grep -qE {shlex.quote(REPOSITORY_OPENS)} || {{ '
+        f'if echo "$said" | grep -qE {shlex.quote(WRONG_KEY)}; then echo {shlex.quote(f"the repository in {key}")}; '
+        f'else echo "$said" | head -c 2000; echo {shlex.quote(f"the repository in {other}")}; fi; exit 1; }}'
+    )
 
 
 @operation()
-def first_backup(name: str, unit: str):
+def first_backup(name: str, repository: int, unit: str):
     """Make a full backup when there is none. It runs in its own unit: a dropped connection does not end it."""
-    found = host.get_fact(Repository, stanza=name)
+    found = host.get_fact(Repositories, stanza=name).get(repository, NO_ANSWER)
     if found.backups:
         host.noop(f"{len(found.backups)} backups, the newest is {found.backups[-1]}")
         return
     quoted = shlex.quote(unit)
     yield StringCommand(f"systemctl start {quoted} || {{ journalctl --no-pager -n 30 -u {quoted} >&2; exit 1; }}")
+
+
+def bucket_client(estate) -> Any:
+    """The controller's boto3 client for the second repository's bucket."""
+    settings = estate.backup
+    own = settings.backup_s3_controller == "own"
+    return client(
+        settings.storage, None if own else (secret(settings.backup_s3_key_id), secret(settings.backup_s3_key))
+    )
+
+
+_bucket_was_asked_for: set[str] = set()
+
+
+def refuse_unusable_s3(estate) -> None:
+    """Raise SettingsError, before any host is changed, when the bucket can't be had. Asks once a run."""
+    settings = estate.backup
+    if settings.bucket and settings.bucket.name not in _bucket_was_asked_for:
+        names = {"bucket": "backup_s3_bucket", "region": "backup_s3_region", "key": "backup_s3_key_id, backup_s3_key"}
+        names |= {"endpoint": "backup_s3_endpoint", "file": "group_data/backup.py"}
+        refuse_unusable_bucket(settings.bucket, bucket_client(estate), names)
+        _bucket_was_asked_for.add(settings.bucket.name)
 
 
 def refuse_unclear_restore(estate) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xteam_infra.cloud import Bucket
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import Certificate, Listen, Needs
 from xteam_infra.plan.postgres import CREATECLUSTER, CREATECLUSTER_TEXT
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 PORT = 8432
 STANZA = "main"
 UNIT = "pgbackrest.service"
-TIMERS = ("xteam-backup-full.timer", "xteam-backup-diff.timer")
+RESULTS = "/var/lib/xteam/backup"
+STORAGE_CA = "/etc/pgbackrest/storage-ca.crt"
+METRICS_TIMER = "xteam-backup-metrics.timer"
+# Expiry follows each backup; once a day it also happens when backups fail.
+EXPIRE_ON, CHECK_ON = "06:30", "hourly"
 
 # Memory (MiB) of pgBackRest's server and archiver on a database host: 12 resident when idle, the rest for compressing.
 ARCHIVER_MB = 128
@@ -37,8 +42,12 @@ def needs(estate, machine) -> Needs:
         listens=(Listen(PORT, "pgBackRest", _callers(machine)),),
         certificates=(certificate(estate, machine),),
         memory_mb=_memory(estate, is_repository),
-        units=(UNIT, *(TIMERS if is_repository and estate.members("postgres") else ())),
+        units=(UNIT, *(_timers(estate) if is_repository and estate.members("postgres") else ())),
     )
+
+
+def _timers(estate) -> tuple[str, ...]:
+    return (*(job.timer for job in jobs(estate)), METRICS_TIMER)
 
 
 def certificate(estate, machine) -> Certificate:
@@ -61,22 +70,69 @@ def _memory(estate, is_repository: bool) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Repository:
-    """A place where backups are kept. number: pgBackRest's, as in repo1-path."""
+    """A place where backups are kept. number: pgBackRest's, as in repo1-path. bucket: none for a directory."""
 
     number: int
     machine: Machine
     path: str
     cipher: Secret
     retention_days: int
+    bucket: Bucket | None = None
+
+    @property
+    def name(self) -> str:
+        """pgBackRest's word for it."""
+        return f"repo{self.number}"
 
 
 def repositories(estate) -> tuple[Repository, ...]:
-    """The repositories in pgBackRest's order."""
+    """The repositories in pgBackRest's order. The backup host alone opens both: it has the keys of the second."""
     settings = estate.backup
-    return tuple(
-        Repository(number, machine, settings.backup_path, settings.backup_cipher, settings.backup_retention_days)
-        for number, machine in enumerate(estate.members("backup"), start=1)
-    )
+    found = []
+    for machine in estate.members("backup")[:1]:
+        days = settings.backup_retention_days
+        found.append(Repository(1, machine, settings.backup_path, settings.backup_cipher, days))
+        if settings.bucket:
+            days = settings.backup_s3_retention_days
+            found.append(Repository(2, machine, "/pgbackrest", settings.backup_s3_cipher, days, settings.bucket))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work on the repositories that a timer starts: xteam-backup@NAME.timer."""
+
+    name: str
+    calendar: str
+
+    @property
+    def timer(self) -> str:
+        """The unit that starts it."""
+        return f"xteam-backup@{self.name}.timer"
+
+    @property
+    def unit(self) -> str:
+        """The unit that does it."""
+        return f"xteam-backup@{self.name}.service"
+
+
+def jobs(estate) -> tuple[Job, ...]:
+    """Every job of the backup host, by repository."""
+    settings = estate.backup
+    calendars = {
+        1: (settings.backup_full_on, settings.backup_differential_on),
+        2: (settings.backup_s3_full_on, settings.backup_s3_differential_on),
+    }
+    found = []
+    for repository in repositories(estate):
+        full, differential = calendars[repository.number]
+        found += [
+            Job(f"{repository.name}-full", full),
+            Job(f"{repository.name}-diff", differential),
+            Job(f"{repository.name}-verify", settings.backup_verify_on),
+            Job(f"{repository.name}-expire", EXPIRE_ON),
+        ]
+    return (*found, Job("check", CHECK_ON))
 
 
 def databases(estate, machine) -> tuple[Machine, ...]:

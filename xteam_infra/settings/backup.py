@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from xteam_infra.cloud import Bucket, ObjectStorage
 from xteam_infra.errors import Problem
 from xteam_infra.secrets import Secret
 from xteam_infra.settings.model import LayerSettings
@@ -48,6 +50,40 @@ class BackupSettings(LayerSettings):
     and the disk fills. With a limit WAL beyond it is DROPPED: moments after that can't be restored until the next
     backup."""
 
+    backup_verify_on: str = "Sat 04:30"
+    """When every file of each repository is read and compared with its checksum."""
+
+    backup_s3_bucket: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+    """Bucket of a second repository, made if it is not there. None: one repository, on the backup host."""
+    backup_s3_region: str = Field("", pattern=r"^([a-z]{2}(-[a-z]+)+-\d)?$")
+    """Region of the bucket, such as "eu-west-1": another one than the databases'."""
+    backup_s3_endpoint: str = Field("", pattern=r"^([A-Za-z0-9.-]+(:\d{1,5})?)?$")
+    """Host, or host:port, of object storage other than AWS. Empty: AWS. Always TLS."""
+    backup_s3_ca: str = ""
+    """File on the controller with the authority that signed the endpoint's certificate. Empty: a public one."""
+    backup_s3_uri_style: Literal["host", "path"] = "host"
+    """Where the bucket's name stands. Storage other than AWS often wants "path"."""
+    backup_s3_key_id: Secret = Secret("backup/s3-key-id", "never")
+    """Access key of the backup host; docs/backup.md has the rights it needs. On no other host."""
+    backup_s3_key: Secret = Secret("backup/s3-key", "never")
+    """The secret of that access key."""
+    backup_s3_controller: Literal["own", "key"] = "own"
+    """With which rights this controller makes and checks the bucket: "own" (as boto3 finds them: profile, role,
+    environment), or "key" (the backup host's)."""
+    backup_s3_cipher: Secret = Secret("backup/repo2-cipher")
+    """Key of the second repository (AES-256): another one than the first's."""
+    backup_s3_retention_days: int = Field(30, ge=1, le=3650)
+    """backup_retention_days for the second repository."""
+    backup_s3_lock_days: int = Field(14, ge=1, le=3650)
+    """For so many days nobody with the backup host's key can delete a version of an object (object lock). Replaced and
+    expired versions are kept, and paid for, as long."""
+    backup_s3_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] = "GOVERNANCE"
+    """GOVERNANCE: an account with a special right can delete earlier. COMPLIANCE: nobody can."""
+    backup_s3_full_on: str = "Sun 03:30"
+    """When full backups into the second repository begin."""
+    backup_s3_differential_on: str = "Mon..Sat 03:30"
+    """When differential backups into the second repository begin."""
+
     restore_directory: str = Field("/var/lib/xteam/restore", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
     """Where deploys/restore.py puts scratch instances on the backup host."""
     restore_port: int = Field(55432, ge=1024, le=65535)
@@ -62,7 +98,7 @@ class BackupSettings(LayerSettings):
     replace: bool = False
     """Only for deploys/restore.py, as --data replace=true: throw away what an earlier restore of this moment left."""
 
-    @field_validator("backup_cipher", mode="before")
+    @field_validator("backup_cipher", "backup_s3_cipher", "backup_s3_key_id", "backup_s3_key", mode="before")
     @classmethod
     def _reference(cls, value: object) -> object:
         if isinstance(value, str):
@@ -71,7 +107,9 @@ class BackupSettings(LayerSettings):
             )
         return value
 
-    @field_validator("backup_full_on", "backup_differential_on")
+    @field_validator(
+        "backup_full_on", "backup_differential_on", "backup_verify_on", "backup_s3_full_on", "backup_s3_differential_on"
+    )
     @classmethod
     def _calendar(cls, value: str) -> str:
         if not CALENDAR.match(value):
@@ -86,6 +124,19 @@ class BackupSettings(LayerSettings):
         parse_target(str(value))
         return str(value)
 
+    @property
+    def bucket(self) -> Bucket | None:
+        """The bucket of the second repository, if there is to be one."""
+        if self.backup_s3_bucket is None:
+            return None
+        return Bucket(self.backup_s3_bucket, self.backup_s3_region, self.backup_s3_lock_days, self.backup_s3_lock_mode)
+
+    @property
+    def storage(self) -> ObjectStorage:
+        """Where that bucket is."""
+        path_style = self.backup_s3_uri_style == "path"
+        return ObjectStorage(self.backup_s3_region, self.backup_s3_endpoint, self.backup_s3_ca, path_style)
+
     def problems(self, estate) -> Iterator[Problem]:
         hosts = estate.members("backup")
         if len(hosts) > 1:
@@ -95,9 +146,23 @@ class BackupSettings(LayerSettings):
             yield self.problem(
                 "backup_differential_on", self.backup_differential_on, "another time than backup_full_on"
             )
+        if self.backup_s3_bucket:
+            yield from self._s3_problems()
         if self.target and self.target != "latest" and parse_target(self.target) > datetime.now(UTC) + CLOCK_SLACK:
             now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
             yield Problem("--data", "target", repr(self.target), f"a moment of the past; now it is {now}")
+
+    def _s3_problems(self) -> Iterator[Problem]:
+        if not self.backup_s3_region:
+            yield self.problem("backup_s3_region", "", "the bucket's region, such as eu-west-1")
+        if self.backup_s3_ca and not Path(self.backup_s3_ca).expanduser().is_file():
+            yield self.problem("backup_s3_ca", self.backup_s3_ca, "a file on this controller, or nothing")
+        if self.backup_s3_cipher.name == self.backup_cipher.name:
+            allowed = "another secret than backup_cipher: who learns one key must not read both repositories"
+            yield self.problem("backup_s3_cipher", self.backup_s3_cipher.name, allowed)
+        if self.backup_s3_full_on == self.backup_s3_differential_on:
+            allowed = "another time than backup_s3_full_on"
+            yield self.problem("backup_s3_differential_on", self.backup_s3_differential_on, allowed)
 
 
 def parse_target(text: str) -> datetime:

@@ -1,0 +1,22 @@
+"""The operator's commands for backups and restores, and the modules behind them."""
+
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from xteam_infra import on_host
+from xteam_infra.operations import HostFile
+
+MODULES = "/usr/local/lib/xteam"
+COMMANDS = ("xteam-backup", "xteam-backup-metrics", "xteam-restore")
+
+
+def operator_files(context: Mapping[str, Any]) -> Iterator[HostFile]:
+    """Commands, their settings, and the modules, copied as they are."""
+    yield HostFile("/etc/xteam/backup.json", "backup/backup.json.j2", context)
+    for name in COMMANDS:
+        yield HostFile(f"/usr/local/sbin/{name}", f"backup/{name}.j2", {**context, "modules": MODULES}, mode="755")
+    package = Path(str(files(on_host))) / "xteam_backup"
+    for module in sorted(package.glob("*.py")):
+        yield HostFile(f"{MODULES}/{package.name}/{module.name}", text=module.read_text())

@@ -1,0 +1,82 @@
+"""A bucket at the object storage, brought to what is wanted of it. Runs on the controller."""
+
+import json
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pyinfra import host, logger, state
+from pyinfra.api import FunctionCommand, operation
+
+from xteam_infra.cloud import Bucket, difference, live
+from xteam_infra.cloud.bucket import PARTS
+from xteam_infra.errors import Problem, SettingsError
+
+
+@operation()
+def bucket(wanted: Bucket, s3: Any):
+    """Make the bucket, or change what differs in it. What can't be changed (its region) is refused.
+
+    s3: a boto3 client.
+    """
+    found = live(s3, wanted)
+    differing = difference(wanted, found)
+    if found and not differing:
+        host.noop(f"bucket {wanted.name} is as wanted")
+        return
+    if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
+        _show(wanted.name, differing)
+    if found is None:
+        yield FunctionCommand(_create, (wanted, s3), {})
+    for name, part in PARTS.items():
+        if name in differing:
+            yield FunctionCommand(_write, (wanted.name, s3, part, differing[name][1]), {})
+
+
+def refuse_unusable_bucket(wanted: Bucket, s3: Any, keys: dict[str, str]) -> None:
+    """Raise SettingsError when the bucket can't be asked for, or is one that can't become what is wanted.
+
+    keys: the settings' names of "bucket", "region", "endpoint" and "key", with their file in "file".
+    """
+    try:
+        found = live(s3, wanted)
+    except (BotoCoreError, ClientError) as error:
+        raise SettingsError([_refused(wanted, keys, error)]) from error
+    if found and found["region"] != wanted.region:
+        allowed = f"the region the bucket {wanted.name} is in, {found['region']}, or another bucket: one can't be moved"
+        raise SettingsError([Problem(keys["file"], keys["region"], repr(wanted.region), allowed)])
+
+
+def _refused(wanted: Bucket, keys: dict[str, str], error: Exception) -> Problem:
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    if code in ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
+        allowed = f"a bucket this key may configure, and a key that is valid ({keys['key']}); S3 says: {error}"
+        return Problem(keys["file"], keys["bucket"], repr(wanted.name), allowed)
+    if code in ("301", "PermanentRedirect", "AuthorizationHeaderMalformed"):
+        return Problem(keys["file"], keys["region"], repr(wanted.region), f"the bucket's own region; S3 says: {error}")
+    return Problem(keys["file"], keys["endpoint"], str(error), "object storage that answers this controller")
+
+
+def _create(wanted: Bucket, s3: Any) -> bool:
+    return _said(lambda: wanted.create(s3), f"make bucket {wanted.name}")
+
+
+def _write(name: str, s3: Any, part: Any, value: Any) -> bool:
+    return _said(lambda: part.write(s3, name, value), f"change bucket {name}")
+
+
+def _said(call, what: str) -> bool:
+    """Carry out a call; False, with S3's words, when it is refused: pyinfra then stops."""
+    try:
+        call()
+    except (BotoCoreError, ClientError) as error:
+        logger.error("%s%s: %s", host.print_prefix, what, error)
+        return False
+    return True
+
+
+def _show(name: str, differing: dict[str, tuple[Any, Any]]) -> None:
+    for part, (before, after) in differing.items():
+        logger.info("%s    %s: %s", host.print_prefix, name, part)
+        if before is not None:
+            logger.info("%s    - %s", host.print_prefix, json.dumps(before, sort_keys=True))
+        logger.info("%s    + %s", host.print_prefix, json.dumps(after, sort_keys=True))
