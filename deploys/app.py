@@ -1,11 +1,13 @@
-"""The application: its release on every host that runs its code, one migration, then the API, one host at a time."""
+"""The application: its release on every host that runs its code, one migration, then the API, host by host.
+
+On a host the new instance serves before the old one is stopped (xteam-roll): no request is lost. docs/app.md
+"""
 
 from pyinfra import host
 
 from xteam_infra import application
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
-from xteam_infra.operations.app import current, release
-from xteam_infra.plan import CA_PATH
+from xteam_infra.operations.app import current, release, roll
 from xteam_infra.plan import app as paths
 from xteam_infra.runtime import here, open_estate
 
@@ -20,8 +22,14 @@ if code_hosts:
     wanted = application.release(estate)
 
 certificate = paths.certificate(estate, here())
-context = {"machine": here(), "paths": paths, "certificate": certificate, "site_packages": application.SITE_PACKAGES}
-api_unit = HostFile(f"/etc/systemd/system/{paths.API_UNIT}", "app/xteam-api.service.j2", context)
+context = {
+    "machine": here(),
+    "paths": paths,
+    "ports": paths.ports(settings),
+    "certificate": certificate,
+    "site_packages": application.SITE_PACKAGES,
+}
+api_unit = HostFile(f"/etc/systemd/system/{paths.API_TEMPLATE}", f"app/{paths.API_TEMPLATE}.j2", context)
 cleanup_timer = HostFile(f"/etc/systemd/system/{paths.CLEANUP_TIMER}", "app/xteam-cleanup.timer.j2", context)
 process_files = application.process_files(estate, here(), wanted.id if wanted else "")
 
@@ -50,6 +58,8 @@ if here() in api_hosts:
         [
             api_unit,
             application.migrator_environment(),
+            HostFile(paths.ROLL_SETTINGS, "app/roll.json.j2", context),
+            HostFile("/usr/local/sbin/xteam-roll", "app/xteam-roll.j2", context, mode="755"),
             HostFile("/usr/local/sbin/xteam-migrate", "app/xteam-migrate.j2", context, mode="755"),
         ],
         name="Write the API's files",
@@ -67,15 +77,9 @@ barrier(name="the database has the release's schema")
 
 for peer in host.loop(api_hosts):
     if peer == here():
+        roll(wanted, [api_unit, *process_files, certificate.crt], name=f"Run the API on {peer.name}")
         current(wanted, settings.app_keep_releases, name=f"Put the release in use on {peer.name}")
-        service(
-            paths.API_UNIT,
-            [api_unit, *process_files, certificate.crt, paths.CURRENT],
-            health=f"curl -sf --cacert {CA_PATH} https://{peer.address}:{settings.app_port}{settings.app_ready_path}",
-            health_seconds=settings.api_ready_seconds,
-            name=f"Run the API on {peer.name}",
-        )
-    barrier(name=f"the API of {peer.name} is ready")
+    barrier(name=f"the API of {peer.name} serves the release")
 
 if here() in code_hosts:
     if here() not in api_hosts:

@@ -6,6 +6,7 @@ from pyinfra import host
 
 from xteam_infra.operations import HostFile, barrier, service, write
 from xteam_infra.pki.supplied import read_supplied
+from xteam_infra.plan.app import ports
 from xteam_infra.plan.edge import ADMIN_SOCKET, UNIT, certificate_path
 from xteam_infra.runtime import here, open_estate
 from xteam_infra.settings.edge import REASONS, body_limit, operators, rate_limit
@@ -22,6 +23,7 @@ values = {
     "body_limit": body_limit(estate),
     "operators": operators(estate),
     "applications": estate.members("app"),
+    "ports": ports(estate.app),
     "admin_socket": ADMIN_SOCKET,
     "reasons": REASONS,
 }

@@ -60,12 +60,14 @@ WORKSPACE_MAX_AGE_DAYS = 30
 workspace_cleanup_schedule = "*-*-* 03:40:00"
 
 # API processes on each host: one for each core. The limits are for all of them together.
-app_port = 8000
+app_port = 8000  # of the blue instance; the green one has the next
 api_workers = 2
 api_memory_mb = 768
 api_cpu_percent = None  # percent of one core, such as 150; None: the host's
 api_tasks_max = 256
 
-# Seconds a stopping API goes on with requests it has, and a started one may take until it is ready.
+# Seconds the old instance keeps its WebSockets while the new one serves; a stopping one goes on with requests it has;
+# and a started one may take until it is ready.
+api_drain_seconds = 10
 api_graceful_seconds = 20
 api_ready_seconds = 60

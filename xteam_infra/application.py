@@ -16,7 +16,8 @@ from xteam_infra.release import PYTHON_VERSION, Release, build
 from xteam_infra.settings.celery import CelerySettings
 
 CELERY_SETTINGS = "/etc/xteam/celery.json"
-SITE_PACKAGES = f"{paths.CURRENT}/venv/lib/python{PYTHON_VERSION}/site-packages"
+# Below a release.
+SITE_PACKAGES = f"venv/lib/python{PYTHON_VERSION}/site-packages"
 # Numbered databases of the queue's Redis.
 BROKER_DATABASE, RESULT_DATABASE = 0, 1
 _building = BoundedSemaphore()

@@ -127,7 +127,7 @@ def test_websocket_needs_a_token(host, api, estate, staff, token):
     script = WEBSOCKET.format(
         name=estate.all.domain,
         address=host.address,
-        port=estate.app.app_port,
+        port=api.port,
         ca=CA,
         tokens={"none": "", "forged": forge("secret", staff.id), "revoked": revoked, "good": token},
     )

@@ -7,8 +7,10 @@ from collections import Counter
 from uuid import uuid4
 
 import pytest
+from xteam_client import serving
 
 from checklist.run import not_applicable
+from xteam_infra.plan.app import COLOURS
 
 # One by one: the controller is one client, whose requests they count.
 pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one]
@@ -223,11 +225,12 @@ def test_only_ready_hosts_get_requests(host, estate, eventually):
     def ready():
         rows = stat(host)
         for machine in estate.members("app"):
-            row = rows.get(machine.name)
-            assert row, f"the edge does not know {machine.name}"
+            known = [rows.get(f"{machine.name}-{colour}") for colour in COLOURS]
+            assert all(known), f"the edge does not know {machine.name}"
             # The star: it is looking again just now.
-            looked = f"{row['check_status'].removeprefix('* ')} {row['check_code']}"
-            assert row["status"] == "UP" and looked == "L7OK 200", f"{machine.name} is {row['status']} ({looked})"
+            looks = [f"{row['status']} {row['check_status'].removeprefix('* ')} {row['check_code']}" for row in known]
+            # One instance serves, the other one does not run.
+            assert looks.count("UP L7OK 200") == 1, f"{machine.name} is {' and '.join(looks)}"
         return True
 
     eventually(ready, seconds=4)
@@ -238,12 +241,16 @@ def test_requests_reach_every_application_host(host, estate, browse, eventually)
     applications = [machine.name for machine in estate.members("app")]
     if len(applications) < 2:
         not_applicable("one application host: nothing to balance")
-    before = {name: int(stat(host)[name]["stot"]) for name in applications}
+
+    def requests(name):
+        return sum(int(stat(host)[f"{name}-{colour}"]["stot"]) for colour in COLOURS)
+
+    before = {name: requests(name) for name in applications}
 
     def reached():
         for _ in applications:
             browse()
-        return all(int(stat(host)[name]["stot"]) > before[name] for name in applications)
+        return all(requests(name) > before[name] for name in applications)
 
     eventually(reached, seconds=5)
 
@@ -256,12 +263,13 @@ def stat(host):
     return {row["svname"]: row for row in rows}
 
 
-def test_the_application_proves_who_it_is(host, estate):
+def test_the_application_proves_who_it_is(host, hosts, estate):
     """The hop behind the edge is TLS too: a server without the internal CA's certificate gets no request."""
     for machine in estate.members("app"):
+        name, port = estate.fqdn(machine.name), serving(hosts[machine.name], estate)[1]
         shown = host.run(
-            f"openssl s_client -connect {machine.address}:{estate.app.app_port} -servername {estate.fqdn(machine.name)}"
-            f" -verify_hostname {estate.fqdn(machine.name)} -verify_return_error -CAfile {CA} </dev/null 2>&1"
+            f"openssl s_client -connect {machine.address}:{port} -servername {name}"
+            f" -verify_hostname {name} -verify_return_error -CAfile {CA} </dev/null 2>&1"
         ).stdout
         assert "Verification: OK" in shown, f"{machine.name} does not prove its name"
 

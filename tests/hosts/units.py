@@ -1,6 +1,7 @@
 """The application's long-running units on a host, seen through systemd."""
 
-from xteam_infra.plan.app import API_UNIT
+from xteam_client import serving
+
 from xteam_infra.plan.celery import BEAT_UNIT, worker_unit
 
 
@@ -14,7 +15,7 @@ def units_of(host, estate):
     """The application's long-running units on a host."""
     groups = host.machine.groups
     workers = [worker_unit(name) for name in estate.celery.celery_workers] + [BEAT_UNIT]
-    return ([API_UNIT] if "app" in groups else []) + (workers if "worker" in groups else [])
+    return ([serving(host, estate)[0]] if "app" in groups else []) + (workers if "worker" in groups else [])
 
 
 def check_limits(host, unit, memory_mb, tasks, cpu_percent):

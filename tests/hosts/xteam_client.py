@@ -6,10 +6,21 @@ import hmac
 import json
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
+from xteam_infra.plan.app import API_UNIT, ports
+
 CA = "/etc/xteam/pki/ca.crt"
+
+
+def serving(host: Any, estate: Any) -> tuple[str, int]:
+    """Unit and port of the API instance that runs on a host."""
+    units = host.run(f"systemctl list-units --plain --no-legend --state=active '{API_UNIT}'").stdout.split()
+    unit = units[0] if units else API_UNIT
+    colour = unit.partition("@")[2].removesuffix(".service")
+    return unit, ports(estate.app).get(colour, estate.app.app_port)
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,11 @@ class Api:
     estate: Any
     caller: str = field(default_factory=lambda: f"2001:db8::{uuid4().hex[:4]}:{uuid4().hex[:4]}")
 
+    @cached_property
+    def port(self) -> int:
+        """Of the instance that serves."""
+        return serving(self.host, self.estate)[1]
+
     def __call__(
         self, path: str, method: str = "GET", token: str = "", body: Any = None, options: str = "", **headers: str
     ) -> Answer:
@@ -46,7 +62,7 @@ class Api:
             sent["Authorization"] = f"Bearer {token}"
         if body is not None:
             sent["Content-Type"] = "application/json"
-        url = f"https://{self.host.address}:{self.estate.app.app_port}{path}"
+        url = f"https://{self.host.address}:{self.port}{path}"
         config = [f"url = {json.dumps(url)}", f"cacert = {CA}", f"request = {method}", "max-time = 30", "include"]
         config += [f"header = {json.dumps(f'{name}: {value}'.strip())}" for name, value in sent.items()]
         if body is not None:

@@ -5,7 +5,11 @@ from typing import NamedTuple
 from pyinfra.api import FactBase, StringCommand
 from typing_extensions import override
 
-from xteam_infra.plan.app import CURRENT, RELEASES
+from xteam_infra.facts.services import APPLIED, digest_command
+from xteam_infra.plan.app import COLOURS, CURRENT, HELD, RELEASES, ROOT
+
+# Where the digest of the inputs stands that the API was last rolled with.
+API_STAMP = "xteam-api"
 
 
 class ReleaseState(NamedTuple):
@@ -33,3 +37,39 @@ class Releases(FactBase[ReleaseState]):
         present = tuple(line[1] for line in lines if line[0] == "R" and len(line) == 2)
         current = next((line[1] for line in lines if line[0] == "C" and len(line) == 2), "")
         return ReleaseState(present, current)
+
+
+class ApiState(NamedTuple):
+    """serving: whether one instance runs, starts at boot and gets requests, and the other one does not run;
+    release: of that one; stale, applied: as of a service."""
+
+    serving: bool
+    release: str
+    stale: bool
+    applied: bool
+
+
+class Api(FactBase[ApiState]):
+    """The two instances of the API, whose inputs are `paths`."""
+
+    @override
+    def command(self, paths: list[str]) -> StringCommand:
+        lines = [
+            f"for colour in {' '.join(COLOURS)}; do",
+            "systemctl show -p ActiveState -p UnitFileState -p NeedDaemonReload --value xteam-api@$colour.service;",
+            f"test -e {HELD}/$colour && echo held || echo free;",
+            f'basename "$(readlink {ROOT}/$colour || echo -)";',
+            "done | paste -sd ' ';",
+        ]
+        digests = (f"cat {APPLIED}/{API_STAMP} 2>/dev/null || echo;", digest_command(paths))
+        return StringCommand(*lines, *digests)
+
+    @override
+    def process(self, output: list[str]) -> ApiState:
+        words = output[0].split()
+        size = len(words) // len(COLOURS)
+        instances = [words[start : start + size] for start in range(0, len(words), size)]
+        running = [one for one in instances if one[0] != "inactive" and one[0] != "failed"]
+        serving = len(running) == 1 and "active" in running[0] and "enabled" in running[0] and "free" in running[0]
+        release = running[0][-1] if serving else ""
+        return ApiState(serving, release, serving and "yes" in running[0], output[1] == output[2])

@@ -3,8 +3,11 @@
 from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from xteam_infra.facts.app import Releases
+from xteam_infra.facts.app import API_STAMP, Api, Releases
+from xteam_infra.facts.services import APPLIED, digest_command
+from xteam_infra.operations.files import HostFile
 from xteam_infra.operations.pending import is_pending, will_change
+from xteam_infra.operations.services import will_differ
 from xteam_infra.plan.app import CURRENT, RELEASES
 from xteam_infra.release import Release
 
@@ -53,6 +56,28 @@ def current(wanted: Release, keep: int):
     others = [one for one in host.get_fact(Releases).present if one not in kept]
     for one in others[: max(0, len(others) + len(kept) - keep)]:
         yield StringCommand("rm -rf --", QuoteString(f"{RELEASES}/{one}"))
+
+
+@operation()
+def roll(wanted: Release, inputs: list[HostFile | str]):
+    """Have the API serve a release with its present inputs: the other instance starts, then this one is stopped.
+
+    When the new instance does not become ready it is gone again, the old one has never stopped, and this fails.
+    """
+    paths = [one.dest if isinstance(one, HostFile) else one for one in inputs]
+    found = host.get_fact(Api, paths=paths)
+    fresh = found.serving and found.release == wanted.id and found.applied and not found.stale
+    if fresh and not will_differ(inputs):
+        host.noop(f"the API serves {wanted.id} with its present files")
+        return
+    # In a unit of its own: a dropped connection must not end it half-way.
+    run = "systemd-run --quiet --collect --pipe --wait --service-type=exec --unit=xteam-roll"
+    stamp = f"{APPLIED}/{API_STAMP}"
+    yield StringCommand(
+        f"set -e; mkdir -p {APPLIED}; rm -f {stamp}; {run} /usr/local/sbin/xteam-roll switch {wanted.id}; (",
+        digest_command(paths),
+        f") > {stamp}",
+    )
 
 
 @operation()

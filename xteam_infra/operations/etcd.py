@@ -11,7 +11,7 @@ from xteam_infra.facts.holds import Holds
 from xteam_infra.facts.services import Services
 from xteam_infra.operations.files import HostFile
 from xteam_infra.operations.hidden import HiddenInput
-from xteam_infra.operations.services import _apply, _will_differ
+from xteam_infra.operations.services import _apply, will_differ
 from xteam_infra.plan.etcd import CLIENT_PORT, METRICS_PORT, PEER_PORT, UNIT, member_certificate
 from xteam_infra.runtime import here, open_estate, secret
 from xteam_infra.secrets import Secret
@@ -86,7 +86,7 @@ def _outdated(on, inputs: list[HostFile | str]) -> bool:
     """Whether the unit on a host is down or runs with other files than those that are there."""
     found = on.get_fact(Services, unit=UNIT, paths=_paths(inputs), _sudo=True)
     running = found.active == "active" and found.enabled == "enabled"
-    return not running or not found.applied or found.stale or (on is host and _will_differ(inputs))
+    return not running or not found.applied or found.stale or (on is host and will_differ(inputs))
 
 
 @operation()

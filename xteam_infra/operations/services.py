@@ -35,14 +35,14 @@ def service(
     paths = [file.dest if isinstance(file, HostFile) else file for file in files]
     found = host.get_fact(Services, unit=unit, paths=paths)
     running = found.active == "active" and found.enabled in ENABLED
-    if running and found.applied and not found.stale and not _will_differ(files):
+    if running and found.applied and not found.stale and not will_differ(files):
         host.noop(f"{unit} is running with its present files")
         return
     verb = action if found.active == "active" and found.enabled != "masked" else "restart"
     yield _apply(unit, paths, verb, found.enabled, health, health_seconds)
 
 
-def _will_differ(files: list[HostFile | str]) -> bool:
+def will_differ(files: list[HostFile | str]) -> bool:
     """Before anything ran: whether an earlier operation of this run is about to change an input."""
     if state.is_executing:
         return False

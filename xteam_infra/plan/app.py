@@ -15,7 +15,16 @@ MIGRATOR_ENVIRONMENT = "/etc/xteam/migrate.env"
 UPLOADS = "/srv/xteam/uploads"
 WORKSPACES = "/srv/xteam/workspaces"
 
-API_UNIT = "xteam-api.service"
+# Two instances of the API on a host, of which one serves; a roll starts the other one beside it.
+COLOURS = ("blue", "green")
+API_TEMPLATE = "xteam-api@.service"
+# Whichever of them runs, for commands of systemd that take patterns.
+API_UNIT = "xteam-api@*.service"
+# What an instance tells about itself, in memory: metrics, and the edges whose question it answered.
+API_STATE = "/run/xteam-api-%i"
+# A file here named after a colour keeps requests of the edges away from it.
+HELD = "/run/xteam-roll"
+ROLL_SETTINGS = "/etc/xteam/roll.json"
 CLEANUP_TIMER = "xteam-cleanup.timer"
 
 
@@ -28,11 +37,17 @@ def needs(estate, machine) -> Needs:
     return Needs(
         packages=("python3", "tzdata"),
         accounts=(Account(ACCOUNT),),
-        listens=(Listen(settings.app_port, "API", ("edge",)),) if serves else (),
+        listens=tuple(Listen(port, f"API, {colour}", ("edge",)) for colour, port in ports(settings).items() if serves),
         certificates=(certificate(estate, machine),) if serves else (),
-        memory_mb={"api": settings.api_memory_mb} if serves else {},
+        # While a release is rolled out both instances run.
+        memory_mb={f"api-{colour}": settings.api_memory_mb for colour in COLOURS if serves},
         units=(API_UNIT, CLEANUP_TIMER) if serves else (CLEANUP_TIMER,),
     )
+
+
+def ports(settings) -> dict[str, int]:
+    """The TLS port of each colour's instance."""
+    return {colour: settings.app_port + number for number, colour in enumerate(COLOURS)}
 
 
 def certificate(estate, machine) -> Certificate:

@@ -86,8 +86,8 @@ class AppSettings(LayerSettings):
     workspace_cleanup_schedule: str = Field("*-*-* 03:40:00", min_length=1)
     """When each host removes them, as systemd's OnCalendar."""
 
-    app_port: int = Field(8000, ge=1024, le=65535)
-    """TLS port of the API, open to the edge alone."""
+    app_port: int = Field(8000, ge=1024, le=65534)
+    """TLS port of the API's blue instance, open to the edge alone; the green one has the next."""
     api_workers: int = Field(2, ge=1, le=64)
     """API processes on each host: one for each core."""
     api_memory_mb: int = Field(768, ge=128)
@@ -96,10 +96,13 @@ class AppSettings(LayerSettings):
     """CPU time they may use, in percent of one core; None: no bound but the host's."""
     api_tasks_max: int = Field(256, ge=32, le=8192)
     """Threads and processes they may have."""
+    api_drain_seconds: int = Field(10, ge=0, le=3600)
+    """How long the connections of an instance that gets no new requests may last, WebSockets among them. Then it is
+    stopped: WebSockets that are left are closed with 1012, "connect again"."""
     api_graceful_seconds: int = Field(20, ge=1, le=300)
     """How long a stopping API goes on with the requests it has."""
     api_ready_seconds: int = Field(60, ge=5, le=600)
-    """How long a started API may take until it is ready; then the run stops, and the other hosts stay as they are."""
+    """How long a started API may take until it is ready; then it is stopped again and the old one goes on serving."""
 
     @property
     def secrets(self) -> dict[str, Secret]:
