@@ -4,12 +4,15 @@ from xteam_infra.facts.etcd import USER as ETCD_USER
 from xteam_infra.facts.postgres import CURL, HERE
 from xteam_infra.operations import HostFile, barrier, service, write
 from xteam_infra.operations.postgres import dynamic_configuration, pending_restarts, rights
+from xteam_infra.operations.postgres_member import tuned_file
 from xteam_infra.plan.etcd import CLIENT_PORT
 from xteam_infra.plan.patroni import dynamic
 from xteam_infra.plan.postgres import (
     CREATECLUSTER,
     CREATECLUSTER_TEXT,
+    DATA,
     ETCD_CLIENT,
+    PATRONI,
     PORT,
     REPLICATOR,
     REST_PORT,
@@ -18,6 +21,7 @@ from xteam_infra.plan.postgres import (
     server_certificate,
 )
 from xteam_infra.plan.rights import goals
+from xteam_infra.plan.tuning import Hardware, of_host
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
@@ -25,44 +29,50 @@ settings = estate.postgres
 members = estate.members("postgres")
 certificate = server_certificate(estate, here())
 
-patroni = HostFile(
-    "/etc/patroni/17-main.yml",
-    "postgres/17-main.yml.j2",
-    {
-        "machine": here(),
-        "etcd_members": estate.members("etcd"),
-        "etcd_port": CLIENT_PORT,
-        "etcd_user": ETCD_USER,
-        "etcd_client": ETCD_CLIENT,
-        "certificate": certificate,
-        "replicator": REPLICATOR,
-        "rewind": REWIND,
-        "createcluster": CREATECLUSTER,
-        "dynamic": dynamic(estate),
-        "port": PORT,
-        "rest_port": REST_PORT,
-    },
-    owner="postgres",
-    group="postgres",
-    mode="600",
-    validate="patroni --validate-config --ignore-listen-port {}",
-)
+context = {
+    "machine": here(),
+    "etcd_members": estate.members("etcd"),
+    "etcd_port": CLIENT_PORT,
+    "etcd_user": ETCD_USER,
+    "etcd_client": ETCD_CLIENT,
+    "certificate": certificate,
+    "replicator": REPLICATOR,
+    "rewind": REWIND,
+    "createcluster": CREATECLUSTER,
+    "dynamic": dynamic(estate),
+    "port": PORT,
+    "rest_port": REST_PORT,
+}
+
+
+def patroni(hardware: Hardware) -> HostFile:
+    """Patroni's file on this host; its own parameters follow from what the host has."""
+    return HostFile(
+        PATRONI,
+        "postgres/17-main.yml.j2",
+        {**context, "tuned": of_host(settings, hardware)},
+        owner="postgres",
+        group="postgres",
+        mode="600",
+        validate="patroni --validate-config --ignore-listen-port {}",
+    )
+
 
 if "postgres" in here().groups:
     write(
         [
-            patroni,
             HostFile(CREATECLUSTER, text=CREATECLUSTER_TEXT),
             HostFile("/etc/systemd/system/patroni@17-main.service.d/10-xteam.conf", "postgres/10-xteam.conf.j2"),
             HostFile("/usr/local/sbin/xteam-patronictl", "postgres/xteam-patronictl.j2", mode="755"),
         ],
         name="Write Patroni's files",
     )
+    tuned_file(DATA, patroni, name="Write Patroni's configuration, tuned for this host")
     # The first member to come makes the cluster, the others copy it. A reload reaches PostgreSQL too, and
     # Patroni itself reads its files again, certificates among them: nobody is disconnected.
     service(
         UNIT,
-        [patroni, certificate.crt, REPLICATOR.crt, REWIND.crt, ETCD_CLIENT.crt],
+        [PATRONI, certificate.crt, REPLICATOR.crt, REWIND.crt, ETCD_CLIENT.crt],
         action="reload",
         health=f"{CURL} -f {HERE}/primary || {CURL} -f {HERE}/replica",
         health_seconds=settings.postgres_join_seconds,

@@ -5,6 +5,11 @@
 POSTGRES_DB = "xteam"
 POSTGRES_USER = "xteam"
 
+# Access beside that of the application, its migrations and the monitoring. Sources are groups of the inventory,
+# addresses or networks; the firewall follows. For example:
+# {"title": "Reports of the data team", "roles": ("readonly",), "databases": ("xteam",), "sources": ("10.9.0.0/24",)}
+postgres_hba_rules = ()
+
 # Memory (MiB) of PostgreSQL on its host: a quarter becomes shared_buffers.
 postgres_memory_mb = 1024
 
@@ -32,12 +37,15 @@ postgres_replica_lag_max_mb = 16
 postgres_statement_timeout_seconds = 30
 postgres_idle_transaction_seconds = 60
 
-# Slower statements (milliseconds) are logged with their plan.
+# Slower statements (milliseconds) are logged; and this share of them with their plan.
 postgres_slow_query_ms = 500
+postgres_explain_sample = 0.2
 
-# WAL (MiB) between two checkpoints, and WAL kept for a replica that is away.
-postgres_max_wal_mb = 2048
-postgres_slot_wal_mb = 8192
+# Cores PostgreSQL may count on, WAL (MiB) between two checkpoints, and WAL kept for a replica that is away.
+# None: all cores of the host, a tenth and a quarter of the disk that holds the database.
+postgres_cores = None
+postgres_max_wal_mb = None
+postgres_slot_wal_mb = None
 
 # With backups: seconds after which a written segment is archived at the latest.
 postgres_archive_timeout_seconds = 60

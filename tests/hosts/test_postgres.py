@@ -147,6 +147,33 @@ def test_shared_parameters_are_those_declared(host, estate):
     assert shared["failsafe_mode"] is True, "without failsafe_mode an outage of etcd stops the leader"
 
 
+@pytest.mark.item("PERF-02")
+@pytest.mark.group("postgres")
+def test_parameters_fit_the_host(host, estate):
+    """WAL can't fill the disk, workers don't outnumber the cores, and what was set by hand is in force."""
+    names = ("max_wal_size", "max_slot_wal_keep_size", "max_parallel_workers", "max_parallel_workers_per_gather")
+    settings = estate.postgres
+    asked = ", ".join(f"'{name}'" for name in names)
+    query = f"SELECT name, setting FROM pg_settings WHERE name IN ({asked})"  # noqa: S608 - this test's own names
+    rows = sql(host, query).splitlines()
+    running = {name: int(value) for name, value in (row.split("|") for row in rows)}
+    disk_mb = int(host.check_output("df -Pm /var/lib/postgresql/17/main | tail -1").split()[1])
+    wal_mb = running["max_wal_size"] + running["max_slot_wal_keep_size"]
+    assert running["max_slot_wal_keep_size"] > 0, "a replica that is away keeps WAL without limit"
+    assert wal_mb <= disk_mb * 3 // 4, f"WAL of up to {wal_mb} MiB on a disk of {disk_mb} MiB"
+    cores = settings.postgres_cores or int(host.check_output("nproc"))
+    free = set(names) - set(settings.postgres_parameters)
+    workers = {name: running[name] for name in names[2:] if name in free}
+    assert all(number <= cores for number in workers.values()), f"{workers} on {cores} cores"
+    for name, value in settings.postgres_parameters.items():
+        same = f"SELECT current_setting('{name}') = set_config('{name}', '{_word(value)}', true)"
+        assert sql(host, same) == "t", f"{name} is not {value}, which the settings want"
+
+
+def _word(value):
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
 # --- Who comes in
 
 
@@ -232,21 +259,22 @@ def test_the_application_changes_rows_alone(hosts, app):
 
 @pytest.mark.item("DB-08")
 @pytest.mark.group("postgres")
-def test_database_ports_are_closed_to_strangers(host, hosts):
+def test_database_ports_are_closed_to_strangers(host, hosts, estate):
     """No answer to any host without the role, nor to the controller; open to those that have it."""
-    allowed, ports = {"app", "worker", "postgres"}, (PORT, 8008)
+    declared = {source for rule in estate.postgres.postgres_hba_rules for source in rule.sources}
+    roles = {"app", "worker", "postgres"}
+    allowed = {PORT: roles | {"metrics"} | declared, 8008: roles}
     others = [other for other in hosts if other.name != host.name]
     one = f"timeout {PATIENCE} bash -c '</dev/tcp/{host.address}/'$port 2>/dev/null; echo $port $?"
-    knock = f"for port in {' '.join(map(str, ports))}; do ({one}) & done; wait"
+    knock = f"for port in {' '.join(map(str, allowed))}; do ({one}) & done; wait"
     for other, answer in hosts.at_once(others, knock).items():
         statuses = dict(map(int, line.split()) for line in answer.stdout.splitlines())
-        assert set(statuses) == set(ports), f"{other.name} could not knock: {answer.stdout}{answer.stderr}"
+        assert set(statuses) == set(allowed), f"{other.name} could not knock: {answer.stdout}{answer.stderr}"
         reached = {port for port, status in statuses.items() if status == 0}
-        if allowed & set(other.machine.groups):
-            assert reached == set(ports), f"{other.name} can't reach port {sorted(set(ports) - reached)}"
-        else:
-            assert not reached, f"{other.name}, which is none of {sorted(allowed)}, reaches port {sorted(reached)}"
-    reached = _reached(host.address, ports)
+        wanted = {port for port, sources in allowed.items() if sources & {*other.machine.groups, other.address}}
+        assert not wanted - reached, f"{other.name} can't reach port {sorted(wanted - reached)}"
+        assert not reached - wanted, f"{other.name}, which has no such role, reaches port {sorted(reached - wanted)}"
+    reached = _reached(host.address, allowed)
     assert not reached, f"the controller reaches port {reached}"
 
 
@@ -269,16 +297,56 @@ def _reached(address, ports):
 @pytest.mark.item("DB-08")
 @pytest.mark.group("postgres")
 def test_access_rules_name_hosts(host, estate):
-    """The server itself knows the addresses, too: no rule accepts a network wider than one host."""
+    """The server itself knows the addresses, too: no rule accepts more than one host, but for networks declared so."""
+    declared = {source for rule in estate.postgres.postgres_hba_rules for source in rule.sources}
+    known = {machine.address for machine in estate.machines} | {"127.0.0.1"}
     for rule in sql(
         host, "SELECT address, netmask FROM pg_hba_file_rules WHERE type <> 'local' AND auth_method <> 'reject'"
     ).splitlines():
         address, netmask = rule.split("|")
-        known = {machine.address for machine in estate.machines} | {"127.0.0.1"}
-        assert address in known, f"a rule accepts {address}, which is no host of the inventory"
-        assert netmask == "255.255.255.255" or netmask.count("ffff") == 8, (
+        assert address in known or any(address == source.split("/")[0] for source in declared), (
+            f"a rule accepts {address}, which is no host of the inventory"
+        )
+        assert netmask == "255.255.255.255" or netmask.count("ffff") == 8 or address not in known, (
             f"a rule accepts {address} with mask {netmask}"
         )
+
+
+@pytest.mark.item("DB-08")
+@pytest.mark.group("postgres")
+def test_roles_with_power_have_no_way_over_the_network(host):
+    """Of the rules the server has loaded, none lets one of them in by a password, and all others turn them away."""
+    asked = "SELECT type, array_to_string(user_name, ','), auth_method FROM pg_hba_file_rules ORDER BY rule_number"
+    powerful, turned_away = {"postgres", "replicator", "rewind", "pgbouncer", "backup"}, False
+    for line in sql(host, asked).splitlines():
+        kind, roles, method = line.split("|")
+        if kind == "local":
+            continue
+        turned_away |= method == "reject" and powerful <= set(roles.split(","))
+        assert method in ("cert", "reject") or turned_away, f"a rule before they are turned away: {line}"
+        assert method == "reject" or not powerful & set(roles.split(",")) or method == "cert", f"by password: {line}"
+    assert turned_away, "no rule turns away the roles with power over the server"
+    titles = host.check_output("grep -c '^# ' /etc/postgresql/17/main/pg_hba.conf")
+    assert int(titles) >= 9, "the rules on the host don't say what each is for"
+
+
+@pytest.mark.item("SEC-02")
+@pytest.mark.group("postgres")
+def test_the_backup_role_begins_backups_and_reads_no_rows(host, estate):
+    """pgBackRest's role has no password, no table, and no power over the server."""
+    asked = (
+        "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls OR rolpassword IS NOT NULL, "
+        "has_function_privilege('backup', 'pg_backup_start(text, boolean)', 'EXECUTE') "
+        "FROM pg_authid WHERE rolname = 'backup'"
+    )
+    assert sql(host, asked) == "f|t", "the role backup is not as it should be"
+    rights = sql(
+        host,
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') "
+        "AND has_table_privilege('backup', oid, 'SELECT')",
+        estate.postgres.POSTGRES_DB,
+    )
+    assert rights == "0", f"backup may read {rights} tables of the application"
 
 
 # --- Encryption
@@ -347,7 +415,9 @@ def test_slow_statements_are_found(hosts, estate):
     # The statistics know a statement by its shape; names of columns do not count.
     counted = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE 'SELECT pg_sleep(%'"
     before, since = int(sql(host, counted)), host.check_output("date +%s")
-    sql(host, f"SELECT pg_sleep({seconds}) AS {mark}")
+    share = float(sql(host, "SHOW auto_explain.sample_rate"))
+    assert share == estate.postgres.postgres_explain_sample, f"plans are logged of a share of {share}"
+    sql(host, f"SET auto_explain.sample_rate = 1; SELECT pg_sleep({seconds}) AS {mark}")
     assert int(sql(host, counted)) == before + 1, "pg_stat_statements has not counted it"
     lines = journal_since(host, since, mark)
     assert any("duration:" in line for line in lines), "it is not in the journal"

@@ -2,10 +2,8 @@
 
 from typing import Any
 
+from xteam_infra.plan.hba import IDENT, hba
 from xteam_infra.plan.tuning import parameters
-
-# The account of the server is the role postgres and, for Patroni's look at the local timeline, replicator.
-IDENT = ["patroni postgres postgres", "patroni postgres replicator"]
 
 
 def dynamic(estate) -> dict[str, Any]:
@@ -32,28 +30,3 @@ def dynamic(estate) -> dict[str, Any]:
             "pg_ident": IDENT,
         },
     }
-
-
-def hba(estate) -> list[str]:
-    """Who may connect from where as whom, and how they prove it. The first line that fits decides."""
-    settings = estate.postgres
-    members = [_network(machine.address) for machine in estate.members("postgres")]
-    clients = sorted({_network(m.address) for group in ("app", "worker") for m in estate.members(group)})
-    roles = f"{settings.POSTGRES_USER},migrator,readonly"
-    database = settings.POSTGRES_DB
-    return [
-        "local all postgres peer map=patroni",
-        "local replication replicator peer map=patroni",
-        "local all all scram-sha-256",
-        # Replication and rewinding have no password anywhere: the certificate's common name is the role.
-        *(f"hostssl replication replicator {network} cert" for network in members),
-        *(f"hostssl postgres rewind {network} cert" for network in members),
-        *(f"hostssl {database} pgbouncer {network} cert" for network in clients),
-        *(f"hostssl {database} {roles} {network} scram-sha-256" for network in clients),
-        *(f"hostssl all monitor {network} scram-sha-256" for network in (*members, "127.0.0.1/32")),
-        "host all all all reject",
-    ]
-
-
-def _network(address: str) -> str:
-    return f"{address}/{128 if ':' in address else 32}"

@@ -6,6 +6,9 @@ from xteam_infra.plan.needs import Certificate, Listen, Needs
 PORT = 5432
 REST_PORT = 8008
 UNIT = "patroni@17-main.service"
+PATRONI = "/etc/patroni/17-main.yml"
+DATA = "/var/lib/postgresql/17/main"
+# Patroni is asked by the routers and by the other members; PostgreSQL also by the monitoring.
 CLIENTS = ("app", "worker", "postgres")
 
 # Memory (MiB) of Patroni itself beside the server: 60 resident when idle.
@@ -39,13 +42,19 @@ def needs(estate, machine) -> Needs:
         packages=("postgresql-17", "postgresql-17-pgaudit", "patroni", "python3-etcd"),
         files={CREATECLUSTER: CREATECLUSTER_TEXT},
         listens=(
-            Listen(PORT, "PostgreSQL", CLIENTS),
+            Listen(PORT, "PostgreSQL", (*CLIENTS, "metrics", *_declared_sources(estate))),
             Listen(REST_PORT, "Patroni", CLIENTS),
         ),
         certificates=(server_certificate(estate, machine), REPLICATOR, REWIND, ETCD_CLIENT),
         memory_mb={"postgresql": estate.postgres.postgres_memory_mb, "patroni": PATRONI_MB},
         units=(UNIT,),
     )
+
+
+def _declared_sources(estate) -> tuple[str, ...]:
+    """Where the added access rules let somebody in from."""
+    opening = [rule for rule in estate.postgres.postgres_hba_rules if rule.method != "reject"]
+    return tuple(dict.fromkeys(source for rule in opening for source in rule.sources))
 
 
 def server_certificate(estate, machine) -> Certificate:

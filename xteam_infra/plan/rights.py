@@ -34,14 +34,14 @@ class Goal(NamedTuple):
 def goals(settings) -> list[Goal]:
     """Every goal, in the order in which they can be reached."""
     app, database = settings.POSTGRES_USER, settings.POSTGRES_DB
-    roles = (app, "migrator", "readonly", "monitor", "pgbouncer")
+    roles = (app, "migrator", "readonly", "monitor", "pgbouncer", "backup")
     return [
         *(_role(role) for role in roles),
         *_role_settings(settings),
         _memberships(roles),
         _database(database),
         *(_closed(name) for name in ("postgres", "template1", database)),
-        _connect("postgres", ("rewind", "monitor")),
+        _connect("postgres", ("rewind", "monitor", "backup")),
         _connect(database, roles),
         _granted("migrator may make schemas", database, "migrator", "CREATE, TEMPORARY"),
         _extension("pg_stat_statements", "postgres"),
@@ -50,7 +50,9 @@ def goals(settings) -> list[Goal]:
         _schema_rights(database, app),
         _default_rights(database, app),
         _table_rights(database, app),
+        _no_rows(database, ("monitor", "pgbouncer", "backup")),
         _lookup(database),
+        _backup_rights(),
     ]
 
 
@@ -94,7 +96,7 @@ def _settings_of(role: str, values: dict[str, str]) -> Goal:
 
 
 def _memberships(roles: tuple[str, ...]) -> Goal:
-    """monitor sees statistics; no role stands in for another."""
+    """monitor sees statistics, backup parameters and checkpoints; no role stands in for another."""
     names = ", ".join(f"'{role}'" for role in roles)
     memberships = (
         "SELECT roleid::regrole::text AS granted, member::regrole::text AS member FROM pg_auth_members "
@@ -103,10 +105,11 @@ def _memberships(roles: tuple[str, ...]) -> Goal:
     return Goal(
         "memberships",
         "postgres",
-        f"(SELECT string_agg(member || ' in ' || granted, ', ') FROM ({memberships}) AS m) = 'monitor in pg_monitor'",
+        f"(SELECT string_agg(member || ' in ' || granted, ', ' ORDER BY member, granted) FROM ({memberships}) AS m) = "
+        "'backup in pg_checkpoint, backup in pg_read_all_settings, monitor in pg_monitor'",
         f"DO $$ DECLARE m record; BEGIN FOR m IN {memberships} LOOP "
         "EXECUTE format('REVOKE %s FROM %s', m.granted, m.member); END LOOP; END $$;\n"
-        "GRANT pg_monitor TO monitor;",
+        "GRANT pg_monitor TO monitor; GRANT pg_checkpoint, pg_read_all_settings TO backup;",
     )
 
 
@@ -213,6 +216,19 @@ def _table_rights(database: str, app: str) -> Goal:
     )
 
 
+def _no_rows(database: str, roles: tuple[str, ...]) -> Goal:
+    """Roles that see no row, whatever somebody granted."""
+    any_right = "SELECT, INSERT, UPDATE, DELETE, TRUNCATE"
+    held = " OR ".join(f"has_table_privilege('{role}', oid, '{any_right}')" for role in roles)
+    tables = "FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')"
+    return Goal(
+        "no rows for roles that need none",
+        database,
+        f"NOT EXISTS (SELECT {tables} AND ({held}) AND relowner = 'migrator'::regrole)",
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {', '.join(roles)};",
+    )
+
+
 def _lookup(database: str) -> Goal:
     function = "pgbouncer.lookup(text)"
     return Goal(
@@ -232,3 +248,16 @@ def _lookup(database: str) -> Goal:
         f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC;\nREVOKE ALL ON SCHEMA pgbouncer FROM PUBLIC;\n"
         f"GRANT USAGE ON SCHEMA pgbouncer TO pgbouncer;\nGRANT EXECUTE ON FUNCTION {function} TO pgbouncer;\nCOMMIT;",
     )
+
+
+def _backup_rights() -> Goal:
+    """What pgBackRest calls: it begins and ends a backup, and no more. It reads the files as the server's account."""
+    functions = (
+        "pg_backup_start(text, boolean)",
+        "pg_backup_stop(boolean)",
+        "pg_create_restore_point(text)",
+        "pg_switch_wal()",
+    )
+    held = " AND ".join(f"has_function_privilege('backup', '{function}', 'EXECUTE')" for function in functions)
+    grant = f"GRANT EXECUTE ON FUNCTION {', '.join(functions)} TO backup;"
+    return Goal("backup may begin and end a backup", "postgres", held, grant)

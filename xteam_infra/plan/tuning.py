@@ -1,7 +1,62 @@
-"""PostgreSQL's parameters, from the memory it may use and what the checklist asks for."""
+"""PostgreSQL's parameters, from the memory it may use, its host's cores and disk, and what the checklist asks for.
+
+docs/postgres.md says where each rule is from.
+"""
+
+from typing import NamedTuple
 
 LIBRARIES = ("pg_stat_statements", "pgaudit", "auto_explain")
 WORK_MEM_FLOOR_MB = 4
+# Worker processes are the cluster's, not the host's, and a change of them restarts every member.
+WORKER_PROCESSES = 8
+# A crash's recovery reads at most so much WAL (MiB); a disk of any size takes that.
+MAX_WAL_MB = (256, 8 * 1024)
+SLOT_WAL_MB = (512, 200 * 1024)
+
+
+class Hardware(NamedTuple):
+    """What a host has: processor cores, and MiB of the file system that holds the database."""
+
+    cores: int
+    disk_mb: int
+
+
+def of_host(settings, hardware: Hardware) -> dict[str, str | int]:
+    """Parameters that follow from the host's cores and disk, less those that the settings give by hand."""
+    cores = settings.postgres_cores or hardware.cores
+    max_wal = settings.postgres_max_wal_mb or _between(hardware.disk_mb // 10, MAX_WAL_MB)
+    slot_wal = settings.postgres_slot_wal_mb or _between(hardware.disk_mb // 4, SLOT_WAL_MB)
+    wanted: dict[str, str | int] = {
+        "max_parallel_workers": min(cores, WORKER_PROCESSES),
+        "max_parallel_workers_per_gather": _between(cores // 4, (1, 4)),
+        "max_parallel_maintenance_workers": _between(cores // 2, (1, 4)),
+        "max_wal_size": f"{max_wal}MB",
+        "min_wal_size": f"{max(80, max_wal // 8)}MB",
+        "max_slot_wal_keep_size": f"{slot_wal}MB",
+    }
+    return {key: value for key, value in wanted.items() if key not in settings.postgres_parameters}
+
+
+def disk_shortage(settings, hardware: Hardware) -> str:
+    """What is wrong when WAL alone could fill the disk; empty when it fits."""
+    wanted = of_host(settings, hardware)
+    sizes = [str(wanted.get(key, "0MB")) for key in ("max_wal_size", "max_slot_wal_keep_size")]
+    most = sum(int(size.removesuffix("MB")) for size in sizes)
+    if most <= hardware.disk_mb * 3 // 4:
+        return ""
+    return f"WAL of up to {most} MiB on a disk of {hardware.disk_mb} MiB"
+
+
+def table(settings, hardware: Hardware) -> list[str]:
+    """What was decided, in short lines."""
+    chosen = {**_memory(settings.postgres_memory_mb, settings.postgres_max_connections), **of_host(settings, hardware)}
+    chosen |= {key: _text(value) for key, value in settings.postgres_parameters.items()}
+    head = f"{settings.postgres_memory_mb} MiB memory, {hardware.cores} cores, {hardware.disk_mb // 1024} GiB disk"
+    return [f"tuned for {head}:", *(f"  {name:<33}{value}" for name, value in chosen.items())]
+
+
+def _between(value: int, bounds: tuple[int, int]) -> int:
+    return min(max(value, bounds[0]), bounds[1])
 
 
 def parameters(settings, archived: bool) -> dict[str, str | int]:
@@ -12,6 +67,7 @@ def parameters(settings, archived: bool) -> dict[str, str | int]:
         **_durability(settings, archived),
         **_observation(settings),
         **_disk(),
+        **_autovacuum(),
     }
     return {**wanted, **{key: _text(value) for key, value in settings.postgres_parameters.items()}}
 
@@ -56,12 +112,9 @@ def _durability(settings, archived: bool) -> dict[str, str | int]:
         "wal_level": "replica",
         "wal_log_hints": "on",
         "wal_compression": "lz4",
-        "max_wal_size": f"{settings.postgres_max_wal_mb}MB",
-        "min_wal_size": f"{max(80, settings.postgres_max_wal_mb // 8)}MB",
         "checkpoint_timeout": "15min",
         "max_wal_senders": 10,
         "max_replication_slots": 10,
-        "max_slot_wal_keep_size": f"{settings.postgres_slot_wal_mb}MB",
     }
 
 
@@ -74,6 +127,7 @@ def _observation(settings) -> dict[str, str | int]:
         "track_io_timing": "on",
         "auto_explain.log_min_duration": f"{settings.postgres_slow_query_ms}ms",
         "auto_explain.log_nested_statements": "on",
+        "auto_explain.sample_rate": _text(settings.postgres_explain_sample),
         "log_min_duration_statement": f"{settings.postgres_slow_query_ms}ms",
         # Values of parameters may be personal data: statements are logged without them.
         "log_parameter_max_length": 0,
@@ -92,6 +146,11 @@ def _observation(settings) -> dict[str, str | int]:
 def _disk() -> dict[str, str | int]:
     """Solid state disks: a random read costs hardly more than the next one."""
     return {"random_page_cost": "1.1", "effective_io_concurrency": 200}
+
+
+def _autovacuum() -> dict[str, str | int]:
+    """Rather often and a little than seldom and much: a tenth of a table, not a fifth, waits to be cleaned."""
+    return {"autovacuum_vacuum_scale_factor": "0.1", "autovacuum_analyze_scale_factor": "0.05"}
 
 
 def _text(value: object) -> str | int:

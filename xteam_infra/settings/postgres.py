@@ -7,10 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from xteam_infra.errors import Problem, SecretsError
 from xteam_infra.secrets import Secret, open_store
+from xteam_infra.settings.hba import POWERFUL, HbaRule
 from xteam_infra.settings.model import LayerSettings
+from xteam_infra.settings.strength import weakness
 
 # A password that stands in the store must be longer than what is tried in practice; generated ones have 64.
 PASSWORD_LENGTH = 20
+# By the frequency of its own characters; 20 random letters and digits have more than 65.
+FEWEST_BITS = 55
 MEMORY_FLOOR_MB = 256
 # Connections that are neither an application's nor a pooler's: superuser_reserved_connections, Patroni,
 # the monitoring role, a migration, an administrator.
@@ -77,6 +81,9 @@ class PostgresSettings(LayerSettings):
     patroni_rest_password: Secret = Secret("patroni/rest")
     """Password that changes through Patroni's API need beside a client certificate."""
 
+    postgres_hba_rules: tuple[HbaRule, ...] = ()
+    """Access beside that of the application, its migrations and the monitoring."""
+
     postgres_memory_mb: int = Field(1024, ge=MEMORY_FLOOR_MB)
     """Memory (MiB) of PostgreSQL on its host. A quarter becomes shared_buffers; the rest is sessions and page cache."""
     postgres_max_connections: int = Field(200, ge=20, le=5000)
@@ -99,11 +106,15 @@ class PostgresSettings(LayerSettings):
     postgres_idle_transaction_seconds: int = Field(60, ge=0)
     """An open transaction of the application that does nothing for so long is ended; 0 sets no limit."""
     postgres_slow_query_ms: int = Field(500, ge=0)
-    """Statements that take longer are logged, with their plan."""
-    postgres_max_wal_mb: int = Field(2048, ge=256)
-    """WAL (MiB) between two checkpoints; recovery after a crash reads at most so much."""
-    postgres_slot_wal_mb: int = Field(8192, ge=1024)
-    """WAL (MiB) kept for a replica that is away; one away for longer is made anew."""
+    """Statements that take longer are logged."""
+    postgres_explain_sample: float = Field(0.2, ge=0, le=1)
+    """Share of the slow statements whose plan is logged: 0.2 is one of five. 0 logs no plan."""
+    postgres_cores: int | None = Field(None, ge=1, le=512)
+    """Cores that PostgreSQL may count on; None: all its host has."""
+    postgres_max_wal_mb: int | None = Field(None, ge=256)
+    """WAL (MiB) between two checkpoints; recovery after a crash reads at most so much. None: a tenth of the disk."""
+    postgres_slot_wal_mb: int | None = Field(None, ge=512)
+    """WAL (MiB) kept for a replica that is away; one away for longer is made anew. None: a quarter of the disk."""
     postgres_archive_timeout_seconds: int = Field(60, ge=10)
     """With backups: a written segment is archived after so long at the latest, so this bounds what a disaster takes."""
     postgres_join_seconds: int = Field(600, ge=60)
@@ -146,7 +157,7 @@ class PostgresSettings(LayerSettings):
     @field_validator("POSTGRES_USER")
     @classmethod
     def _own_role(cls, value: str) -> str:
-        if value in ("postgres", "migrator", "readonly", "monitor", "replicator", "rewind", "pgbouncer"):
+        if value in (*POWERFUL, "migrator", "readonly", "monitor"):
             raise ValueError("a role of its own: this name has another purpose")
         return value
 
@@ -164,16 +175,31 @@ class PostgresSettings(LayerSettings):
             yield self.problem(
                 "postgres_synchronous", "strict", '"on" with one member: strict would refuse every commit'
             )
+        yield from self._unknown_sources()
         yield from self._weak_passwords(estate)
+
+    def _unknown_sources(self) -> Iterator[Problem]:
+        from xteam_infra.settings.load import GROUPS
+
+        for n, rule in enumerate(self.postgres_hba_rules):
+            for source, hint in rule.unknown_sources(GROUPS):
+                allowed = f"a group ({', '.join(GROUPS)}), an address or a network{hint}"
+                yield self.problem(f"postgres_hba_rules.{n}.sources", source, allowed)
 
     def _weak_passwords(self, estate) -> Iterator[Problem]:
         try:
             store = open_store(estate.all.secrets_store)
             for reference in (*self.passwords.values(), self.patroni_rest_password):
                 value = store.get(reference.name)
-                if value is not None and (len(value) < PASSWORD_LENGTH or not value.isascii()):
-                    found = f"a value of {len(value)} characters"
-                    allowed = f"at least {PASSWORD_LENGTH} ASCII characters; remove it and a strong one is made"
-                    yield Problem("the secrets store", reference.name, found, allowed)
+                if value is not None and (fault := _password_weakness(value)):
+                    allowed = f"at least {PASSWORD_LENGTH} random ASCII characters; remove it and a strong one is made"
+                    yield Problem("the secrets store", reference.name, fault, allowed)
         except SecretsError as error:
             yield Problem("group_data/all.py", "secrets_store", estate.all.secrets_store, str(error))
+
+
+def _password_weakness(value: str) -> str:
+    """What is wrong with a password, without showing any of it."""
+    if not value.isascii():
+        return "a value with characters beyond ASCII"
+    return weakness(value, shortest=PASSWORD_LENGTH, fewest_bits=FEWEST_BITS)
