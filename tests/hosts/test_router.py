@@ -16,6 +16,18 @@ STATISTICS = (
     'print $s "show stat\\n"; print while <$s>\''
 )
 
+# The first client prepares on a server connection; while the second one holds that, the first executes on another.
+PREPARED = """
+import sys, psycopg
+first, second = (psycopg.connect(sys.argv[1], autocommit=True, prepare_threshold=0) for _ in "12")
+answer = lambda client, asked, *values: client.execute(asked, values).fetchone()[0]
+before = answer(first, "SELECT pg_backend_pid() + %s::int", 0)
+second.execute("BEGIN")
+held = answer(second, "SELECT pg_backend_pid()")
+after = answer(first, "SELECT pg_backend_pid() + %s::int", 0)
+print("moved" if before == held != after else f"{before} {held} {after}", answer(first, "SELECT %s::int + 1", 41))
+"""
+
 
 def connect(host, conninfo, statement="SELECT 1", password=""):
     """Connect from `host`; the password goes by standard input."""
@@ -199,3 +211,45 @@ def test_router_is_reached_from_this_host_alone(host):
 def _unit_of(host, line):
     pid = line.split("pid=")[1].split(",")[0]
     return host.run(f"cat /proc/{pid}/cgroup").stdout
+
+
+@pytest.mark.item("DB-03")
+@pytest.mark.group("app", "worker")
+def test_prepared_statements_survive_the_pool(host, app):
+    """What a client has prepared on one server connection it finds on another, to which the pooler brings it."""
+    given = "IFS= read -r PGPASSWORD; export PGPASSWORD; timeout 30 xteam-python -c"
+    answer = host.run_with_stdin(f"{given} {quote(PREPARED)} {quote(app(POOLER_PORT))}", f"{app.password}\n")
+    assert answer.stdout.split() == ["moved", "42"], f"{answer.stdout[-300:]} {answer.stderr[-300:]}"
+
+
+@pytest.mark.item("DB-03")
+@pytest.mark.group("app", "worker")
+def test_a_reload_ends_no_connection(host, app):
+    """PgBouncer and the router stay the processes they are, and a transaction that is open goes on."""
+
+    def processes():
+        return host.check_output("systemctl show -p MainPID -p NRestarts --value pgbouncer xteam-router").split()
+
+    before = processes()
+    reload = "systemctl reload pgbouncer xteam-router"
+    statements = f"BEGIN; SELECT pg_backend_pid() AS pid \\gset\n\\! {reload}\nSELECT pg_sleep(1); "
+    statements += "SELECT pg_backend_pid() = :pid; COMMIT;"
+    given = f"IFS= read -r PGPASSWORD; export PGPASSWORD; psql -XAtqw -v ON_ERROR_STOP=1 {quote(app(POOLER_PORT))}"
+    answer = host.run_with_stdin(given, f"{app.password}\n{statements}\n", timeout=60)
+    assert answer.stdout.split()[-1:] == ["t"], f"the transaction did not go on: {answer.stdout} {answer.stderr}"
+    assert processes() == before, "a reload has started a process anew"
+
+
+@pytest.mark.item("DB-06")
+@pytest.mark.group("app", "worker")
+def test_a_client_finds_the_leader_by_itself(host, app, estate, leader):
+    """libpq's way without any router: all members in one conninfo, and what sort of server is wanted."""
+    members = estate.members("postgres")
+    names = ",".join(estate.fqdn(machine.name) for machine in members)
+    ports = ",".join("5432" for _ in members)
+    asked = "SELECT inet_server_addr(), pg_is_in_recovery()"
+    writes = connect(host, app(ports, host=names, target_session_attrs="read-write"), asked, app.password)
+    assert writes.stdout.strip() == f"{leader.address}|f", f"read-write: {writes.stdout or writes.stderr}"
+    reads = connect(host, app(ports, host=names, target_session_attrs="prefer-standby"), asked, app.password)
+    wanted = "t" if len(members) > 1 else "f"
+    assert reads.stdout.strip().endswith(f"|{wanted}"), f"prefer-standby: {reads.stdout or reads.stderr}"
