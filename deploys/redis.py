@@ -1,10 +1,12 @@
-"""Redis: one instance per role on every host of the group, replicated under Sentinel. Moves no master."""
+"""Redis: one instance per role on every host of the group, replicated under Sentinel.
+
+A master moves only when it must be restarted: to a replica that was restarted before.
+"""
 
 from pyinfra import host
 
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, write
 from xteam_infra.operations.redis import (
-    healthy,
     live_settings,
     reload_certificates,
     seed,
@@ -12,6 +14,7 @@ from xteam_infra.operations.redis import (
     users,
     watch,
 )
+from xteam_infra.operations.redis_rolling import put_away, restart_followers, restart_masters
 from xteam_infra.plan.redis import SENTINEL, SENTINEL_MB, SENTINEL_UNIT, certificate, memory_mb, unit
 from xteam_infra.runtime import here, open_estate
 
@@ -54,9 +57,10 @@ sentinel = [
     readable("sentinel-xteam.acl", "sentinel.acl", SENTINEL),
     HostFile(f"/etc/systemd/system/{SENTINEL_UNIT}.d/10-xteam.conf", "redis/redis-sentinel.conf.j2", context(SENTINEL)),
 ]
-cli_ports = {"ports": {**ports, SENTINEL: settings.redis_sentinel_port}}
+cli_ports = {"machine": machine, "ports": {**ports, SENTINEL: settings.redis_sentinel_port}}
 administration = [
     HostFile("/usr/local/sbin/xteam-redis", "redis/xteam-redis.j2", cli_ports, mode="700"),
+    HostFile("/usr/local/sbin/xteam-redis-handover", "redis/xteam-redis-handover.j2", cli_ports, mode="700"),
     *(
         HostFile(f"/etc/xteam/redis/{name}.pass", "redis/admin.pass.j2", {"role": name}, mode="600")
         for name in (*roles, SENTINEL)
@@ -94,14 +98,22 @@ if "redis" in machine.groups:
     start(serving, inputs, name="Start Redis and Sentinel where they do not serve")
 barrier(name="Redis serves on every host")
 
-# What a reload can't change, one host at a time: no role loses all its replicas at once.
+# What only a restart changes, one host at a time: no role loses all its replicas at once.
 for member in host.loop(estate.members("redis")):
     if member.name == host.name:
-        for one in host.loop(inputs):
-            service(one, inputs[one], health=healthy(serving[one]), name=f"Run {one} on {member.name}")
-    barrier(name=f"Redis runs with its files on {member.name}")
+        restart_followers(serving, inputs, name=f"Restart the replicas on {member.name} that run with older files")
+    barrier(name=f"what follows on {member.name} runs with its files")
+
+# Their replicas are ready now, so that no write waits longer than a planned hand-over.
+for member in host.loop(estate.members("redis")):
+    if member.name == host.name:
+        restart_masters(
+            serving, inputs, len(members), name=f"Hand over and restart the masters on {member.name} with older files"
+        )
+    barrier(name=f"what leads on {member.name} runs with its files")
 
 if "redis" in machine.groups:
+    put_away(list(roles), name="Stop the Redis roles that are declared no more")
     live_settings(live, paths, name="Apply the Redis settings to the running instances")
     users(acl, paths, name="Load the Redis users into the running instances")
     reload_certificates(paths, name="Load the Redis certificates into the running instances")

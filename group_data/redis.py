@@ -2,6 +2,8 @@
 
 # port: TLS only. memory_mb: maxmemory. policy: what goes when memory is full.
 # app_keys, app_channels, app_commands: what the application's user may do (docs/redis.md).
+# min_replicas (1), max_lag_s (4): with three hosts, writes are refused when fewer replicas were heard of in so many
+# seconds. That is the most a cut-off master goes on acknowledging.
 # A role of your own is one more entry; queue and blacklist must be "noeviction" and append-only.
 redis_instances = {
     "cache": {
@@ -40,6 +42,3 @@ redis_fork_headroom = 1.5
 redis_sentinel_port = 26379
 redis_down_after_ms = 5000
 redis_failover_timeout_ms = 30000
-
-# Seconds of silence after which a replica no longer counts: the most a cut-off master goes on acknowledging.
-redis_replica_max_lag_s = 4

@@ -24,6 +24,7 @@ from xteam_infra.settings import (
     RouterSettings,
 )
 from xteam_infra.settings.load import GROUPS, Loader
+from xteam_infra.settings.repeated import repeated_keys
 
 
 class Machine(BaseModel):
@@ -91,6 +92,7 @@ def read_estate(inventory, inventory_file: str) -> Estate:
     """Build the estate from a pyinfra inventory. Raises SettingsError with every problem found."""
     name = Path(inventory_file).stem
     loader = Loader(name)
+    loader.problems += repeated_keys(Path("group_data"))
     loader.read(inventory.get_data(), inventory.group_data, inventory.get_override_data())
     models = loader.models()
     machines = tuple(_machine(host) for host in inventory)

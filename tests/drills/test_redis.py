@@ -3,30 +3,15 @@
 They interrupt service for seconds. The evidence in the report holds the figures.
 """
 
-import json
-
 import pytest
 
 from checklist.run import not_applicable
+from tests.drills.harness.redis import ask, info, master_of
 from tests.drills.harness.writers import redis_orders
-from xteam_infra.plan.redis import SENTINEL, unit
+from xteam_infra.plan.redis import unit
 
 pytestmark = pytest.mark.group("redis", first=True)
 KEY = "xteam-drill"
-
-
-def ask(host, role, command):
-    return host.check_output(f"xteam-redis {role} {command}")
-
-
-def info(host, role, field):
-    lines = ask(host, role, "INFO").splitlines()
-    return next(line.strip().partition(":")[2] for line in lines if line.startswith(f"{field}:"))
-
-
-def master_of(host, hosts, role):
-    address = json.loads(ask(host, SENTINEL, f"--json SENTINEL GET-MASTER-ADDR-BY-NAME {role}"))[0]
-    return next(one for one in hosts.group("redis") if one.address == address)
 
 
 @pytest.mark.item("RED-01")

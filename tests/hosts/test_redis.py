@@ -14,7 +14,7 @@ from xteam_infra.plan.redis import SENTINEL, SENTINEL_UNIT, unit
 
 pytestmark = pytest.mark.group("redis")
 USERS = {"admin", "app", "backup", "exporter", "replica", "router", "sentinel"}
-SENTINEL_USERS = {"admin", "app", "exporter", "router", "sentinel"}
+SENTINEL_USERS = {"admin", "app", "backup", "exporter", "router", "sentinel"}
 FORBIDDEN_TO_APP = (
     "FLUSHALL",
     "CONFIG GET *",
@@ -310,4 +310,6 @@ def test_every_role_survives_the_loss_of_a_host(host, hosts, estate):
             assert state["role"] == "slave", f"{role} has a second master"
             assert state["master_link_status"] == "up", f"{role}: this replica is cut off from its master"
         wanted = estate.redis.redis_instances[role].min_replicas if len(members) >= 3 else 0
-        assert ask(host, role, "CONFIG GET min-replicas-to-write").split()[1] == str(wanted)
+        found = json.loads(ask(host, role, "--json CONFIG GET min-replicas-to-write min-replicas-max-lag"))
+        lag = estate.redis.redis_instances[role].max_lag_s
+        assert found == {"min-replicas-to-write": str(wanted), "min-replicas-max-lag": str(lag)}, f"{role}: {found}"

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from xteam_infra.secrets.vault import make_token
 from xteam_infra.settings import BY_LAYER, OWNER_OF_KEY
+from xteam_infra.settings.repeated import repeated_keys
 
 
 def test_the_shipped_values_are_accepted_on_one_host_and_on_twelve(declaration, ha):
@@ -105,6 +107,48 @@ def test_queue_that_may_be_evicted(declaration, role):
     declaration.own["redis_instances"] = values
     said = declaration.problems()[f"redis_instances.{role}.policy"]
     assert "allkeys-lru" in said and "noeviction" in said
+
+
+def redis_roles(**changes):
+    """The shipped roles; of each role named, the values to change."""
+    roles = {name: one.model_dump() for name, one in BY_LAYER["redis"]().redis_instances.items()}
+    return {name: {**roles.get(name, {}), **changes.get(name, {})} for name in {**roles, **changes}}
+
+
+def test_two_roles_on_one_port(declaration):
+    declaration.own["redis_instances"] = redis_roles(mine={"port": 6381, "memory_mb": 16, "policy": "noeviction"})
+    said = declaration.problems()["redis_instances.mine.port"]
+    assert "6381" in said and "redis_instances.queue.port" in said
+
+
+def test_a_role_that_forgets_at_a_restart(declaration):
+    declaration.own["redis_instances"] = redis_roles(queue={"appendonly": False})
+    assert "a restart would lose" in declaration.problems()["redis_instances.queue.appendonly"]
+
+
+def test_two_roles_of_one_name(tmp_path):
+    """Python itself would keep the second and say nothing."""
+    (tmp_path / "redis.py").write_text('redis_instances = {\n "queue": {"port": 1},\n "queue": {"port": 2},\n}\n')
+    (problem,) = repeated_keys(tmp_path)
+    assert (problem.file, problem.key, problem.found) == ("group_data/redis.py", "queue", "a second time in line 3")
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"), [("hunter2", "7 characters"), ("changeme-changeme-changeme-changeme", "placeholder")]
+)
+def test_redis_password_that_can_be_guessed(declaration, value, fault):
+    declaration.store.write_text(json.dumps({"redis/queue/app": value}))
+    declaration.store.chmod(0o600)
+    said = declaration.problems()["redis/queue/app"]
+    assert fault in said and value not in said
+
+
+def test_two_redis_roles_with_one_password(declaration):
+    value = make_token()
+    declaration.store.write_text(json.dumps({"redis/queue/app": value, "redis/sessions/app": value}))
+    declaration.store.chmod(0o600)
+    said = declaration.problems()["redis/sessions/app"]
+    assert "the same password as redis/queue/app" in said and value not in said
 
 
 def test_pools_beyond_max_connections(ha):

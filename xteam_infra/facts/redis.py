@@ -169,3 +169,17 @@ class NotServing(FactBase[list[str]]):
 def _look_at_unit(unit: str, role: str) -> str:
     refused = f"timeout 5 {CLI} {role} PING 2>&1 | grep -q 'certificate verify failed'"
     return f"if ! systemctl is-active -q {unit} || {refused}; then echo {unit}; fi"
+
+
+class LeftRoles(FactBase[list[str]]):
+    """Roles that have a configuration of this project on the host, declared or not."""
+
+    default = list
+
+    @override
+    def command(self) -> str:
+        return 'for file in /etc/redis/redis-*.start.conf; do [ -e "$file" ] && echo "$file"; done; true'
+
+    @override
+    def process(self, output: list[str]) -> list[str]:
+        return [line.rpartition("/redis-")[2].removesuffix(".start.conf") for line in output]

@@ -6,8 +6,10 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from xteam_infra.errors import Problem
+from xteam_infra.errors import Problem, SecretsError
+from xteam_infra.secrets import open_store
 from xteam_infra.settings.model import LayerSettings
+from xteam_infra.settings.strength import SHORTEST, weakness
 
 Policy = Literal[
     "noeviction",
@@ -24,6 +26,8 @@ RESERVED = "sentinel"  # Sentinel's own directory, certificate and secrets
 REQUIRED = ("cache", "queue", "sessions", "blacklist")
 # A task or a revoked token that is dropped to make room is an outage or a security hole nobody sees.
 NEVER_LOST = ("queue", "blacklist")
+USERS = ("admin", "app", "backup", "exporter", "replica", "router", "sentinel")
+SENTINEL_USERS = ("admin", "app", "backup", "exporter", "router", "sentinel")
 BACKLOG_SHARE = 16  # one part in so many of maxmemory is the replicas' backlog
 RULE = re.compile(r"^[+-][a-z@|_-]+$")
 
@@ -53,6 +57,9 @@ class RedisInstance(BaseModel):
     """ACL rules for the application beyond reading and writing its keys, such as "+info"."""
     min_replicas: int = Field(default=1, ge=0, le=4)
     """With three or more hosts: refuse writes when fewer replicas keep up, so that a cut-off master stops."""
+    max_lag_s: int = Field(default=4, ge=2, le=60)
+    """A replica that has said nothing for longer doesn't count for min_replicas. What a cut-off master still
+    acknowledges for this long is lost; replicas report once a second."""
 
     @field_validator("app_keys", "app_channels")
     @classmethod
@@ -108,9 +115,6 @@ class RedisSettings(LayerSettings):
     """Silence after which Sentinel takes a master for dead. Lower means failovers by short pauses."""
     redis_failover_timeout_ms: int = Field(default=30_000, ge=5000, le=600_000)
     """How long Sentinel waits before it tries a failed failover again."""
-    redis_replica_max_lag_s: int = Field(default=4, ge=2, le=60)
-    """A replica that has said nothing for longer doesn't count for min_replicas. What a cut-off master still
-    acknowledges for this long is lost; replicas report once a second."""
 
     @field_validator("redis_instances")
     @classmethod
@@ -125,6 +129,7 @@ class RedisSettings(LayerSettings):
                 yield self.problem(f"redis_instances.{role}", None, "this role: the application needs it")
         yield from self._lossy()
         yield from self._ports()
+        yield from self._passwords(estate)
         members = len(estate.members("redis"))
         if members and members % 2 == 0:
             yield Problem(
@@ -152,6 +157,32 @@ class RedisSettings(LayerSettings):
                 yield self.problem(key, instance.port, f"a port of its own; {other} has this one")
             taken.setdefault(instance.port, key)
 
+    def _passwords(self, estate) -> Iterator[Problem]:
+        """Of those somebody put into the store: each strong, and none used twice."""
+        if not estate.members("redis"):
+            return
+        taken: dict[str, str] = {}
+        try:
+            store = open_store(estate.all.secrets_store)
+            for name in self.password_names():
+                value = store.get(name)
+                if value is None:
+                    continue
+                if fault := weakness(value):
+                    allowed = f"{SHORTEST} or more random characters; remove it and a strong one is made"
+                    yield Problem("the secrets store", name, fault, allowed)
+                elif value in taken:
+                    found = f"the same password as {taken[value]}"
+                    yield Problem("the secrets store", name, found, "one of its own; remove it and one is made")
+                taken.setdefault(value, name)
+        except SecretsError as error:
+            yield Problem("group_data/all.py", "secrets_store", estate.all.secrets_store, str(error))
+
+    def password_names(self) -> list[str]:
+        """The names in the secrets store of every password of every role and of Sentinel."""
+        roles = [f"redis/{role}/{user}" for role in self.redis_instances for user in USERS]
+        return [*roles, *(f"redis/{RESERVED}/{user}" for user in SENTINEL_USERS)]
+
     def quorum(self, members: int) -> int:
         """Sentinels that must agree that a master is dead: a majority of `members`."""
         return members // 2 + 1
@@ -170,7 +201,7 @@ class RedisSettings(LayerSettings):
             "save": " ".join(f"{seconds} {changes}" for seconds, changes in instance.save),
             # With one or two hosts a lost replica would stop all writes.
             "min-replicas-to-write": str(instance.min_replicas if members >= 3 else 0),
-            "min-replicas-max-lag": str(self.redis_replica_max_lag_s),
+            "min-replicas-max-lag": str(instance.max_lag_s),
             # A replica that was away for a short while catches up from here instead of copying everything.
             # It counts as used memory.
             "repl-backlog-size": str(max(1, instance.memory_mb // BACKLOG_SHARE) * 1024 * 1024),
