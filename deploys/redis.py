@@ -57,9 +57,14 @@ sentinel = [
     readable("sentinel-xteam.acl", "sentinel.acl", SENTINEL),
     HostFile(f"/etc/systemd/system/{SENTINEL_UNIT}.d/10-xteam.conf", "redis/redis-sentinel.conf.j2", context(SENTINEL)),
 ]
-cli_ports = {"machine": machine, "ports": {**ports, SENTINEL: settings.redis_sentinel_port}}
+cli_ports = {
+    "machine": machine,
+    "ports": {**ports, SENTINEL: settings.redis_sentinel_port},
+    "backup": next((one.address for one in estate.members("backup")), "nobody"),
+}
 administration = [
     HostFile("/usr/local/sbin/xteam-redis", "redis/xteam-redis.j2", cli_ports, mode="700"),
+    HostFile("/usr/local/sbin/xteam-redis-restore", "redis/xteam-redis-restore.j2", cli_ports, mode="700"),
     HostFile("/usr/local/sbin/xteam-redis-handover", "redis/xteam-redis-handover.j2", cli_ports, mode="700"),
     *(
         HostFile(f"/etc/xteam/redis/{name}.pass", "redis/admin.pass.j2", {"role": name}, mode="600")

@@ -1,5 +1,7 @@
 """Redis: one instance per role on every host of group redis, replicated under Sentinel where there are several."""
 
+from xteam_infra.secrets import Secret as _Secret
+
 # port: TLS only. memory_mb: maxmemory. policy: what goes when memory is full.
 # app_keys, app_channels, app_commands: what the application's user may do (docs/redis.md).
 # min_replicas (1), max_lag_s (4): with three hosts, writes are refused when fewer replicas were heard of in so many
@@ -12,6 +14,7 @@ redis_instances = {
         "policy": "allkeys-lru",
         "app_keys": ("cache:*", "rate:*"),
         "min_replicas": 0,  # may be lost, so it never refuses writes
+        "backup": False,
     },
     "queue": {
         "port": 6381,
@@ -42,3 +45,20 @@ redis_fork_headroom = 1.5
 redis_sentinel_port = 26379
 redis_down_after_ms = 5000
 redis_failover_timeout_ms = 30000
+
+# Snapshots: taken by the backup host from a replica, encrypted by restic. The password is a name in the secrets store.
+redis_backup_path = "/var/lib/xteam/redis-backup"
+redis_backup_cipher = _Secret("redis/backup-cipher")
+redis_backup_on = "hourly"
+redis_backup_keep = {"hourly": 48, "daily": 14, "weekly": 8}
+redis_backup_seconds = 1800  # the longest a step may take
+
+# When the newest ones are restored into a scratch instance and counted.
+redis_backup_prove_on = "Sun 03:30"
+
+# The checks complain when the newest snapshot, or the newest proof, is older.
+redis_backup_max_age_minutes = 130
+redis_backup_prove_max_age_days = 8
+
+# On the backup host: where a snapshot is offered to the Redis hosts while a restore runs (docs/runbooks).
+redis_restore_port = 6390

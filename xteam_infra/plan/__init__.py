@@ -16,6 +16,7 @@ LAYERS = (
     "postgres",
     "backup",
     "redis",
+    "redis_backup",
     "router",
     "app",
     "celery",

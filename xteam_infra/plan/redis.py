@@ -7,7 +7,8 @@ from xteam_infra.plan.needs import Certificate, Listen, Needs
 
 SENTINEL = "sentinel"
 SENTINEL_UNIT = "redis-sentinel@xteam.service"
-CLIENTS = ("redis", "app", "worker")
+# The backup host copies snapshots.
+CLIENTS = ("redis", "app", "worker", "backup")
 # Code, connections (some 20 KiB each) and the replicas' output buffers, none of which maxmemory counts.
 PROCESS_MB = 24
 SENTINEL_MB = 32

@@ -1,0 +1,133 @@
+"""Drills on Redis' backups: a role is put back from a snapshot, and a damaged snapshot is refused.
+
+They interrupt the role sessions for seconds. The evidence in the report holds the figures.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from xteam_infra.plan.redis import SENTINEL
+
+pytestmark = pytest.mark.group("redis", first=True)
+ROLE = "sessions"
+KEYS = 200
+RESTORE_SECONDS = 300
+
+
+def restore(pytestconfig, confirm=f"replace {ROLE}", snapshot="latest"):
+    """deploys/restore_redis.py, as a person runs it."""
+    data = {"redis_restore_role": ROLE, "redis_restore_confirm": confirm, "redis_restore_snapshot": snapshot}
+    words = [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
+    program = Path(sys.executable).with_name("pyinfra")
+    command = [program, "-y", pytestconfig.getoption("inventory"), "deploys/restore_redis.py", *words]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=RESTORE_SECONDS)
+
+
+@pytest.fixture
+def drill_keys(host, hosts, estate):
+    """Commands that make known keys of several types, and what they then hold. The keys are gone afterwards."""
+    prefix = estate.redis.redis_instances[ROLE].app_keys[0].replace("*", "xteam-drill-restore-")
+    make = [f"SET {prefix}{n} value-{n}" for n in range(KEYS)]
+    make += [f"HSET {prefix}hash a 1 b 2", f"RPUSH {prefix}list x y z", f"SET {prefix}expires soon EX 86400"]
+    look = [f"GET {prefix}{n}" for n in range(KEYS)]
+    look += [f"HGETALL {prefix}hash", f"LRANGE {prefix}list 0 -1", f"GET {prefix}expires"]
+    yield prefix, make, look
+    master_of(host, hosts).run(f"xteam-redis {ROLE} --scan --pattern '{prefix}*' | xargs -r xteam-redis {ROLE} UNLINK")
+    for one in hosts.group("redis"):
+        one.run(f"rm -rf /var/lib/redis/{ROLE}/before-*")
+
+
+def master_of(host, hosts):
+    said = host.check_output(f"xteam-redis {SENTINEL} SENTINEL GET-MASTER-ADDR-BY-NAME {ROLE}").split()
+    return next(one for one in hosts.group("redis") if one.address == said[0])
+
+
+def ask(host, commands):
+    return host.run_with_stdin(f"xteam-redis {ROLE}", "".join(f"{line}\n" for line in commands)).stdout
+
+
+@pytest.mark.item("RED-02", "TST-05")
+def test_a_role_is_put_back(host, hosts, estate, drill_keys, eventually, pytestconfig):
+    """Keys are lost and altered; after the restore all are as they were, on the master and on the replicas."""
+    prefix, make, look = drill_keys
+    backup = hosts.group("backup")[0]
+    master = master_of(host, hosts)
+    ask(master, make)
+    before = ask(master, look)
+    assert before.split()[0] == "value-0"
+    eventually(lambda: all(ask(one, look) == before for one in hosts.group("redis")), seconds=30, interval=1)
+    backup.check_output(f"xteam-redis-backup take {ROLE}")
+    harm = [f"DEL {prefix}{n}" for n in range(0, KEYS, 2)] + [f"SET {prefix}1 wrong", f"SET {prefix}new 1"]
+    ask(master, harm)
+    started = time.monotonic()
+    done = restore(pytestconfig)
+    seconds = time.monotonic() - started
+    assert done.returncode == 0, f"the restore failed after {seconds:.0f} s: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    master = master_of(host, hosts)
+    assert ask(master, look) == before, "the master does not hold what was backed up"
+    assert ask(master, [f"EXISTS {prefix}new"]).strip() == "0", "a key that was written after the backup is there"
+    eventually(lambda: all(ask(one, look) == before for one in hosts.group("redis")), seconds=60, interval=1)
+    for one in hosts.group("redis"):
+        kept = one.check_output(f"ls /var/lib/redis/{ROLE}/before-*").split()
+        assert "appendonlydir" in kept, f"{one.name} did not keep what it held"
+    # In append-only mode, and from its own files: it is all there after a restart.
+    assert "aof_enabled:1" in ask(master, ["INFO persistence"])
+    master.check_output(f"systemctl restart redis-server@{ROLE}.service")
+    eventually(lambda: ask(master, look) == before, seconds=60, interval=1)
+    leftover = backup.check_output(f"ls -A {estate.redis.redis_backup_path}/state/work")
+    assert not leftover, f"unencrypted data are left on the backup host: {leftover}"
+
+
+@pytest.mark.item("RED-02", "TST-05")
+@pytest.mark.parametrize("fault", ["altered", "not-a-snapshot"])
+def test_a_damaged_snapshot_is_refused(host, hosts, estate, pytestconfig, fault):
+    """Put into the repository behind the backup's back; the role goes on serving as if nothing had been asked."""
+    backup, master = hosts.group("backup")[0], master_of(host, hosts)
+    started = [one.check_output(f"systemctl show -p MainPID redis-server@{ROLE}") for one in hosts.group("redis")]
+    identifier = plant(backup, estate, fault)
+    try:
+        done = restore(pytestconfig, snapshot=identifier)
+    finally:
+        backup.check_output(f"{restic(estate)} forget {identifier}")
+    assert done.returncode != 0, "a damaged snapshot was restored"
+    said = done.stdout + done.stderr
+    assert "not what was stored" in said or "redis-check-rdb ended with" in said, f"it says: {said[-2000:]}"
+    assert started == [
+        one.check_output(f"systemctl show -p MainPID redis-server@{ROLE}") for one in hosts.group("redis")
+    ]
+    assert "role:master" in ask(master, ["INFO replication"])
+
+
+def restic(estate):
+    home = estate.redis.redis_backup_path
+    return f"restic -q --no-cache --repo {home}/restic --password-file /etc/xteam/redis-backup/restic.pass"
+
+
+def plant(backup, estate, fault):
+    """A snapshot whose data were altered, or one whose digest fits data that are no snapshot. Its id."""
+    damage = {
+        "altered": "printf x | dd of=dump.rdb bs=1 seek=40 conv=notrunc status=none",
+        "not-a-snapshot": (
+            "head -c 200 /dev/urandom > dump.rdb;"
+            ' sed -i "s/\\"sha256\\": \\"[0-9a-f]*/\\"sha256\\": \\"$(sha256sum dump.rdb | cut -c1-64)/" facts.json'
+        ),
+    }[fault]
+    script = f"""set -e; umask 077; cd "$(mktemp -d)"
+{restic(estate)} restore latest --tag {ROLE} --target . >/dev/null
+(cd {ROLE}; {damage})
+{restic(estate)} backup --host redis --tag {ROLE} {ROLE}
+rm -r "$PWD"
+{restic(estate)} snapshots --tag {ROLE} --json
+"""
+    return json.loads(backup.check_output(script))[-1]["short_id"]
+
+
+def test_a_restore_must_be_confirmed(pytestconfig):
+    done = restore(pytestconfig, confirm="yes")
+    assert done.returncode != 0
+    assert "redis_restore_confirm" in done.stdout + done.stderr and f"replace {ROLE}" in done.stdout + done.stderr
