@@ -5,7 +5,7 @@ A master moves only when it must be restarted: to a replica that was restarted b
 
 from pyinfra import host
 
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, write
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.operations.redis import (
     live_settings,
     reload_certificates,
@@ -15,7 +15,18 @@ from xteam_infra.operations.redis import (
     watch,
 )
 from xteam_infra.operations.redis_rolling import put_away, restart_followers, restart_masters
-from xteam_infra.plan.redis import SENTINEL, SENTINEL_MB, SENTINEL_UNIT, certificate, memory_mb, unit
+from xteam_infra.plan.redis import (
+    EXPORTER_MB,
+    EXPORTER_PORT,
+    EXPORTER_UNIT,
+    SENTINEL,
+    SENTINEL_MB,
+    SENTINEL_UNIT,
+    certificate,
+    exporter_certificate,
+    memory_mb,
+    unit,
+)
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
@@ -71,6 +82,16 @@ administration = [
         for name in (*roles, SENTINEL)
     ),
 ]
+exporter_values = {
+    **cli_ports,
+    "certificate": exporter_certificate(estate, machine),
+    "exporter_port": EXPORTER_PORT,
+    "memory_mb": EXPORTER_MB,
+}
+exporter = [
+    HostFile("/etc/xteam/redis/exporter.json", "redis/exporter.json.j2", exporter_values, mode="600"),
+    HostFile(f"/etc/systemd/system/{EXPORTER_UNIT}.d/10-xteam.conf", "redis/exporter.conf.j2", exporter_values),
+]
 
 if "redis" in machine.groups:
     directories(
@@ -82,7 +103,7 @@ if "redis" in machine.groups:
         name="Make the Redis directories",
     )
     write(
-        [*start_files.values(), *settings_files, *acl.values(), *units.values(), *sentinel, *administration],
+        [*start_files.values(), *settings_files, *acl.values(), *units.values(), *sentinel, *administration, *exporter],
         name="Write the Redis files",
     )
     # Only what is missing: who follows whom is Sentinel's business ever after.
@@ -132,5 +153,11 @@ if "redis" in machine.groups:
             "failover-timeout": str(settings.redis_failover_timeout_ms),
         },
         name="Have Sentinel watch every master",
+    )
+    service(
+        EXPORTER_UNIT,
+        [*exporter, exporter_values["certificate"].crt],
+        health=f"ss -Hltn sport = :{EXPORTER_PORT} | grep -q .",
+        name="Run the exporter of Redis' figures",
     )
 barrier(name="redis is laid")

@@ -41,6 +41,7 @@ PACKAGES = [
     "postgresql-17",
     "postgresql-17-pgaudit",
     "postgresql-client-17",
+    "prometheus-redis-exporter",
     "python3",
     "python3-etcd",
     "python3-psycopg",

@@ -77,9 +77,22 @@ make_environment() {
     printf '%s\n' "$digest" >$stamp
 }
 
+# promtool alone: installing the package would start a Prometheus on this machine.
+unpack_promtool() {
+    [ ! -x build/tools/promtool ] && ! command -v promtool >/dev/null || return 0
+    local work
+    work=$(mktemp -d)
+    chmod 755 "$work"
+    (cd "$work" && quietly apt-get -q download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar x ./usr/bin/promtool)
+    mkdir -p build/tools
+    mv "$work/usr/bin/promtool" build/tools/
+    rm -rf "$work"
+}
+
 prepare() {
     require_root
     step "install Debian packages" install_debian_packages
     step "make the Python environment" make_environment
+    step "unpack promtool" unpack_promtool
     PATH=$PWD/.venv/bin:$PATH:/usr/sbin:/sbin
 }

@@ -12,6 +12,9 @@ CLIENTS = ("redis", "app", "worker", "backup")
 # Code, connections (some 20 KiB each) and the replicas' output buffers, none of which maxmemory counts.
 PROCESS_MB = 24
 SENTINEL_MB = 32
+EXPORTER_UNIT = "prometheus-redis-exporter.service"
+EXPORTER_PORT = 9121
+EXPORTER_MB = 48
 
 
 def needs(estate, machine) -> Needs:
@@ -21,18 +24,26 @@ def needs(estate, machine) -> Needs:
     settings = estate.redis
     roles = settings.redis_instances
     return Needs(
-        packages=("redis-sentinel", "redis-server", "redis-tools"),
+        packages=("prometheus-redis-exporter", "redis-sentinel", "redis-server", "redis-tools"),
         # Debian's own instances: one without password, one Sentinel open to everyone.
         masked=("redis-sentinel.service", "redis-server.service"),
         listens=(
             *(Listen(one.port, f"Redis {role}", CLIENTS) for role, one in roles.items()),
             Listen(settings.redis_sentinel_port, "Redis Sentinel", CLIENTS),
+            Listen(EXPORTER_PORT, "figures of Redis", ("metrics",)),
         ),
-        certificates=tuple(certificate(estate, machine, name) for name in (*roles, SENTINEL)),
-        memory_mb={**{f"redis-{role}": memory_mb(estate, role) for role in roles}, "redis-sentinel": SENTINEL_MB},
+        certificates=(
+            *(certificate(estate, machine, name) for name in (*roles, SENTINEL)),
+            exporter_certificate(estate, machine),
+        ),
+        memory_mb={
+            **{f"redis-{role}": memory_mb(estate, role) for role in roles},
+            "redis-sentinel": SENTINEL_MB,
+            "redis-exporter": EXPORTER_MB,
+        },
         # Without it a fork for a snapshot fails while half of the memory is still free.
         sysctls={"vm.overcommit_memory": "1", "net.core.somaxconn": "4096"},
-        units=(*(unit(role) for role in roles), SENTINEL_UNIT),
+        units=(*(unit(role) for role in roles), SENTINEL_UNIT, EXPORTER_UNIT),
     )
 
 
@@ -53,3 +64,8 @@ def certificate(estate, machine, name: str) -> Certificate:
     dns = (estate.fqdn("redis"), machine.name, estate.fqdn(machine.name), "localhost")
     ips = tuple(dict.fromkeys((machine.address, "127.0.0.1")))
     return Certificate(f"redis-{name}", Subject(f"redis-{name}", dns, ips), owner="redis")
+
+
+def exporter_certificate(estate, machine) -> Certificate:
+    """What the exporter shows to Prometheus, which must show one of the internal CA itself."""
+    return Certificate("redis-exporter", Subject("redis-exporter", (estate.fqdn(machine.name),), (machine.address,)))
