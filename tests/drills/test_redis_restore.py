@@ -52,29 +52,32 @@ def ask(host, commands):
 
 
 @pytest.mark.item("RED-02", "TST-05")
-def test_a_role_is_put_back(host, hosts, estate, drill_keys, eventually, pytestconfig):
-    """Keys are lost and altered; after the restore all are as they were, on the master and on the replicas."""
+def test_a_role_is_put_back(host, hosts, estate, drill_keys, eventually, runbook, figures):
+    """By docs/runbooks/redis-restore.md, after keys were lost and altered: all as they were, on the replicas too."""
     prefix, make, look = drill_keys
+    book = runbook("redis-restore")
     backup = hosts.group("backup")[0]
     master = master_of(host, hosts)
     ask(master, make)
     before = ask(master, look)
     assert before.split()[0] == "value-0"
     eventually(lambda: all(ask(one, look) == before for one in hosts.group("redis")), seconds=30, interval=1)
-    backup.check_output(f"xteam-redis-backup take {ROLE}")
+    book.run("take", backup, ROLE=ROLE)
+    assert ROLE in book.run("list", backup)
     harm = [f"DEL {prefix}{n}" for n in range(0, KEYS, 2)] + [f"SET {prefix}1 wrong", f"SET {prefix}new 1"]
     ask(master, harm)
     started = time.monotonic()
-    done = restore(pytestconfig)
-    seconds = time.monotonic() - started
-    assert done.returncode == 0, f"the restore failed after {seconds:.0f} s: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    book.run("restore", ROLE=ROLE)
+    figures["restore_seconds"] = round(time.monotonic() - started, 1)
     master = master_of(host, hosts)
     assert ask(master, look) == before, "the master does not hold what was backed up"
     assert ask(master, [f"EXISTS {prefix}new"]).strip() == "0", "a key that was written after the backup is there"
     eventually(lambda: all(ask(one, look) == before for one in hosts.group("redis")), seconds=60, interval=1)
+    assert "keys=" in book.run("look", host, ROLE=ROLE)
     for one in hosts.group("redis"):
         kept = one.check_output(f"ls /var/lib/redis/{ROLE}/before-*").split()
         assert "appendonlydir" in kept, f"{one.name} did not keep what it held"
+        book.run("tidy", one, ROLE=ROLE)
     # In append-only mode, and from its own files: it is all there after a restart.
     assert "aof_enabled:1" in ask(master, ["INFO persistence"])
     master.check_output(f"systemctl restart redis-server@{ROLE}.service")

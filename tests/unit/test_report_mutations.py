@@ -45,7 +45,7 @@ def test_what_is_refused(tmp_path, text, said):
 
 
 def test_a_layers_checks_may_be_in_several_files():
-    assert [path.name for path in files_of("redis")] == ["test_redis.py"]
+    assert [path.name for path in files_of("etcd")] == ["test_etcd.py"]
     assert len(files_of("app")) > 1
     with pytest.raises(RerunError, match=r"no tests/hosts/test_rediss\.py"):
         files_of("rediss")

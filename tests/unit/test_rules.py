@@ -33,4 +33,6 @@ def test_every_alert_is_tested_and_has_a_runbook(path):
     fired = {case["alertname"] for one in tests for case in one.get("alert_rule_test", ()) if case["exp_alerts"]}
     assert {rule["alert"] for rule in alerts} == fired, "an alert that no test has seen fire"
     for rule in alerts:
-        assert (PROJECT / rule["annotations"]["runbook"]).is_file(), f"{rule['alert']}: {rule['annotations']['runbook']}"
+        assert (PROJECT / rule["annotations"]["runbook"]).is_file(), (
+            f"{rule['alert']}: {rule['annotations']['runbook']}"
+        )
