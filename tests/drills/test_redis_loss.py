@@ -1,0 +1,121 @@
+"""Drills on what Redis loses, and for how long it is away: a killed process, power loss, a host that is cut off.
+
+In a lab, but for the first. Figures are kept with each result.
+"""
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from checklist.run import not_applicable
+from tests.drills.harness.redis import all_follow, ask, master_of
+from tests.drills.harness.writers import redis_orders
+from xteam_infra.plan.redis import unit
+
+pytestmark = pytest.mark.group("redis", first=True)
+KEY = "xteam-drill"
+ROLE = "queue"
+PATIENCE = 180
+# Replicas report once a second, and the master looks once a second.
+REPORTS_SECONDS = 2
+
+
+@pytest.fixture
+def members(hosts):
+    """The Redis hosts, when there are several."""
+    found = hosts.group("redis")
+    if len(found) == 1:
+        not_applicable("one Redis host: nobody to fail over to")
+    return found
+
+
+@pytest.fixture
+def whole(hosts, estate, eventually):
+    """Wait until every replica of the role follows. host: one that can be asked."""
+
+    def wait(host):
+        eventually(lambda: all_follow(host, hosts, estate, [ROLE]), seconds=PATIENCE, interval=1)
+
+    return wait
+
+
+@pytest.mark.item("RED-01")
+@pytest.mark.parametrize("policy", ["everysec", "always"])
+def test_a_killed_process_loses_nothing(host, hosts, estate, secret, write, figures, whole, eventually, policy):
+    """kill -9 under writes. A killed process leaves what it wrote with the kernel, whenever that is synced."""
+    master = master_of(host, hosts, ROLE)
+    whole(host)
+    ask(master, ROLE, f"CONFIG SET appendfsync {policy}")
+    try:
+        writer = write(host, redis_orders(estate, secret, ROLE, KEY))
+        master.check_output(f"systemctl kill --signal KILL --kill-whom main {unit(ROLE)}")
+        writer.goes_on(eventually, PATIENCE)
+        whole(host)
+        result = writer.result(eventually)
+    finally:
+        ask(master, ROLE, "CONFIG SET appendfsync everysec")
+    figures.update(result.figures())
+    assert result.acknowledged > 50, f"only {result.acknowledged} tasks: the drill shows nothing"
+    assert result.lost == 0, f"acknowledged tasks were lost: {result}"
+
+
+@pytest.mark.item("RED-05", "TST-06")
+def test_power_loss(host, hosts, estate, secret, members, write, faults, figures, whole, eventually):
+    """The master's host loses its power: another takes over, no acknowledged task is lost, the old one follows."""
+    whole(host)
+    old = master_of(host, hosts, ROLE)
+    other = next(one for one in members if one.name != old.name)
+    writer = write(other, redis_orders(estate, secret, ROLE, KEY))
+    time.sleep(2)
+    faults.kill(old.name)
+    writer.goes_on(eventually, PATIENCE)
+    assert master_of(other, hosts, ROLE).name != old.name
+    faults.start(old.name)
+    whole(other)
+    result = writer.result(eventually)
+    figures.update(result.figures())
+    assert result.lost == 0, f"acknowledged tasks were lost: {result}"
+
+
+@pytest.mark.item("RED-05", "TST-06")
+def test_a_client_cut_off_with_the_old_master(
+    host, hosts, estate, secret, members, write, faults, figures, whole, eventually
+):
+    """The worst place for a client: it sees no fault. Its master must stop it before much is lost that others replace.
+
+    Lost is at most what was acknowledged within the lag after which replicas no longer count.
+    """
+    whole(host)
+    old = master_of(host, hosts, ROLE)
+    other = next(one for one in members if one.name != old.name)
+    orders = {**redis_orders(estate, secret, ROLE, KEY), "sentinels": [old.address]}
+    writer = write(old, orders)
+    time.sleep(2)
+    before = writer.acknowledged()
+    began = faults.cut(old.name)
+    eventually(lambda: master_of(other, hosts, ROLE).name != old.name, seconds=PATIENCE, interval=0.3)
+    figures["new_master_seconds"] = round(time.time() - began, 1)
+    time.sleep(estate.redis.redis_instances[ROLE].max_lag_s + REPORTS_SECONDS)
+    faults.heal(old.name)
+    whole(other)
+    writer.goes_on(eventually, PATIENCE)
+    moments = [float(line.split()[1]) for line in old.check_output(f"cat {writer.directory}/ledger").splitlines()]
+    alone = [moment for moment in moments if began <= moment <= _stopped(moments, began)]
+    figures["acknowledged_while_cut_off_seconds"] = round(max(alone, default=began) - began, 1)
+    result = writer.result(eventually)
+    figures.update(result.figures())
+    assert before > 20 and result.acknowledged > before
+    assert result.lost <= len(alone), f"more was lost than was acknowledged while cut off: {result}"
+    limit = estate.redis.redis_instances[ROLE].max_lag_s + REPORTS_SECONDS
+    assert "NOREPLICAS" in " ".join(result.said), f"the cut-off master never refused: {result}"
+    assert max(alone, default=began) - began <= limit + REPORTS_SECONDS, f"it went on for too long: {figures}"
+
+
+def _stopped(moments, began):
+    """The last write before the first long pause after a moment."""
+    after = [moment for moment in moments if moment >= began]
+    for sooner, later in pairwise(after):
+        if later - sooner > 1:
+            return sooner
+    return after[-1] if after else began
