@@ -9,7 +9,7 @@ from xteam_infra.facts.redis import CLI, STATE, Follows, LeftRoles
 from xteam_infra.facts.services import Services
 from xteam_infra.operations.files import HostFile
 from xteam_infra.operations.redis import SENTINEL, healthy
-from xteam_infra.operations.services import ENABLED, HEALTH_SECONDS, _apply, _will_differ
+from xteam_infra.operations.services import ENABLED, HEALTH_SECONDS, _apply, will_differ
 
 Inputs = Mapping[str, list[HostFile | str]]
 HAND_OVER = "/usr/local/sbin/xteam-redis-handover"
@@ -82,7 +82,7 @@ def _outdated(units: Mapping[str, str], inputs: Inputs) -> Iterator[str]:
         if found.active != "active":
             if state.is_executing:
                 yield unit
-        elif not found.applied or found.stale or _will_differ(inputs[unit]):
+        elif not found.applied or found.stale or will_differ(inputs[unit]):
             yield unit
 
 
