@@ -12,6 +12,7 @@ from checklist.rerun import Known, RerunError, deploy, planned, red_of
 from checklist.shell import CannotLook
 
 CHECKS = Path("tests/hosts")
+UNTIL_SECONDS = 90
 
 
 class Mutator:
@@ -61,6 +62,7 @@ class Mutator:
             if answer.rc != 0:
                 _explain(result, f"`break` ended with {answer.rc}: {answer.stderr.strip()}")
                 return
+            self._wait(mutation, result)
             time.sleep(mutation.settle)
             red = self._red(mutation, limit)
             result.red = sorted(red)
@@ -71,6 +73,14 @@ class Mutator:
             self._predict(mutation, limit, result)
         finally:
             self._heal(mutation, limit, result)
+
+    def _wait(self, mutation: Mutation, result: Result) -> None:
+        """Raises CannotLook when what the mutation waits for does not come."""
+        deadline = time.monotonic() + UNTIL_SECONDS
+        while mutation.until and (said := self._hosts[result.host].run(mutation.until)).rc != 0:
+            if time.monotonic() > deadline:
+                raise CannotLook(f"`until` still ends with {said.rc} after {UNTIL_SECONDS} s: {said.stderr.strip()}")
+            time.sleep(0.5)
 
     def _predict(self, mutation: Mutation, limit: str, result: Result) -> None:
         result.planned = planned(self._inventory, _deploy_of(mutation), limit)

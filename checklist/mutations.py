@@ -22,6 +22,7 @@ class Mutation(BaseModel):
     dry_names: every operation that a dry run of the layer then wants to carry out contains one of these texts,
         and each text occurs.
     settle: seconds between breaking and looking, for what takes its time to show.
+    until: a command that is repeated on the host until it ends with status 0, before that: for a service that starts.
     layer: deploys/<layer>.py heals. Default: the file's name.
     checks: tests/hosts/test_<checks>.py and test_<checks>_*.py look. Default: the layer.
     whole: look at and heal all machines, not only the broken one.
@@ -37,6 +38,7 @@ class Mutation(BaseModel):
     expect: frozenset[str] = Field(min_length=1)
     dry_names: tuple[str, ...] = Field(min_length=1)
     settle: float = 0
+    until: str = ""
     whole: bool = False
 
 

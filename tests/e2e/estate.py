@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from checklist import suite
 from tests.e2e.road import Road, changes
 
 # Files that a host which only runs writes by itself, and the traces of our own logins.
@@ -53,7 +54,8 @@ class EstateTests:
         gone = {f"{unit} on {host}" for (host, unit), pid in before.items() if after.get((host, unit)) != pid}
         assert not gone, "restarted or stopped by a run that had nothing to change"
 
-    def test_every_check_is_green(self, road: Road) -> None:
+    def test_every_check_is_green(self, road: Road, pytestconfig: pytest.Config) -> None:
+        suite.write(pytestconfig)
         done = road.pytest("verify", "tests/hosts", "tests/repo")
         assert done.returncode == 0, done.stderr
         report = json.loads(Path(f"build/report/{road.topology}/checklist.json").read_text())

@@ -1,32 +1,72 @@
 """Changes that could lock the controller out: taken back unless a fresh SSH connection succeeds under them."""
 
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from shlex import quote
 
 from pyinfra import host, state
-from pyinfra.api import FunctionCommand, OperationError
+from pyinfra.api import FunctionCommand, OperationError, StringCommand
+
+from xteam_infra.facts.files import FileStates
+from xteam_infra.operations.diff import show_diff
+from xteam_infra.operations.files import HostFile
 
 RETRY_SECONDS = 5  # a reloading sshd does not listen for a moment
 
 
-def schedule(unit: str, seconds: int, take_back: str) -> str:
-    """Shell: have systemd run `take_back` in `seconds` unless `cancel(unit)` comes first."""
+@dataclass(frozen=True)
+class Trial:
+    """How a file is tried out. timer: unit that takes it back. hint: the setting to look at when nobody gets in.
+
+    candidate: where the new file waits. The rest is shell. check: fails for one that can't be right. save: put away
+    what is in force. take_back: put that in force again. apply: put the candidate in force. keep: make it last.
+    """
+
+    timer: str
+    hint: str
+    candidate: str
+    check: str
+    save: str
+    take_back: str
+    apply: str
+    keep: tuple[str | StringCommand, ...]
+
+
+def confirmed(file: HostFile, in_force: bool, trial: Trial, seconds: int) -> Iterator[StringCommand | FunctionCommand]:
+    """The commands of an operation that tries a file out and keeps it; none when it is there and in force.
+
+    seconds: until it is taken back.
+    """
+    before = host.get_fact(FileStates, paths=[file.dest]).get(file.dest)
+    if before == file.wanted and in_force:
+        host.noop(f"{file.dest} is in force and confirmed")
+        return
+    if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
+        show_diff(file.dest, before, file.wanted, file.shown())
+    yield StringCommand(_try(file, trial, seconds), _stdin=file.content)
+    yield FunctionCommand(_log_in, (seconds, trial.hint), {})
+    yield StringCommand(f"set -e; systemctl stop {trial.timer}.timer;", *trial.keep)
+
+
+def _try(file: HostFile, trial: Trial, seconds: int) -> str:
+    candidate, size = trial.candidate, len(file.content.encode())
     # systemd's timers are a minute late by default.
-    timer = f"--timer-property=AccuracySec=1s --on-active={seconds} --unit={unit}"
-    return f"{cancel(unit)} 2>/dev/null || true; systemd-run -q --collect {timer} sh -c {quote(take_back)}"
-
-
-def cancel(unit: str) -> str:
-    """Shell: keep the change."""
-    return f"systemctl stop {unit}.timer"
-
-
-def fresh_connection(seconds: int, hint: str) -> FunctionCommand:
-    """Log in anew from the controller, beside the connection in use. hint: which setting to look at when it fails."""
-    return FunctionCommand(_log_in, (seconds, hint), {})
+    timer = f"--timer-property=AccuracySec=1s --on-active={seconds} --unit={trial.timer}"
+    return "; ".join(
+        [
+            f"set -e; umask 077; cat > {candidate}; [ $(wc -c < {candidate}) -eq {size} ]",
+            f"({trial.check}) || {{ rm -f {candidate}; exit 1; }}",
+            trial.save,
+            f"systemctl stop {trial.timer}.timer 2>/dev/null || true",
+            f"systemd-run -q --collect {timer} sh -c {quote(trial.take_back)}",
+            trial.apply,
+        ]
+    )
 
 
 def _log_in(seconds: int, hint: str) -> None:
+    """Log in anew from the controller, beside the connection in use."""
     deadline = time.monotonic() + min(RETRY_SECONDS, seconds / 2)
     while True:
         connector = type(host.connector)(state, host)
