@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("items", nargs="*", metavar="ITEM", help="such as RED-03")
     show.add_argument("--report", type=Path, default=REPORT, help="default: %(default)s")
     show.set_defaults(run=_show)
-    holes = commands.add_parser("holes", help="items passed on hosts that no mutation turns red: can their checks fail?")
+    holes = commands.add_parser("holes", help="items passed on hosts that no mutation turns red")
     holes.add_argument("--report", type=Path, default=REPORT, help="default: %(default)s")
     holes.set_defaults(run=_holes)
     return parser

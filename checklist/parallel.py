@@ -6,7 +6,6 @@ after the collection, so they cost nothing to start and all know the same invent
 """
 
 import multiprocessing
-from collections import deque
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -54,10 +53,14 @@ def shares_of(items: list[pytest.Item]) -> list[list[pytest.Item]]:
         return [items]
     shares: dict[tuple[object, object], list[pytest.Item]] = {}
     for item in items:
-        machine = item.callspec.params.get("machine") if hasattr(item, "callspec") else None
-        key = (item.path, None if item.get_closest_marker("one_by_one") else machine)
+        key = (item.path, None if item.get_closest_marker("one_by_one") else machine_of(item))
         shares.setdefault(key, []).append(item)
     return sorted(shares.values(), key=len, reverse=True)
+
+
+def machine_of(item: pytest.Item) -> object:
+    """The machine a check looks at, if it looks at one."""
+    return item.callspec.params.get("machine") if hasattr(item, "callspec") else None
 
 
 class Shift:
@@ -65,8 +68,10 @@ class Shift:
 
     def __init__(self, session: pytest.Session, shares: list[list[pytest.Item]], hosts: Hosts):
         self._session, self._shares, self._hosts = session, shares, hosts
-        self._left = deque(range(len(shares)))
+        self._left = list(range(len(shares)))
         self._at_work: dict[Connection, list[int]] = {}
+        # The machines each child has looked at: it has a connection there, which is dear to make.
+        self._known: dict[Connection, set[object]] = {}
 
     def run(self, children: int) -> None:
         """Returns when all shares are done, or the session is to stop."""
@@ -89,7 +94,7 @@ class Shift:
         process = FORK.Process(target=_child, args=arguments)
         process.start()
         theirs.close()
-        self._at_work[ours] = []
+        self._at_work[ours], self._known[ours] = [], set()
         return process
 
     def _listen(self, pipe: Connection) -> None:
@@ -110,9 +115,18 @@ class Shift:
         if not self._left or self._session.shouldfail or self._session.shouldstop:
             pipe.send(None)
             return
-        number = self._left.popleft()
+        number = min(self._left, key=lambda number: (self._strange(pipe, number), number))
+        self._left.remove(number)
+        self._known[pipe].add(machine_of(self._shares[number][0]))
         self._at_work[pipe].append(number)
         pipe.send(number)
+
+    def _strange(self, pipe: Connection, number: int) -> int:
+        """0: on a machine this child knows, 1: that nobody knows yet, 2: that another child knows."""
+        machine = machine_of(self._shares[number][0])
+        if machine in self._known[pipe]:
+            return 0
+        return 2 if any(machine in known for known in self._known.values()) else 1
 
     def _tell(self, number: int, reports: list[list[dict[str, Any]]]) -> None:
         config = self._session.config

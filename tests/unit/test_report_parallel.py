@@ -84,8 +84,9 @@ def test_the_report_does_not_depend_on_it(pytester, run, at_once):
         ("redis3", "passed"),
     ]
     assert found["RED-04"][2] == ("redis3", "not-applicable", "the third")
-    assert len(processes(pytester)) == min(int(at_once), 3)
-    assert (pytester.path / "ended").read_text() == "x" * min(int(at_once), 3)
+    # A quick child may do the work of two.
+    assert len(processes(pytester)) <= int(at_once)
+    assert (pytester.path / "ended").read_text() == "x" * len(processes(pytester))
 
 
 def test_checks_that_disturb_each_other_run_one_by_one(pytester, run):
