@@ -4,6 +4,7 @@ import json
 import re
 import socket
 from datetime import UTC, datetime, timedelta
+from urllib.request import Request, urlopen
 
 import pytest
 from cryptography import x509
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from xteam_infra.pki import make_authority
 
+moto = pytest.importorskip("moto.server")
 FIT = {"os": "debian 13", "init": "systemd", "memory_mb": 16000, "disk_free_gb": 100, "user": "root"}
 DEPLOYS = ("deploys/preflight.py", "deploys/base.py")
 
@@ -115,6 +117,33 @@ def test_secrets_store_that_does_not_answer(pyinfra):
     }
     result = pyinfra("-y", path, *DEPLOYS, environment=environment)
     refused(result, "secrets_store", "can't be read in AWS Secrets Manager", "secretsmanager:GetSecretValue")
+
+
+def test_secrets_store_that_denies(pyinfra):
+    """A stand-in for AWS that enforces policies: these keys may do nothing."""
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    try:
+        enforce_policies(address, b"0")
+        path = pyinfra.inventory(fake_hosts("app"), 'secrets_store = "aws:eu-central-1/xteam"')
+        environment = {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": address,
+        }
+        result = pyinfra("-y", path, *DEPLOYS, environment=environment)
+        refused(result, "group_data/all.py", "secrets_store", "can't be read", "secretsmanager:GetSecretValue")
+    finally:
+        enforce_policies(address, b"Infinity")
+        server.stop()
+
+
+def enforce_policies(address, requests):
+    """From so many requests on."""
+    request = Request(f"{address}/moto-api/reset-auth", requests, {"Content-Type": "text/plain"})  # noqa: S310
+    urlopen(request, timeout=10).close()  # noqa: S310 - our own address
 
 
 def test_store_that_is_none(pyinfra):
