@@ -94,7 +94,7 @@ def test_the_leaders_host_loses_power(cluster, application, judge, faults, figur
         heirs = [host.name for host in cluster.hosts.group("etcd") if (host.name == old) == etcd.startswith("the same")]
         if not heirs:
             not_applicable("etcd's members are elsewhere")
-        move_etcd_leader(cluster, deciding, random.choice(heirs))  # noqa: S311 - any will do
+        cluster.move_etcd_leader(deciding, random.choice(heirs))  # noqa: S311 - any will do
     began = faults.kill(old)
     replaced(cluster, old, eventually)
     faults.start(old)
@@ -143,11 +143,3 @@ def test_etcd_without_quorum_stops_nobody(cluster, application, judge, faults, f
         faults.start_unit(name, "etcd.service")
     judge(began)
     assert leads == old == cluster.leader(), f"{old} led before, {leads} while etcd was gone, now {cluster.leader()}"
-
-
-def move_etcd_leader(cluster, deciding, heir):
-    """Only etcd's leader takes this order."""
-    host, address = cluster.hosts[deciding], cluster.hosts[heir].address
-    listed = host.json("xteam-etcdctl member list -w json")["members"]
-    identifier = next(f"{one['ID']:x}" for one in listed if f"//{address}:" in one["peerURLs"][0])
-    host.check_output(f"XTEAM_ETCD_ENDPOINTS=https://{host.address}:2379 xteam-etcdctl move-leader {identifier}")

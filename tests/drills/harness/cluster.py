@@ -66,6 +66,13 @@ class Cluster:
                 return next(h.name for h in self.hosts.group("etcd") if h.address == address)
         raise AssertionError("etcd has no leader")
 
+    def move_etcd_leader(self, deciding, heir):
+        """Only etcd's leader takes this order."""
+        host, address = self.hosts[deciding], self.hosts[heir].address
+        listed = host.json("xteam-etcdctl member list -w json")["members"]
+        identifier = next(f"{one['ID']:x}" for one in listed if f"//{address}:" in one["peerURLs"][0])
+        host.check_output(f"XTEAM_ETCD_ENDPOINTS=https://{host.address}:2379 xteam-etcdctl move-leader {identifier}")
+
     @contextmanager
     def table(self, name: str, columns: str):
         """A table the application may write to, gone afterwards."""

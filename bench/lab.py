@@ -1,0 +1,61 @@
+"""What measurements share: the estate, its hosts, faults and writers, without pytest around them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from checklist.estate import EstateError, EstateReader
+from checklist.evidence import Recorder, Redactor
+from checklist.hosts import Hosts
+from checklist.inventory import InventoryError, read
+from checklist.vault import SecretReader
+from checklist.waiting import eventually
+from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.faults import Faults
+from tests.drills.harness.writers import Writer
+
+
+class BenchError(Exception):
+    """The estate can't be measured."""
+
+
+class Bench:
+    """One inventory, for the length of a `with`; whatever was broken is mended at its end."""
+
+    def __init__(self, inventory: str):
+        try:
+            reader = EstateReader(str(Path(inventory)))
+            redact = Redactor()
+            self.hosts = Hosts(read(inventory), Recorder(redact))
+            self.estate = reader.get()
+        except (InventoryError, EstateError) as error:
+            raise BenchError(str(error)) from error
+        self.secret = SecretReader(self.estate, redact).get
+        self.cluster = Cluster(self.hosts, self.estate)
+        self.faults = Faults(self.hosts)
+        self.eventually = eventually
+        self._writers: list[Writer] = []
+
+    def wait(self, holds: Callable[[], object], seconds: float) -> object:
+        """Until it holds."""
+        return eventually(holds, seconds=seconds, interval=0.3)
+
+    def writer(self, orders: dict) -> Writer:
+        """An application that writes from a host of the application."""
+        members = self.cluster.members
+        clients = [h for h in self.hosts if {"app", "worker"} & set(h.machine.groups) and h not in members]
+        if not clients:
+            raise BenchError("no host of the application beside the members in the inventory")
+        self._writers.append(Writer(clients[0], orders))
+        return self._writers[-1].started(eventually)
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.faults.undo()
+        for writer in self._writers:
+            writer.remove()
+        self.hosts.close()
