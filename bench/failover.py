@@ -170,7 +170,7 @@ def percentile(values: list[float], share: float) -> float:
 def summary(runs: list[dict[str, Any]]) -> str:
     """The runs by fault and way, as a Markdown table."""
     lines = [
-        "| fault | way | runs | s without writes: p50 | p95 | max | acknowledged | lost | s until whole again: p50 | max |",
+        "| fault | way | runs | s without writes: p50 | p95 | max | acknowledged | lost | s until whole: p50 | max |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for fault, way in dict.fromkeys((run["fault"], run["way"]) for run in runs):

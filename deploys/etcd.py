@@ -3,7 +3,15 @@
 from pyinfra import host
 
 from xteam_infra.operations import HostFile, barrier, write
-from xteam_infra.operations.etcd import access, cluster_started, member, patroni_paused, patroni_resumed
+from xteam_infra.operations.etcd import (
+    access,
+    cluster_started,
+    forgotten,
+    member,
+    others_removed,
+    patroni_paused,
+    patroni_resumed,
+)
 from xteam_infra.plan.etcd import CLIENT_PORT, METRICS_PORT, PEER_PORT, ROOT, member_certificate
 from xteam_infra.runtime import here, open_estate
 
@@ -48,6 +56,13 @@ for peer in host.loop(members):
     if peer == here():
         member(members, inputs, name=f"Run etcd member {peer.name} with its present files")
     barrier(name=f"etcd member {peer.name} is healthy")
+
+if members and here() == members[0]:
+    others_removed(members, name="Take etcd members out that the inventory no longer has")
+barrier(name="etcd has the members of the inventory")
+if "etcd" not in here().groups:
+    forgotten(members, estate.etcd.etcd_data_dir, name="Stop an etcd member that the inventory no longer has")
+barrier(name="no other etcd runs")
 
 if postgres and here() == postgres[0]:
     patroni_resumed(name="Let Patroni manage the cluster again")

@@ -1,10 +1,20 @@
 """PostgreSQL 17 under Patroni: one cluster over all hosts of the group `postgres`, one of which leads."""
 
+from pyinfra import host
+
 from xteam_infra.facts.etcd import USER as ETCD_USER
+from xteam_infra.facts.holds import Holds
 from xteam_infra.facts.postgres import CURL, HERE
 from xteam_infra.operations import HostFile, barrier, service, write
-from xteam_infra.operations.postgres import dynamic_configuration, pending_restarts, rights
+from xteam_infra.operations.postgres import (
+    dynamic_configuration,
+    pending_restarts,
+    refuse_departing_leader,
+    rights,
+)
 from xteam_infra.operations.postgres_member import tuned_file
+from xteam_infra.operations.services import departed
+from xteam_infra.plan import heartbeat
 from xteam_infra.plan.etcd import CLIENT_PORT
 from xteam_infra.plan.patroni import dynamic
 from xteam_infra.plan.postgres import (
@@ -12,12 +22,15 @@ from xteam_infra.plan.postgres import (
     CREATECLUSTER_TEXT,
     DATA,
     ETCD_CLIENT,
+    HEARTBEAT_MB,
+    HEARTBEAT_UNIT,
     PATRONI,
     PORT,
     REPLICATOR,
     REST_PORT,
     REWIND,
     UNIT,
+    WATCHDOG,
     server_certificate,
 )
 from xteam_infra.plan.rights import goals
@@ -28,6 +41,8 @@ estate = open_estate()
 settings = estate.postgres
 members = estate.members("postgres")
 certificate = server_certificate(estate, here())
+refuse_departing_leader(estate)
+watchdog = {"watchdog": host.get_fact(Holds, check=f"test -c {WATCHDOG}"), "watchdog_device": WATCHDOG}
 
 context = {
     "machine": here(),
@@ -42,6 +57,7 @@ context = {
     "dynamic": dynamic(estate),
     "port": PORT,
     "rest_port": REST_PORT,
+    **watchdog,
 }
 
 
@@ -58,11 +74,22 @@ def patroni(hardware: Hardware) -> HostFile:
     )
 
 
+beating = {
+    "database": heartbeat.DATABASE,
+    "seconds": heartbeat.SECONDS,
+    "memory_mb": HEARTBEAT_MB,
+    "etcd_here": "etcd" in here().groups,
+    "etcd_port": CLIENT_PORT,
+    "rest_port": REST_PORT,
+}
+beat = HostFile("/usr/local/sbin/xteam-heartbeat", "postgres/xteam-heartbeat.j2", beating, mode="755")
+beat_unit = HostFile(f"/etc/systemd/system/{HEARTBEAT_UNIT}", "postgres/xteam-heartbeat.service.j2", beating)
+
 if "postgres" in here().groups:
     write(
         [
             HostFile(CREATECLUSTER, text=CREATECLUSTER_TEXT),
-            HostFile("/etc/systemd/system/patroni@17-main.service.d/10-xteam.conf", "postgres/10-xteam.conf.j2"),
+            HostFile(f"/etc/systemd/system/{UNIT}.d/10-xteam.conf", "postgres/10-xteam.conf.j2", watchdog),
             HostFile("/usr/local/sbin/xteam-patronictl", "postgres/xteam-patronictl.j2", mode="755"),
         ],
         name="Write Patroni's files",
@@ -88,5 +115,14 @@ if members and here() == members[0]:
 barrier(name="the cluster runs with its parameters")
 
 if "postgres" in here().groups:
-    rights(goals(settings), settings.passwords, name="Make roles, database and rights on the leader")
+    rights(
+        [*goals(settings), heartbeat.goal()], settings.passwords, name="Make roles, database and rights on the leader"
+    )
+barrier(name="roles, database and rights are there")
+
+if "postgres" in here().groups:
+    write([beat, beat_unit], name="Write the heartbeat's files")
+    service(HEARTBEAT_UNIT, [beat, beat_unit], name="Write a heartbeat again and again")
+else:
+    departed([HEARTBEAT_UNIT, UNIT], name="Stop a PostgreSQL member that the inventory no longer has")
 barrier(name="postgres is laid")

@@ -174,6 +174,24 @@ def _word(value):
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
+@pytest.mark.group("postgres", first=True)
+def test_the_heartbeat_reaches_every_member(hosts, estate, eventually):
+    """The leader goes on writing it, every member gets to see the next one, and nobody else can write it."""
+    newest = "SELECT extract(epoch FROM coalesce(max(last_at), '-infinity')) FROM xteam_ops.heartbeat"
+    before = float(sql(leader(hosts), newest))
+    for host in hosts.group("postgres"):
+        # Each member's own must run, or nobody beats once it leads.
+        assert host.service("xteam-heartbeat.service").is_running, f"{host.name} has no heartbeat of its own"
+        eventually(lambda host=host: float(sql(host, newest)) > before, seconds=60, interval=1)
+    may_write = (
+        "SELECT rolname FROM pg_roles WHERE NOT rolsuper"
+        " AND has_table_privilege(rolname, 'xteam_ops.heartbeat', 'INSERT, UPDATE, DELETE')"
+    )
+    writers = sql(leader(hosts), may_write).split()
+    # PostgreSQL's own role for writing all tables, which has no member.
+    assert set(writers) <= {"pg_write_all_data"}, f"who may write it: {writers}"
+
+
 # --- Who comes in
 
 

@@ -10,7 +10,7 @@ from xteam_infra.settings.document import PATH, document
 
 LAYERS = list(BY_LAYER)
 # Given with --data to deploys/restore.py, each time anew.
-BY_HAND = {"target", "replace", "redis_restore_role", "redis_restore_snapshot", "redis_restore_confirm"}
+BY_HAND = {"target", "replace", "candidate", "redis_restore_role", "redis_restore_snapshot", "redis_restore_confirm"}
 
 
 def test_the_page_is_what_the_models_say():

@@ -37,6 +37,21 @@ class EtcdMembership(FactBase[Membership]):
         return Membership("data" in output, {one["peerURLs"][0]: one.get("name", "") for one in listed})
 
 
+class EtcdMembers(FactBase[dict[str, tuple[str, str]]]):
+    """The cluster's members as {identifier in hexadecimal: (name, peer URL)}; empty when it does not answer."""
+
+    default = dict
+
+    @override
+    def command(self) -> StringCommand:
+        return StringCommand(CTL, "member list -w json 2>/dev/null; true")
+
+    @override
+    def process(self, output: list[str]) -> dict[str, tuple[str, str]]:
+        listed = [one for line in output if line.startswith("{") for one in json.loads(line)["members"]]
+        return {f"{one['ID']:x}": (one.get("name", ""), one["peerURLs"][0]) for one in listed}
+
+
 class EtcdAccess(FactBase[frozenset[str]]):
     """Which of these hold: "answers", "enabled", "role" (read and write below PREFIX, nothing else), "granted" and
     "password". The password is handed over on standard input; endpoints: comma separated.

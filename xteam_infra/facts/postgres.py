@@ -75,6 +75,21 @@ def _member(address: str, said: dict[str, Any]) -> Member:
     )
 
 
+class ClusterMembers(FactBase[list[dict[str, Any]]]):
+    """All members as the member on this host sees them, each with name, role, state, lag, timeline, tags; or none."""
+
+    default = list
+
+    @override
+    def command(self) -> StringCommand:
+        return StringCommand(CURL, f"{HERE}/cluster 2>/dev/null; true")
+
+    @override
+    def process(self, output: list[str]) -> list[dict[str, Any]]:
+        text = "".join(output)
+        return json.loads(text).get("members", []) if text.startswith("{") else []
+
+
 class DynamicConfiguration(FactBase[dict[str, Any]]):
     """What all members share, asked of the member on this host; empty while there is no cluster."""
 

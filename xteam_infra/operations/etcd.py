@@ -6,7 +6,7 @@ from shlex import quote
 from pyinfra import host, inventory, state
 from pyinfra.api import StringCommand, operation
 
-from xteam_infra.facts.etcd import CTL, PREFIX, USER, EtcdAccess, EtcdMembership
+from xteam_infra.facts.etcd import CTL, PREFIX, USER, EtcdAccess, EtcdMembers, EtcdMembership
 from xteam_infra.facts.holds import Holds
 from xteam_infra.facts.services import Services
 from xteam_infra.operations.files import HostFile
@@ -54,6 +54,47 @@ def member(members: tuple, inputs: list[HostFile | str]):
         return
     unit = host.get_fact(Services, unit=UNIT, paths=_paths(inputs))
     yield _apply(UNIT, _paths(inputs), "restart", unit.enabled, HEALTH, HEALTH_SECONDS)
+
+
+@operation()
+def others_removed(members: tuple):
+    """Take members out of the cluster that the inventory no longer has, one at a time: the others keep their quorum."""
+    wanted = {f"https://{one.address}:{PEER_PORT}" for one in members}
+    listed = host.get_fact(EtcdMembers)
+    gone = {identifier: name for identifier, (name, url) in listed.items() if url not in wanted}
+    if not gone:
+        host.noop("etcd has no other members")
+        return
+    for identifier, name in gone.items():
+        remove = f"{CTL} member remove {identifier}"
+        # The cluster may elect a leader anew; the next one must wait for that.
+        healthy = f"until {CTL} endpoint health >/dev/null 2>&1; do sleep 0.5; done"
+        failed = f"{name or identifier} can't be removed"
+        yield StringCommand(
+            f"{remove} && timeout {HEALTH_SECONDS} sh -c {quote(healthy)} || {{ echo {quote(failed)} >&2; exit 1; }}"
+        )
+
+
+@operation()
+def forgotten(members: tuple, data_dir: str):
+    """On a host that is no member any more: stop etcd and remove its data, which no cluster would take again.
+
+    As long as the cluster still counts this host as a member, nothing is done: it may be the only one with the data.
+    """
+    found = host.get_fact(Services, unit=UNIT, paths=[])
+    if found.active not in ("active", "activating") and found.enabled != "enabled":
+        host.noop("no etcd runs here")
+        return
+    if not members:
+        host.noop("the inventory has no etcd hosts")
+        return
+    own = f"https://{here().address}:{PEER_PORT}"
+    asked = f"XTEAM_ETCD_ENDPOINTS={_endpoints(members)} {CTL} member list"
+    kept = f"etcd's other members still count {here().name} among them, or do not answer: its data stays"
+    yield StringCommand(
+        f'listed=$({asked}) && ! echo "$listed" | grep -qF {quote(own)} || {{ echo {quote(kept)} >&2; exit 1; }}; '
+        f"systemctl disable -q --now {UNIT} && rm -rf {quote(f'{data_dir}/member')}"
+    )
 
 
 def _membership(members: tuple):

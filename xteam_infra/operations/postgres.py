@@ -9,7 +9,17 @@ from typing import Any
 from pyinfra import host, logger, state
 from pyinfra.api import StringCommand, operation
 
-from xteam_infra.facts.postgres import CURL, Answers, DynamicConfiguration, Member, Members, Question, psql
+from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.facts.postgres import (
+    CURL,
+    Answers,
+    ClusterMembers,
+    DynamicConfiguration,
+    Member,
+    Members,
+    Question,
+    psql,
+)
 from xteam_infra.operations.scram import verifier
 from xteam_infra.plan.postgres import REST_PORT
 from xteam_infra.plan.rights import Goal
@@ -110,6 +120,18 @@ def _restart(member: Member, path: str = "") -> StringCommand:
 def _answers(member: Member, path: str) -> str:
     loop = f"until {CURL} -f https://{member.address}:{REST_PORT}/{path}; do sleep 0.5; done >/dev/null"
     return f"timeout {RESTART_SECONDS} sh -c '{loop}'"
+
+
+def refuse_departing_leader(estate) -> None:
+    """Raise SettingsError when the member that leads is not in the inventory any more: it must hand over first."""
+    names = [machine.name for machine in estate.members("postgres")]
+    if here().name not in names:
+        return
+    led_by = [one["name"] for one in host.get_fact(ClusterMembers) if one.get("role") == "leader"]
+    if gone := [name for name in led_by if name not in names]:
+        found = f"{', '.join(names)}; {gone[0]} leads, and is not among them"
+        allowed = f"{gone[0]} among them until it has handed over: deploys/switchover.py, then take it out"
+        raise SettingsError([Problem(estate.inventory, "postgres", found, allowed)])
 
 
 @operation()

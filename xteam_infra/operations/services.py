@@ -72,6 +72,21 @@ def _apply(unit: str, paths: list[str], verb: str, enabled: str, health: str, se
 
 
 @operation()
+def departed(units: list[str]):
+    """Stop and disable units that a host no longer has to run. Their files and data stay."""
+    states = {unit: host.get_fact(Services, unit=unit, paths=[]) for unit in units}
+    present = [
+        u for u, found in states.items() if found.active in ("active", "activating") or found.enabled == "enabled"
+    ]
+    if not present:
+        host.noop("none of them runs here")
+        return
+    names = " ".join(map(shlex.quote, present))
+    stamps = " ".join(shlex.quote(f"{APPLIED}/{unit}") for unit in present)
+    yield StringCommand(f"systemctl disable -q --now {names} && rm -f {stamps}")
+
+
+@operation()
 def stopped(unit: str):
     """Keep a unit stopped and masked, so that nothing starts it."""
     found = host.get_fact(Services, unit=unit, paths=[])

@@ -14,6 +14,13 @@ CLIENTS = ("app", "worker", "postgres")
 # Memory (MiB) of Patroni itself beside the server: 60 resident when idle.
 PATRONI_MB = 128
 
+# Where Linux has a watchdog, Patroni keeps it quiet as long as it leads and looks.
+WATCHDOG = "/dev/watchdog"
+
+# Writes a row on the leader every few seconds (plan/heartbeat.py). Memory (MiB) of a shell and, for a moment, psql.
+HEARTBEAT_UNIT = "xteam-heartbeat.service"
+HEARTBEAT_MB = 32
+
 # The role a client certificate opens is its common name. Only the account of the server may read these keys.
 REPLICATOR = Certificate("replicator", Subject("replicator"), owner="postgres")
 REWIND = Certificate("rewind", Subject("rewind"), owner="postgres")
@@ -46,8 +53,8 @@ def needs(estate, machine) -> Needs:
             Listen(REST_PORT, "Patroni", CLIENTS),
         ),
         certificates=(server_certificate(estate, machine), REPLICATOR, REWIND, ETCD_CLIENT),
-        memory_mb={"postgresql": estate.postgres.postgres_memory_mb, "patroni": PATRONI_MB},
-        units=(UNIT,),
+        memory_mb={"postgresql": estate.postgres.postgres_memory_mb, "patroni": PATRONI_MB, "heartbeat": HEARTBEAT_MB},
+        units=(UNIT, HEARTBEAT_UNIT),
     )
 
 

@@ -123,6 +123,9 @@ class PostgresSettings(LayerSettings):
     postgres_restart_when_needed: bool = True
     """Restart members whose changed parameters need it, one at a time. False: only say which ones wait."""
 
+    candidate: str | None = None
+    """Only for deploys/switchover.py, as --data candidate=db2: the member that is to lead."""
+
     @property
     def timing(self) -> Timing:
         """The timing in force."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -39,7 +40,7 @@ class Faults:
         """Power loss. Returns the moment."""
         chosen = [self.lab.host(name) for name in names]
         for name in names:
-            self._undo[f"power {name}"] = lambda name=name: self.start(name)
+            self._undo[f"power {name}"] = partial(self.start, name)
         moment = time.time()
         lifecycle.kill(self.lab, chosen)
         self._disconnect(names)
@@ -58,7 +59,7 @@ class Faults:
     def cut(self, *names: str) -> float:
         """No frame passes any more, in or out. Returns the moment."""
         for name in names:
-            self._undo[f"cable {name}"] = lambda name=name: self.heal(name)
+            self._undo[f"cable {name}"] = partial(self.heal, name)
         moment = time.time()
         lifecycle.set_cut(self.lab, [self.lab.host(name) for name in names], cut=True)
         self._disconnect(names)

@@ -49,8 +49,8 @@ class Witness:
     def seen(self) -> Seen:
         """What it has seen up to now."""
         lines = self.host.run(f"cat {DIRECTORY}/writes").stdout.splitlines()
-        pairs = [tuple(map(float, line.split())) for line in lines if len(line.split()) == 2]
-        return Seen(self.host.name, pairs)
+        words = [line.split() for line in lines]
+        return Seen(self.host.name, [(float(one[0]), float(one[1])) for one in words if len(one) == 2])
 
     def remove(self) -> None:
         """Stop asking."""

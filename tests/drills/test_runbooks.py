@@ -1,0 +1,98 @@
+"""The runbooks of PostgreSQL and etcd, carried out in the situations they are for."""
+
+import pytest
+
+from checklist.run import not_applicable
+from tests.drills.harness.cluster import Cluster
+
+pytestmark = pytest.mark.group("postgres", first=True)
+PATIENCE = 240
+ETCD = "etcd.service"
+
+
+@pytest.fixture
+def cluster(host, hosts, estate, eventually):
+    """A cluster of three, whole before and after."""
+    if len(hosts.group("postgres")) < 3 or len(hosts.group("etcd")) < 3:
+        not_applicable("fewer than three hosts of PostgreSQL and etcd")
+    found = Cluster(hosts, estate)
+    eventually(found.whole, seconds=PATIENCE, interval=1)
+    yield found
+    eventually(found.whole, seconds=PATIENCE, interval=1)
+
+
+def others(cluster, *names):
+    return [host for host in cluster.members if host.name not in names]
+
+
+@pytest.mark.item("DB-05", "TST-06")
+def test_failover(cluster, runbook, faults, eventually):
+    """Look, hand over, lose the leader's host, take one by hand, make one anew."""
+    book = runbook("failover")
+    old = cluster.leader()
+    assert "Sync Standby" in book.run("look", cluster.members[0])
+    assert "Hand over" in book.run("switchover")
+    assert cluster.leader() != old
+    heir = next(name for name, one in cluster.states().items() if one.get("sync_standby"))
+    book.run("switchover-to", NAME=heir)
+    assert cluster.leader() == heir
+    faults.kill(heir)
+    new = eventually(lambda: cluster.leader(without=(heir,)), seconds=PATIENCE, interval=1)
+    assert new in book.run("history", cluster.hosts[new])
+    faults.start(heir)
+    book.run("why", cluster.hosts[heir])
+    eventually(cluster.whole, seconds=PATIENCE, interval=1)
+    cluster.hosts[new].check_output("xteam-patronictl pause --wait")
+    book.run("resume", cluster.hosts[new])
+    heir = next(name for name, one in cluster.states().items() if one.get("sync_standby"))
+    book.run("force", cluster.hosts[new], NAME=heir)
+    eventually(cluster.whole, seconds=PATIENCE, interval=1)
+    assert cluster.leader() == heir
+    last = others(cluster, heir)[0]
+    book.run("reinit", cluster.hosts[heir], NAME=last.name)
+
+
+@pytest.mark.item("DB-05", "TST-06")
+def test_lost_quorum(cluster, runbook, faults, eventually):
+    """Most members stop and come back; then most are burnt down."""
+    book = runbook("lost-quorum")
+    leader = cluster.hosts[cluster.leader()]
+    gone = [host for host in cluster.hosts.group("etcd") if host.name != leader.name][:2]
+    for host in gone:
+        faults.stop(host.name, ETCD)
+    assert "unhealthy" in book.run("health", leader)
+    book.run("why", gone[0])
+    for host in gone:
+        book.run("start", host)
+    eventually(cluster.whole, seconds=PATIENCE, interval=1)
+    assert "Leader" in book.run("look", leader)
+    faults.kill(*(host.name for host in gone))
+    faults.replace(*(host.name for host in gone))
+    assert "started" in book.run("only-one", leader)
+    book.run("deploy")
+
+
+@pytest.mark.item("DB-05", "TST-06")
+def test_add_a_replica(cluster, runbook, faults, eventually):
+    """A member burns down, and a bare host takes its place; then the leadership goes to it."""
+    book = runbook("add-a-replica")
+    lost = others(cluster, cluster.leader())[0].name
+    faults.replace(lost)
+    book.run("deploy")
+    eventually(cluster.whole, seconds=PATIENCE, interval=1)
+    assert lost in book.run("look", cluster.members[0])
+    heir = next(name for name, one in cluster.states().items() if one.get("sync_standby"))
+    book.run("hand-over", NAME=heir)
+
+
+@pytest.mark.item("DB-05", "TST-06")
+def test_disk_full(cluster, runbook, faults, eventually):
+    """What the runbook types; the disk of a lab host is not filled, for it is the whole machine's."""
+    book = runbook("disk-full")
+    leader = cluster.hosts[cluster.leader()]
+    full = others(cluster, leader.name)[0]
+    assert "Leader" in book.run("look", full)
+    assert "last_archived_time" in book.run("archive", leader)
+    assert "size" in book.run("largest", leader)
+    book.run("room", full)
+    book.run("start", full)
