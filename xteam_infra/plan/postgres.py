@@ -19,7 +19,7 @@ WATCHDOG = "/dev/watchdog"
 
 # Writes a row on the leader every few seconds (plan/heartbeat.py). Memory (MiB) of a shell and, for a moment, psql.
 HEARTBEAT_UNIT = "xteam-heartbeat.service"
-HEARTBEAT_MB = 32
+HEARTBEAT_MB = 64
 
 # The role a client certificate opens is its common name. Only the account of the server may read these keys.
 REPLICATOR = Certificate("replicator", Subject("replicator"), owner="postgres")

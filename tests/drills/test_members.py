@@ -1,0 +1,76 @@
+"""Members of PostgreSQL and etcd come and go by the inventory alone, while an application writes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checklist.run import not_applicable
+from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.writers import postgres_orders
+
+pytestmark = pytest.mark.group("postgres", first=True)
+TABLE = "public.xteam_drill_members"
+PATIENCE = 240
+DEPLOY_SECONDS = 600
+# The lab's inventory with some members taken out; its name decides whose group data it gets.
+SMALLER = Path("build/drills/smaller/lab.py")
+GROUPS = ("edge", "app", "worker", "postgres", "etcd", "redis", "backup", "logs", "metrics")
+
+
+def smaller(**kept):
+    """Write the inventory in which these groups have these hosts alone."""
+    lines = [f"from inventories.lab import {', '.join(GROUPS)}"]
+    lines += [f"{group} = [one for one in {group} if one[0] in {names!r}]" for group, names in kept.items()]
+    SMALLER.parent.mkdir(parents=True, exist_ok=True)
+    SMALLER.write_text("\n".join(lines) + "\n")
+    return str(SMALLER)
+
+
+def deploy(inventory):
+    program = Path(sys.executable).with_name("pyinfra")
+    command = [program, "-y", inventory, "deploys/etcd.py", "deploys/postgres.py"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=DEPLOY_SECONDS, stdin=subprocess.DEVNULL, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def etcd_members(host):
+    return {one.get("name") for one in host.json("xteam-etcdctl member list -w json")["members"]}
+
+
+@pytest.mark.item("DB-05")
+def test_members_leave_and_come_back(pytestconfig, hosts, estate, secret, write, faults, figures, eventually):
+    """Three of each become two of PostgreSQL and one of etcd, and three again; the leader itself can't be left out."""
+    cluster = Cluster(hosts, estate)
+    names = {host.name for host in cluster.members}
+    clients = [one for one in hosts if {"app", "worker"} & set(one.machine.groups) and one.name not in names]
+    if len(names) < 3 or {host.name for host in hosts.group("etcd")} != names or not clients:
+        not_applicable("not three hosts of both PostgreSQL and etcd, with an application beside them")
+    assert faults.lab, "only a lab's inventory is changed"
+    eventually(cluster.whole, seconds=PATIENCE, interval=1)
+    leader = cluster.leader()
+    leaves = next(name for name in sorted(names) if name != leader)
+    status, said = deploy(smaller(postgres=sorted(names - {leader})))
+    assert status != 0 and f"{leader} leads, and is not among them" in said and "no host was changed" in said, said
+    with cluster.table(TABLE, "number integer PRIMARY KEY"):
+        application = write(clients[0], postgres_orders(estate, secret, TABLE, "members"))
+        try:
+            status, said = deploy(smaller(postgres=sorted(names - {leaves}), etcd=[leader]))
+            assert status == 0, said[-3000:]
+            assert etcd_members(hosts[leader]) == {leader}
+            listed = hosts[leader].json("xteam-patronictl list -f json")
+            assert {one["Member"] for one in listed} == names - {leaves}
+            for unit in ("patroni@17-main.service", "etcd.service"):
+                assert not hosts[leaves].service(unit).is_running, f"{unit} still runs on {leaves}"
+            application.goes_on(eventually, seconds=PATIENCE)
+        finally:
+            status, said = deploy(pytestconfig.getoption("inventory"))
+        assert status == 0, said[-3000:]
+        eventually(cluster.whole, seconds=PATIENCE, interval=1)
+        assert etcd_members(hosts[leader]) == names
+        result = application.result(eventually)
+    figures.update(result.figures())
+    assert result.lost == 0, f"acknowledged writes are lost: {result}"
