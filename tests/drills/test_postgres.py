@@ -9,7 +9,7 @@ import time
 import pytest
 
 from checklist.run import not_applicable
-from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.cluster import Cluster, servers_up
 from tests.drills.harness.witness import Witness, handovers, overlaps
 from tests.drills.harness.writers import postgres_orders
 
@@ -143,3 +143,29 @@ def test_etcd_without_quorum_stops_nobody(cluster, application, judge, faults, f
         faults.start_unit(name, "etcd.service")
     judge(began)
     assert leads == old == cluster.leader(), f"{old} led before, {leads} while etcd was gone, now {cluster.leader()}"
+
+
+@pytest.mark.item("DB-06")
+def test_a_replica_that_lags_gets_no_reads(cluster, hosts, estate, figures, eventually):
+    """It stands still while more is written than `postgres_replica_lag_max_mb`; then it catches up and serves again."""
+    routers = [one for one in hosts if {"app", "worker"} & set(one.machine.groups)]
+    if len(cluster.members) < 3 or not routers:
+        not_applicable("no second replica to read from, or no host of the application")
+    leader = cluster.leader()
+    late, other = [host for host in cluster.members if host.name != leader]
+    megabytes = 2 * estate.postgres.postgres_replica_lag_max_mb
+    emit = "SELECT count(pg_logical_emit_message(false, 'drill', repeat('x', 1000000))) FROM generate_series(1, "
+
+    def serving():
+        return set(servers_up(routers[0])["postgres-replicas"])
+
+    eventually(lambda: serving() == {late.name, other.name}, seconds=PATIENCE, interval=1)
+    cluster.sql(late, "SELECT pg_wal_replay_pause()")
+    try:
+        cluster.sql(hosts[leader], f"{emit}{megabytes})")
+        began = time.time()
+        eventually(lambda: serving() == {other.name}, seconds=PATIENCE, interval=0.5)
+        figures["left_out_after_seconds"] = round(time.time() - began, 1)
+    finally:
+        cluster.sql(late, "SELECT pg_wal_replay_resume()")
+    eventually(lambda: serving() == {late.name, other.name}, seconds=PATIENCE, interval=1)
