@@ -2,6 +2,7 @@
 
     python -m bench.failover --runs 10                  power loss of the leader's host, the leader at random
     python -m bench.failover --fault cut --runs 3       its network is cut; every member is asked who takes writes
+    python -m bench.failover --fault lost               power loss, and the disk is gone as well: a bare host replaces it
     python -m bench.failover --fault switchover         handed over, as planned work does
     python -m bench.failover --fault quorum             most of etcd is gone for 30 seconds
     python -m bench.failover --summary                  the table of all runs kept in build/bench/failover.json
@@ -31,6 +32,8 @@ RESULTS = Path("build/bench/failover.json")
 TABLE, ASKED = "public.xteam_bench", "public.xteam_bench_asked"
 PATIENCE = 240
 QUORUM_SECONDS = 30
+# What makes a bare host a member.
+LAYERS = ("base", "firewall", "certificates", "etcd", "postgres")
 
 
 @dataclass
@@ -88,10 +91,13 @@ def power(run: Run, leader: str) -> float:
 
 
 def lost(run: Run, leader: str) -> float:
-    """The host and its disk are gone for good: what is there afterwards is what the others had."""
+    """The host and its disk are gone for good, and a bare one takes its place by the deploys."""
     began = run.bench.faults.kill(leader)
     run.bench.wait(lambda: run.bench.cluster.leader(without=(leader,)), PATIENCE)
     run.bench.faults.replace(leader)
+    started = time.time()
+    run.bench.deploy(LAYERS)
+    run.found["replaced_seconds"] = round(time.time() - started, 1)
     return began
 
 

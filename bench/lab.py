@@ -1,5 +1,7 @@
 """What measurements share: the estate, its hosts, faults and writers, without pytest around them."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +25,7 @@ class Bench:
     """One inventory, for the length of a `with`; whatever was broken is mended at its end."""
 
     def __init__(self, inventory: str):
+        self.inventory = inventory
         try:
             reader = EstateReader(str(Path(inventory)))
             redact = Redactor()
@@ -48,6 +51,14 @@ class Bench:
             raise BenchError("no host of the application beside the members in the inventory")
         self._writers.append(Writer(clients[0], orders))
         return self._writers[-1].started(eventually)
+
+    def deploy(self, layers: tuple[str, ...]) -> None:
+        """Run some layers, as an operator does."""
+        program = Path(sys.executable).with_name("pyinfra")
+        command = [str(program), "-y", self.inventory, *(f"deploys/{layer}.py" for layer in layers)]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            raise BenchError(f"{' '.join(command)}:\n{(done.stdout + done.stderr)[-2000:]}")
 
     def __enter__(self) -> "Bench":
         return self
