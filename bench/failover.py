@@ -2,7 +2,7 @@
 
     python -m bench.failover --runs 10                  power loss of the leader's host, the leader at random
     python -m bench.failover --fault cut --runs 3       its network is cut; every member is asked who takes writes
-    python -m bench.failover --fault lost               power loss, and the disk is gone as well: a bare host replaces it
+    python -m bench.failover --fault lost               power loss and the disk gone: a bare host replaces it
     python -m bench.failover --fault switchover         handed over, as planned work does
     python -m bench.failover --fault quorum             most of etcd is gone for 30 seconds
     python -m bench.failover --summary                  the table of all runs kept in build/bench/failover.json

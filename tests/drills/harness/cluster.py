@@ -91,7 +91,7 @@ class Cluster:
 
 def servers_up(router):
     """{backend: [servers that the router on this host takes for up]}"""
-    found = {}
+    found: dict[str, list[str]] = {}
     for line in router.check_output(STATISTICS).splitlines():
         words = line.split(",")
         if len(words) > 17 and not line.startswith("#") and words[1] not in ("FRONTEND", "BACKEND"):
