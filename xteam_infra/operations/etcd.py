@@ -66,13 +66,11 @@ def others_removed(members: tuple):
         host.noop("etcd has no other members")
         return
     for identifier, name in gone.items():
-        remove = f"{CTL} member remove {identifier}"
-        # The cluster may elect a leader anew; the next one must wait for that.
-        healthy = f"until {CTL} endpoint health >/dev/null 2>&1; do sleep 0.5; done"
-        failed = f"{name or identifier} can't be removed"
-        yield StringCommand(
-            f"{remove} && timeout {HEALTH_SECONDS} sh -c {quote(healthy)} || {{ echo {quote(failed)} >&2; exit 1; }}"
-        )
+        # Refused until the members that stay have been in touch for some seconds; an answer may get lost.
+        removed = f"{CTL} member remove {identifier} >/dev/null 2>&1; ! {CTL} member list | grep -q ^{identifier}"
+        loop = f"until {removed} && {CTL} endpoint health >/dev/null 2>&1; do sleep 1; done"
+        failed = f"{name or identifier} can't be removed: xteam-etcdctl endpoint health"
+        yield StringCommand(f"timeout {HEALTH_SECONDS} sh -c {quote(loop)} || {{ echo {quote(failed)} >&2; exit 1; }}")
 
 
 @operation()
