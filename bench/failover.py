@@ -14,6 +14,7 @@ so a measurement can be taken in parts.
 import argparse
 import json
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -207,6 +208,7 @@ def main() -> int:
         print(summary(kept()))
         return 0
     bad = False
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end mends what is broken, too
     try:
         with Bench(options.inventory) as bench:
             for number in range(options.runs):

@@ -64,7 +64,8 @@ if "etcd" not in here().groups:
     forgotten(members, estate.etcd.etcd_data_dir, name="Stop an etcd member that the inventory no longer has")
 barrier(name="no other etcd runs")
 
-if postgres and here() == postgres[0]:
+if "postgres" in here().groups:
+    # On whichever host an earlier run, of another inventory perhaps, has left the mark.
     patroni_resumed(name="Let Patroni manage the cluster again")
 if members and here() == members[0]:
     access(estate.etcd.etcd_patroni_password, name="Let root and Patroni alone into etcd")
