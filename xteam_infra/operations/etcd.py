@@ -138,7 +138,9 @@ def patroni_paused(members: tuple, paths: list[str]):
     if not host.get_fact(Holds, check=f"{PATRONICTL} list"):
         host.noop("Patroni does not run yet")
         return
-    yield StringCommand(f"{PATRONICTL} pause --wait && touch {PAUSED}")
+    # Paused already, by a person or by a run that failed: then the mark, if there is one, stands where it was made.
+    paused = f"{PATRONICTL} list | grep -q 'Maintenance mode: on'"
+    yield StringCommand(f"{paused} || {{ {PATRONICTL} pause --wait && touch {PAUSED}; }}")
 
 
 @operation()
