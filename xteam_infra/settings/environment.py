@@ -45,6 +45,10 @@ PURPOSES = {
     "PYTHONUNBUFFERED": "Log lines are written at once.",
     "PYTHONDONTWRITEBYTECODE": "The release stays as it was delivered.",
     "PROMETHEUS_MULTIPROC_DIR": "Where the API's processes add up their metrics (set in its unit).",
+    "XTEAM_API_STATE": "Where an instance notes which edge has heard which answer about its readiness.",
+    "XTEAM_API_HELD": "While this file exists, the instance gets no new request from the edges.",
+    "XTEAM_API_APP": "The application that is served (`app_module`).",
+    "XTEAM_API_READY_PATH": "The question that is answered for it while it is held (`app_ready_path`).",
     "WORKER_QUEUES": "The queues this worker serves (`celery_workers`).",
     "WORKER_CONCURRENCY": "How many tasks it works on at once (`celery_workers`).",
 }
