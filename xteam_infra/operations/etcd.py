@@ -114,7 +114,12 @@ def _join(listed: dict[str, str], members: tuple) -> Iterator[StringCommand]:
     names = {**{url: name for url, name in listed.items() if url != own}, own: here().name}
     cluster = ",".join(f"{name}={url}" for url, name in names.items())
     lines = f"ETCD_INITIAL_CLUSTER_STATE=existing\\nETCD_INITIAL_CLUSTER={cluster}\\n"
-    yield StringCommand(f"{ctl} member add {quote(here().name)} --peer-urls={own} && printf {quote(lines)} > {JOIN}")
+    # Refused while the members are not all in touch, such as seconds after another one has joined.
+    added = f"{ctl} member list | grep -qF {quote(own)} || {ctl} member add {quote(here().name)} --peer-urls={own}"
+    loop = f"until {{ {added}; }} >/dev/null 2>&1; do sleep 1; done"
+    failed = f"{here().name} can't be added to etcd: xteam-etcdctl endpoint health on another member"
+    yield StringCommand(f"timeout {HEALTH_SECONDS} sh -c {quote(loop)} || {{ echo {quote(failed)} >&2; exit 1; }}")
+    yield StringCommand(f"printf {quote(lines)} > {JOIN}")
 
 
 def _paths(inputs: list[HostFile | str]) -> list[str]:
