@@ -22,6 +22,7 @@ from xteam_infra.settings import (
     PostgresSettings,
     RedisSettings,
     RouterSettings,
+    StorageSettings,
 )
 from xteam_infra.settings.load import GROUPS, Loader
 from xteam_infra.settings.repeated import repeated_keys
@@ -49,6 +50,7 @@ class Estate(BaseModel):
     base: BaseSettings
     firewall: FirewallSettings
     certificates: CertificatesSettings
+    storage: StorageSettings
     etcd: EtcdSettings
     postgres: PostgresSettings
     backup: BackupSettings

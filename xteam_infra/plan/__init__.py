@@ -12,6 +12,7 @@ LAYERS = (
     "base",
     "firewall",
     "certificates",
+    "storage",
     "etcd",
     "postgres",
     "backup",

@@ -14,12 +14,14 @@ from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.postgres import PostgresSettings
 from xteam_infra.settings.redis import RedisSettings
 from xteam_infra.settings.router import RouterSettings
+from xteam_infra.settings.storage import StorageSettings
 
 MODELS: tuple[type[LayerSettings], ...] = (
     AllSettings,
     BaseSettings,
     FirewallSettings,
     CertificatesSettings,
+    StorageSettings,
     EtcdSettings,
     PostgresSettings,
     BackupSettings,
