@@ -6,11 +6,13 @@ from shlex import quote
 
 from pyinfra import host
 
-from xteam_infra.backup import operator_files
+from xteam_infra.backup import DATABASE_COMMANDS, REPOSITORY_COMMANDS, marker_files, operator_files
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
-from xteam_infra.operations.backup import bucket_client, first_backup, keys_fit, refuse_unusable_s3, stanza
+from xteam_infra.operations.backup import bucket_client, first_backup, first_drill, keys_fit, refuse_unusable_s3, stanza
 from xteam_infra.operations.bucket import bucket
 from xteam_infra.plan.backup import (
+    DRILL_TIMER,
+    MARKER_TIMER,
     METRICS_TIMER,
     PORT,
     RESULTS,
@@ -70,6 +72,13 @@ timers = {
     for job in jobs(estate)
 }
 timers[METRICS_TIMER] = HostFile(f"{systemd}/{METRICS_TIMER}", "backup/xteam-backup-metrics.timer.j2")
+timers[DRILL_TIMER] = HostFile(
+    f"{systemd}/{DRILL_TIMER}",
+    "backup/xteam-restore-drill@next.timer.j2",
+    context,
+    validate=f"systemd-analyze calendar {quote(settings.restore_drill_on)}",
+)
+marker = marker_files()
 
 if is_repository:
     if settings.bucket:
@@ -89,7 +98,9 @@ if is_repository:
             *storage_ca,
             repository,
             *timers.values(),
-            *operator_files(context),
+            *operator_files(context, REPOSITORY_COMMANDS),
+            *(marker if is_database else []),
+            HostFile(f"{systemd}/xteam-restore-drill@.service", "backup/xteam-restore-drill@.service.j2", context),
             HostFile(f"{systemd}/xteam-backup@.service", "backup/xteam-backup@.service.j2", context),
             HostFile(f"{systemd}/xteam-backup-metrics.service", "backup/xteam-backup-metrics.service.j2", context),
             HostFile(f"{systemd}/xteam-restore@.service", "backup/xteam-restore@.service.j2", context),
@@ -97,7 +108,10 @@ if is_repository:
         name="Write the repository host's pgBackRest files",
     )
 elif is_database:
-    write([pgbackrest, hardening], name="Write the database hosts' pgBackRest files")
+    write(
+        [pgbackrest, hardening, *operator_files(context, DATABASE_COMMANDS), *marker],
+        name="Write the database hosts' pgBackRest files",
+    )
 
 if is_repository or is_database:
     # An administrator's `pgbackrest stop`, forgotten, would end archiving without a sign of failure.
@@ -113,6 +127,9 @@ if is_repository or is_database:
         health="cd / && runuser -u postgres -- pgbackrest server-ping",
         name="Run pgBackRest's server",
     )
+if is_database:
+    # The first one is written at once: the restore drill below looks for it.
+    service(MARKER_TIMER, marker, health="systemctl start xteam-marker.service", name="Write a marker each minute")
 barrier(name="pgBackRest's servers reach each other")
 
 if takes_backups:
@@ -122,6 +139,7 @@ if takes_backups:
     for one in host.loop(repositories(estate)):
         unit = f"xteam-backup@{one.name}-full.service"
         first_backup(STANZA, one.number, unit, name=f"Take the first full backup into {one.name}")
+    first_drill(repositories(estate), name="Rehearse a restore from each repository")
     for timer in host.loop(list(timers)):
         service(timer, [timers[timer]], name=f"Run {timer}")
 barrier(name="backup is laid")

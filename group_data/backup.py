@@ -68,3 +68,7 @@ restore_directory = "/var/lib/xteam/restore"
 restore_port = 55432
 restore_memory_mb = 256
 restore_seconds = 3600
+
+# When a restore is rehearsed (repositories take turns), and the days after which the checks call the last one too old.
+restore_drill_on = "Wed 04:30"
+restore_drill_max_age_days = 8

@@ -1,6 +1,6 @@
 """Restores, carried out: the database as it was at a moment, by the command an operator types.
 
-Writes a few rows to the cluster and takes them back. What is restored stands beside the repository; service goes on.
+Writes a few rows to the cluster and takes them back. Beside the repository while service goes on; at last in place.
 """
 
 import re
@@ -18,19 +18,21 @@ SCHEMA = "xteam_restore_drill"
 PSQL = f"cd / && PGOPTIONS='-c search_path={SCHEMA}' runuser -u postgres -- psql -XqAt"
 # A restore that takes longer in a lab has a fault.
 RESTORE_SECONDS = 300
+# In place: replicas are copied anew and full backups taken.
+CLUSTER_SECONDS = 900
 
 
 @pytest.fixture
 def restore(pytestconfig):
     """Run deploys/restore.py as an operator does; give its exit status and all it printed."""
 
-    def run(**data):
+    def run(limit=("--limit", "backup"), **data):
         words = [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
         program = Path(sys.executable).with_name("pyinfra")
         inventory = pytestconfig.getoption("inventory")
-        command = [program, "-y", inventory, "deploys/restore.py", "--limit", "backup", *words]
+        command = [program, "-y", inventory, "deploys/restore.py", *limit, *words]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=RESTORE_SECONDS, stdin=subprocess.DEVNULL, check=False
+            command, capture_output=True, text=True, timeout=CLUSTER_SECONDS, stdin=subprocess.DEVNULL, check=False
         )
         return done.returncode, done.stdout + done.stderr
 
@@ -46,14 +48,16 @@ def leader(hosts):
 
 
 @pytest.fixture
-def rows(leader, estate):
+def rows(leader, hosts, estate):
     """A table with one row, in a schema of its own, gone afterwards."""
     database = estate.postgres.POSTGRES_DB
     gone = f"drop schema if exists {SCHEMA} cascade"
     ask(leader, f"{gone}; create schema {SCHEMA}", database)
     ask(leader, "create table rows as select 1 as id", database)
     yield lambda sql: ask(leader, sql, database)
-    ask(leader, gone, database)
+    for one in hosts.group("postgres"):  # after a restore in place another host may lead
+        if ask(one, "select pg_is_in_recovery()") == "f":
+            ask(one, gone, database)
 
 
 @pytest.fixture
@@ -117,6 +121,53 @@ def test_the_latest_state_comes_back(restore, rows, scratch):
     scratch(said, "insert into rows values (3)")
 
 
+@pytest.mark.item("BAK-05", "TST-05")
+def test_a_restore_point_and_a_place_in_the_log_come_back(restore, rows, scratch, estate):
+    """From the second repository, if there is one: by the name that somebody gave, and by an LSN."""
+    repository = 2 if estate.backup.backup_s3_bucket else 1
+    rows("select pg_create_restore_point('before-two')")
+    place = rows("select pg_current_wal_lsn()")
+    rows("insert into rows values (2)")
+    rows("select pg_switch_wal()")
+    time.sleep(5)
+    for target in ("name:before-two", place):
+        status, said = restore(target=target, repository=repository)
+        assert status == 0 and f"from repository {repository}" in said, said
+        assert scratch(said, "select string_agg(id::text, ',') from rows") == "1", f"{target}: the rows are others"
+
+
+@pytest.mark.item("BAK-05", "TST-05")
+def test_the_cluster_itself_goes_back(restore, rows, leader, hosts, estate, eventually, host):
+    """In place: every member has the rows of that moment, the old data is kept, and full backups follow."""
+    database = estate.postgres.POSTGRES_DB
+    time.sleep(1)
+    moment = text(datetime.fromisoformat(rows("select clock_timestamp()")).astimezone(UTC))
+    time.sleep(1)
+    rows("delete from rows")
+    before = len(_full_backups(host))
+
+    status, said = restore((), target=moment, into="cluster")
+    assert status != 0 and f"{estate.all.domain} {moment}" in said and "no host was changed" in said, said
+    assert rows("select count(*) from rows") == "0", "a restore that was refused changed the cluster"
+    try:
+        status, said = restore((), target=moment, into="cluster", confirm=f"{estate.all.domain} {moment}")
+        assert status == 0, said
+        for member in hosts.group("postgres"):
+            eventually(lambda m=member: ask(m, "select id from rows", database) == "1", seconds=60)
+            kept = member.check_output("ls -d /var/lib/postgresql/17/main.before-*").split()
+            assert kept, f"{member.name} has thrown its old data away"
+            assert not member.run("grep recovery_target /var/lib/postgresql/17/main/postgresql.auto.conf").stdout
+        assert len(_full_backups(host)) > before, "no full backup followed"
+    finally:
+        for member in hosts.group("postgres"):
+            member.run("rm -rf /var/lib/postgresql/17/main.before-*")
+
+
+def _full_backups(host):
+    [stanza] = host.json("cd / && runuser -u postgres -- pgbackrest --stanza=main --output=json info")
+    return [one["label"] for one in stanza["backup"] if one["type"] == "full"]
+
+
 @pytest.mark.item("TST-05")
 @pytest.mark.parametrize(
     ("target", "reason"),
@@ -125,8 +176,9 @@ def test_the_latest_state_comes_back(restore, rows, scratch):
         (lambda: "2001-01-01 00:00:00+00", "before the first backup"),
         (lambda: "2026-11-23 07:40:00", "the zone is missing"),
         (lambda: "yesterday", "a time with its zone"),
+        (lambda: "0/1", "before the first backup"),
     ],
-    ids=["future", "before the first backup", "without zone", "not a time"],
+    ids=["future", "before the first backup", "without zone", "not a time", "before the first place"],
 )
 def test_what_cannot_be_restored_is_refused(host, restore, target, reason):
     """With the reason, and nothing is left behind."""

@@ -28,6 +28,7 @@ ZSTD = r"\x28\xB5\x2F\xFD"
 ARRIVAL_SECONDS = 30
 # They are written every five minutes.
 METRICS_SECONDS = 900
+MARKER_SECONDS = 300
 
 
 @pytest.fixture(params=[1, 2], ids=["repo1", "repo2"])
@@ -200,6 +201,35 @@ def test_old_versions_leave_the_bucket(estate, bucket):
 
 
 @repository
+@pytest.mark.item("BAK-02", "TST-05", kind="drill")
+def test_a_restore_was_rehearsed(host, estate, number):
+    """The repository became a database not long ago: opened, every index checked, every page, every marker."""
+    kept = host.run(f"cat /var/lib/xteam/backup/drill-repo{number}.json")
+    assert kept.rc == 0, f"no restore was ever rehearsed from repository {number}"
+    result = json.loads(kept.stdout)
+    assert result["good"], f"the last restore drill from repository {number} failed: {result.get('message')}"
+    assert result["amcheck"] and result["checksums"] and result["markers"] > 0, f"it did not look at all: {result}"
+    limit = estate.backup.restore_drill_max_age_days * (2 if estate.backup.backup_s3_bucket else 1)
+    days = (time.time() - result["completed"]) / 86400
+    assert days <= limit, f"the last restore drill from repository {number} was {days:.0f} days ago"
+
+
+@repository
+@pytest.mark.item("BAK-02", "TST-05", kind="drill")
+def test_restores_are_rehearsed_by_a_timer(host, estate):
+    _timer_runs(host, "xteam-restore-drill@next", estate.backup.restore_drill_on)
+
+
+@pytest.mark.group("postgres")
+def test_a_marker_is_written_each_minute(hosts, host):
+    """On the leader; a restore drill looks for it."""
+    assert host.service("xteam-marker.timer").is_running, "no marker is written"
+    if _ask(host, "select pg_is_in_recovery()") == "f":
+        age = _ask(host, "select round(extract(epoch from clock_timestamp() - max(at))) from xteam_ops.marker")
+        assert int(age) < MARKER_SECONDS, f"the newest marker is {age} s old"
+
+
+@repository
 def test_metrics_are_exported(host, estate):
     """For the node exporter: young, readable for it, and of every repository."""
     path = "/var/lib/prometheus/node-exporter/xteam-backup.prom"
@@ -295,16 +325,20 @@ def _configured(read):
 
 
 def _runs_by_timer(host, job, wanted):
-    timer = host.service(f"xteam-backup@{job}.timer")
-    assert timer.is_running and timer.is_enabled, f"the timer of {job} does not run"
-    times = host.check_output(f"systemctl show --property TimersCalendar --value xteam-backup@{job}.timer")
-    normal = re.search(r"Normalized form: (.*)", host.check_output("systemd-analyze calendar %s", wanted)).group(1)
-    assert f"OnCalendar={normal} " in times, f"{job} begins at {times}, not at {normal}"
-    assert re.search(r"next_elapse=\w{3} \d", times), f"no next {job} is set"
+    _timer_runs(host, f"xteam-backup@{job}", wanted)
     result = host.check_output(f"systemctl show --property Result --value xteam-backup@{job}.service")
     assert result == "success", f"the last {job} ended with {result}"
     kept = host.run(f"cat /var/lib/xteam/backup/{job}.json")
     assert kept.rc != 0 or json.loads(kept.stdout)["good"], f"the last {job} failed"
+
+
+def _timer_runs(host, unit, wanted):
+    timer = host.service(f"{unit}.timer")
+    assert timer.is_running and timer.is_enabled, f"{unit}.timer does not run"
+    times = host.check_output(f"systemctl show --property TimersCalendar --value {unit}.timer")
+    normal = re.search(r"Normalized form: (.*)", host.check_output("systemd-analyze calendar %s", wanted)).group(1)
+    assert f"OnCalendar={normal} " in times, f"{unit} begins at {times}, not at {normal}"
+    assert re.search(r"next_elapse=\w{3} \d", times), f"no next {unit} is set"
 
 
 def _number(segment):

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from xteam_infra.facts.backup import Repositories
-from xteam_infra.operations.backup import keys_fit
+from xteam_infra.errors import SettingsError
+from xteam_infra.facts.backup import Drills, Repositories
+from xteam_infra.operations.backup import keys_fit, refuse_unclear_restore
 from xteam_infra.plan.backup import callers, databases, jobs, needs, repositories
 from xteam_infra.secrets import Secret
 
@@ -17,7 +18,9 @@ from xteam_infra.secrets import Secret
         ("2026-11-23", "the zone is missing"),
         ("2026-11-23 07:40:00", "the zone is missing"),
         (20261123, "the zone is missing"),
-        ("0/5000028", "a time with its zone"),
+        ("0/50000280000", "a time with its zone"),
+        ("name:", "a time with its zone"),
+        ("name:a b", "a time with its zone"),
     ],
 )
 def test_a_target_that_is_no_moment(declaration, target, allowed):
@@ -31,11 +34,44 @@ def test_a_target_in_the_future(declaration):
 
 
 @pytest.mark.parametrize(
-    "target", ["latest", "2026-11-01 07:40:00+00", "2026-11-01T07:40:00.5Z", "2026-11-01 09:40+02"]
+    "target",
+    [
+        "latest",
+        "2026-11-01 07:40:00+00",
+        "2026-11-01T07:40:00.5Z",
+        "2026-11-01 09:40+02",
+        "0/5000028",
+        "name:before-migration",
+    ],
 )
 def test_targets_that_are_moments(declaration, target):
     declaration.own["target"] = target
     assert declaration.read().backup.target == target
+
+
+@pytest.mark.parametrize("confirm", ["", "yes", "xteam.test", "xteam.test latest"])
+def test_a_restore_in_place_wants_to_be_confirmed(ha, confirm):
+    """By the product's own name: whoever has the wrong inventory in hand types another one."""
+    ha.own |= {"target": "2026-11-01 07:40:00+00", "into": "cluster", "confirm": confirm}
+    with pytest.raises(SettingsError, match=r"confirm(.|\n)*xteam.test 2026-11-01 07:40:00\+00"):
+        refuse_unclear_restore(ha.read())
+
+
+def test_a_restore_from_a_repository_that_is_not_there(ha):
+    ha.own |= {"target": "latest", "repository": 2}
+    with pytest.raises(SettingsError, match="backup_s3_bucket is not set"):
+        refuse_unclear_restore(ha.read())
+
+
+@pytest.mark.parametrize(
+    ("output", "good"),
+    [
+        (["{}"[:0]], {}),
+        (['{"repository": 1, "good": true}{"repository": 2, "good": false}'], {1: True, 2: False}),
+    ],
+)
+def test_what_came_of_restore_drills(output, good):
+    assert Drills().process(output) == good
 
 
 @pytest.mark.parametrize("calendar", ["often", "25", "Sunday at noon", "Sun 01:30; reboot", ""])

@@ -9,8 +9,11 @@ from xteam_infra.settings import BY_LAYER, MODELS
 from xteam_infra.settings.document import PATH, document
 
 LAYERS = list(BY_LAYER)
-# Given with --data to deploys/restore.py, each time anew.
-BY_HAND = {"target", "replace", "candidate", "redis_restore_role", "redis_restore_snapshot", "redis_restore_confirm"}
+# Given with --data to one run of a deploy, each time anew.
+BY_HAND = {
+    *("target", "replace", "repository", "from_backup", "timeline", "into", "confirm"),
+    *("candidate", "redis_restore_role", "redis_restore_snapshot", "redis_restore_confirm"),
+}
 
 
 def test_the_page_is_what_the_models_say():

@@ -47,3 +47,22 @@ def _state(stanza: dict, repo: dict) -> RepositoryState:
     own = (backup for backup in stanza["backup"] if backup["database"]["repo-key"] == repo["key"])
     good = tuple(backup["label"] for backup in own if not backup["error"])
     return RepositoryState(repo["status"]["code"] in (OK, NO_BACKUP), good, repo["status"]["message"])
+
+
+class Drills(FactBase[dict[int, bool]]):
+    """Whether the last restore drill was good, by the number of its repository."""
+
+    default = dict
+
+    @override
+    def command(self) -> StringCommand:
+        return StringCommand("cat /var/lib/xteam/backup/drill-repo*.json 2>/dev/null | tr -d '\\n'; true")
+
+    @override
+    def process(self, output: list[str]) -> dict[int, bool]:
+        found, text = {}, "".join(output).strip()
+        while text:
+            result, end = json.JSONDecoder().raw_decode(text)
+            found[result["repository"]] = result["good"]
+            text = text[end:].strip()
+        return found

@@ -9,7 +9,7 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
 from xteam_infra.cloud import client
 from xteam_infra.errors import Problem, SettingsError
-from xteam_infra.facts.backup import NO_ANSWER, Repositories
+from xteam_infra.facts.backup import NO_ANSWER, Drills, Repositories
 from xteam_infra.operations.bucket import refuse_unusable_bucket
 from xteam_infra.plan.backup import Repository
 from xteam_infra.runtime import secret
@@ -98,19 +98,69 @@ def refuse_unusable_s3(estate) -> None:
         _bucket_was_asked_for.add(settings.bucket.name)
 
 
-def refuse_unclear_restore(estate) -> None:
-    """Raise SettingsError when --data does not say to which moment, or there is no repository to restore from."""
+@operation()
+def first_drill(repositories: Sequence[Repository]):
+    """Rehearse a restore from each repository whose last rehearsal was not good, all at the same time."""
+    results = host.get_fact(Drills)
+    due = [one.name for one in repositories if not results.get(one.number)]
+    if not due:
+        host.noop("the last restore drill from each repository was good")
+        return
+    # The segment that holds the newest marker must be in the repositories.
+    units = " ".join(shlex.quote(f"xteam-restore-drill@{name}.service") for name in due)
+    yield StringCommand(
+        f"systemctl start xteam-backup@check.service && systemctl start {units} ||",
+        "{ journalctl --no-pager -n 40 -u xteam-backup@check.service -u 'xteam-restore-drill@*' >&2; exit 1; }",
+    )
+
+
+def refuse_unclear_restore(estate, partial: bool = False) -> None:
+    """Raise SettingsError when --data does not say what to restore where, or does not confirm what it overwrites.
+
+    partial: the run is limited to some hosts.
+    """
+    settings, problems = estate.backup, []
     if not estate.members("backup"):
-        raise SettingsError([Problem(estate.inventory, "backup", "no host", "one host that keeps the repository")])
-    if estate.backup.target is None:
-        raise SettingsError([Problem("--data", "target", "nothing", TARGET_FORMS)])
+        problems.append(Problem(estate.inventory, "backup", "no host", "one host that keeps the repository"))
+    if settings.target is None:
+        problems.append(Problem("--data", "target", "nothing", TARGET_FORMS))
+    if settings.repository == 2 and not settings.bucket:
+        problems.append(Problem("--data", "repository", "2", "1: backup_s3_bucket is not set"))
+    if settings.into == "cluster" and settings.target:
+        wanted = confirmation(estate)
+        if settings.confirm != wanted:
+            allowed = f'"{wanted}", which says: replace the databases of {estate.all.domain}, all of them'
+            problems.append(Problem("--data", "confirm", repr(settings.confirm), allowed))
+        if partial:
+            problems.append(Problem("--limit", "", "a part of the estate", "nothing: the whole cluster takes part"))
+    if problems:
+        raise SettingsError(problems)
+
+
+def confirmation(estate) -> str:
+    """What must be typed to replace the databases."""
+    return f"{estate.all.domain} {estate.backup.target}"
+
+
+def aim(settings) -> StringCommand:
+    """xteam-restore's arguments for what --data asks for."""
+    words: list[Any] = [QuoteString(settings.target or ""), f"--repo={settings.repository}"]
+    words += [QuoteString(f"--timeline={settings.timeline}")]
+    words += [QuoteString(f"--backup={settings.from_backup}")] if settings.from_backup else []
+    return StringCommand(*words)
 
 
 @operation(is_idempotent=False)
-def restore(target: str, replace: bool):
-    """Restore to `target` into a scratch instance beside the repository; prints what it does and found."""
-    command = StringCommand("xteam-restore to", QuoteString(target), "--replace" if replace else "")
+def restore(settings):
+    """Restore into a scratch instance beside the repository; prints what it does and found."""
+    command = StringCommand("xteam-restore to", aim(settings), "--replace" if settings.replace else "")
     yield FunctionCommand(_run_and_show, (command,), {})
+
+
+@operation(is_idempotent=False)
+def step(*bits: Any):
+    """One step of a restore in place; prints what it says."""
+    yield FunctionCommand(_run_and_show, (StringCommand(*bits),), {})
 
 
 def _run_and_show(state, host, command: StringCommand) -> bool:

@@ -20,6 +20,8 @@ UNIT = "pgbackrest.service"
 RESULTS = "/var/lib/xteam/backup"
 STORAGE_CA = "/etc/pgbackrest/storage-ca.crt"
 METRICS_TIMER = "xteam-backup-metrics.timer"
+DRILL_TIMER = "xteam-restore-drill@next.timer"
+MARKER_TIMER = "xteam-marker.timer"
 # Expiry follows each backup; once a day it also happens when backups fail.
 EXPIRE_ON, CHECK_ON = "06:30", "hourly"
 
@@ -42,12 +44,16 @@ def needs(estate, machine) -> Needs:
         listens=(Listen(PORT, "pgBackRest", _callers(machine)),),
         certificates=(certificate(estate, machine),),
         memory_mb=_memory(estate, is_repository),
-        units=(UNIT, *(_timers(estate) if is_repository and estate.members("postgres") else ())),
+        units=(
+            UNIT,
+            *(_timers(estate) if is_repository and estate.members("postgres") else ()),
+            *((MARKER_TIMER,) if "postgres" in machine.groups else ()),
+        ),
     )
 
 
 def _timers(estate) -> tuple[str, ...]:
-    return (*(job.timer for job in jobs(estate)), METRICS_TIMER)
+    return (*(job.timer for job in jobs(estate)), METRICS_TIMER, DRILL_TIMER)
 
 
 def certificate(estate, machine) -> Certificate:

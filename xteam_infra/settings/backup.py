@@ -10,12 +10,13 @@ from pydantic import Field, field_validator
 
 from xteam_infra.cloud import Bucket, ObjectStorage
 from xteam_infra.errors import Problem
+from xteam_infra.on_host.xteam_backup.targets import FORMS, parse
 from xteam_infra.secrets import Secret
 from xteam_infra.settings.model import LayerSettings
 
 # The short forms that people write in group data: days, date and time of day, with *, lists, ranges and steps.
 CALENDAR = re.compile(r"^([A-Za-z]{3}[A-Za-z.,]*\s+)?([-*\d/.,]+\s+)?\d{1,2}(:\d{2}){1,2}$|^(hourly|daily|weekly)$")
-TARGET_FORMS = '"latest", or a time with its zone such as "2026-11-23 07:40:00+00"'
+TARGET_FORMS = FORMS
 # A controller's clock may be this far behind the hosts' before a restore "into the future" is refused.
 CLOCK_SLACK = timedelta(seconds=5)
 
@@ -93,8 +94,24 @@ class BackupSettings(LayerSettings):
     restore_seconds: int = Field(3600, ge=60)
     """How long a scratch instance may take to replay the archive up to its moment."""
 
+    restore_drill_on: str = "Wed 04:30"
+    """When a restore is rehearsed. Repositories take turns."""
+    restore_drill_max_age_days: int = Field(8, ge=1, le=366)
+    """The checks call the last rehearsal too old after this; with two repositories, each one after twice that."""
+
     target: str | None = None
-    """Only for deploys/restore.py, as --data target=...: "latest" or a time with its zone."""
+    """Only for deploys/restore.py, as --data target=...: "latest", a time with its zone, "name:RESTORE-POINT", or an
+    LSN."""
+    repository: int = Field(1, ge=1, le=2)
+    """Only for deploys/restore.py: the repository to restore from."""
+    from_backup: str = Field("", pattern=r"^[0-9A-Z_-]*$")
+    """Only for deploys/restore.py: the backup to begin with (its label), instead of the one that fits."""
+    timeline: str = Field("latest", pattern=r"^(latest|current|[0-9]{1,8})$")
+    """Only for deploys/restore.py: the timeline to follow: to reach a moment that a restore in place left behind."""
+    into: Literal["scratch", "cluster"] = "scratch"
+    """Only for deploys/restore.py: "cluster" replaces the databases themselves."""
+    confirm: str = ""
+    """Only for deploys/restore.py with into=cluster: the product's domain, a space, and the target."""
     replace: bool = False
     """Only for deploys/restore.py, as --data replace=true: throw away what an earlier restore of this moment left."""
 
@@ -108,7 +125,12 @@ class BackupSettings(LayerSettings):
         return value
 
     @field_validator(
-        "backup_full_on", "backup_differential_on", "backup_verify_on", "backup_s3_full_on", "backup_s3_differential_on"
+        "backup_full_on",
+        "backup_differential_on",
+        "backup_verify_on",
+        "backup_s3_full_on",
+        "backup_s3_differential_on",
+        "restore_drill_on",
     )
     @classmethod
     def _calendar(cls, value: str) -> str:
@@ -121,7 +143,7 @@ class BackupSettings(LayerSettings):
     def _target(cls, value: object) -> object:
         if value is None or value == "latest":
             return value
-        parse_target(str(value))
+        parse(str(value))
         return str(value)
 
     @property
@@ -148,7 +170,8 @@ class BackupSettings(LayerSettings):
             )
         if self.backup_s3_bucket:
             yield from self._s3_problems()
-        if self.target and self.target != "latest" and parse_target(self.target) > datetime.now(UTC) + CLOCK_SLACK:
+        moment = parse(self.target).moment if self.target else None
+        if moment and moment > datetime.now(UTC) + CLOCK_SLACK:
             now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
             yield Problem("--data", "target", repr(self.target), f"a moment of the past; now it is {now}")
 
@@ -163,14 +186,3 @@ class BackupSettings(LayerSettings):
         if self.backup_s3_full_on == self.backup_s3_differential_on:
             allowed = "another time than backup_s3_full_on"
             yield self.problem("backup_s3_differential_on", self.backup_s3_differential_on, allowed)
-
-
-def parse_target(text: str) -> datetime:
-    """The moment a restore's target names. Raises ValueError when it is not a time with a zone."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError(TARGET_FORMS) from None
-    if moment.tzinfo is None:
-        raise ValueError(f"{TARGET_FORMS}: the zone is missing")
-    return moment
