@@ -139,7 +139,8 @@ if takes_backups:
     for one in host.loop(repositories(estate)):
         unit = f"xteam-backup@{one.name}-full.service"
         first_backup(STANZA, one.number, unit, name=f"Take the first full backup into {one.name}")
-    first_drill(repositories(estate), name="Rehearse a restore from each repository")
+    # From the first repository; the timer begins with the second.
+    first_drill(repositories(estate)[:1], name="Rehearse a restore")
     for timer in host.loop(list(timers)):
         service(timer, [timers[timer]], name=f"Run {timer}")
 barrier(name="backup is laid")

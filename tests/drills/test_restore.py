@@ -136,31 +136,23 @@ def test_a_restore_point_and_a_place_in_the_log_come_back(restore, rows, scratch
         assert scratch(said, "select string_agg(id::text, ',') from rows") == "1", f"{target}: the rows are others"
 
 
-@pytest.mark.item("BAK-05", "TST-05")
-def test_the_cluster_itself_goes_back(restore, rows, leader, hosts, estate, eventually, host):
-    """In place: every member has the rows of that moment, the old data is kept, and full backups follow."""
-    database = estate.postgres.POSTGRES_DB
-    time.sleep(1)
-    moment = text(datetime.fromisoformat(rows("select clock_timestamp()")).astimezone(UTC))
-    time.sleep(1)
-    rows("delete from rows")
-    before = len(_full_backups(host))
+@pytest.mark.item("TST-05")
+def test_a_restore_in_place_without_confirmation_is_refused(restore, rows, estate):
+    """And says what to type; nothing is changed."""
+    status, said = restore((), target="latest", into="cluster")
+    assert status != 0 and f"{estate.all.domain} latest" in said and "no host was changed" in said, said
+    assert rows("select id from rows") == "1", "a restore that was refused changed the cluster"
 
-    status, said = restore((), target=moment, into="cluster")
-    assert status != 0 and f"{estate.all.domain} {moment}" in said and "no host was changed" in said, said
-    assert rows("select count(*) from rows") == "0", "a restore that was refused changed the cluster"
-    try:
-        status, said = restore((), target=moment, into="cluster", confirm=f"{estate.all.domain} {moment}")
-        assert status == 0, said
-        for member in hosts.group("postgres"):
-            eventually(lambda m=member: ask(m, "select id from rows", database) == "1", seconds=60)
-            kept = member.check_output("ls -d /var/lib/postgresql/17/main.before-*").split()
-            assert kept, f"{member.name} has thrown its old data away"
-            assert not member.run("grep recovery_target /var/lib/postgresql/17/main/postgresql.auto.conf").stdout
-        assert len(_full_backups(host)) > before, "no full backup followed"
-    finally:
-        for member in hosts.group("postgres"):
-            member.run("rm -rf /var/lib/postgresql/17/main.before-*")
+
+def _the_cluster_went_back(hosts, eventually, database):
+    """Every member has the row of that moment, keeps its old data, and would not stop at that moment again."""
+    for member in hosts.group("postgres"):
+        ids = f"select string_agg(id::text, ',') from {SCHEMA}.items"
+        eventually(lambda m=member, sql=ids: ask(m, sql, database) == "1", seconds=60)
+        assert member.check_output("ls -d /var/lib/postgresql/17/main.before-*"), f"{member.name}'s old data is gone"
+        settings = "/var/lib/postgresql/17/main/postgresql.auto.conf"
+        assert not member.run("grep recovery_target %s", settings).stdout, f"{member.name} keeps the target"
+        member.check_output("rm -rf /var/lib/postgresql/17/main.before-*")
 
 
 def _full_backups(host):
@@ -190,7 +182,7 @@ def test_what_cannot_be_restored_is_refused(host, restore, target, reason):
 
 
 @pytest.mark.item("TST-05")
-def test_the_runbook_restores(host, runbook, rows):
+def test_the_runbook_restores(host, hosts, runbook, rows, estate, eventually):
     """docs/runbooks/restore.md, by an operator who types what stands there."""
     book = runbook("restore")
     placeholder = '"2026-11-23 07:40:00+00"'
@@ -208,3 +200,8 @@ def test_the_runbook_restores(host, runbook, rows):
     book.run("remove", host, NAME=name)
     said = book.run("restore-there", host, **{placeholder: f'"{moment}"'})
     host.check_output("xteam-restore remove %s", re.search(r"xteam-restore remove (\S+)", said).group(1))
+    before = len(_full_backups(host))
+    sure = f"{estate.all.domain} {moment}"
+    book.run("in-place", **{"DOMAIN 2026-11-23 07:40:00+00": sure, placeholder: f'"{moment}"'})
+    _the_cluster_went_back(hosts, eventually, estate.postgres.POSTGRES_DB)
+    assert len(_full_backups(host)) > before, "no full backup followed"
