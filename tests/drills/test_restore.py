@@ -147,7 +147,7 @@ def test_a_restore_in_place_without_confirmation_is_refused(restore, rows, estat
 def _the_cluster_went_back(hosts, eventually, database):
     """Every member has the row of that moment, keeps its old data, and would not stop at that moment again."""
     for member in hosts.group("postgres"):
-        ids = f"select string_agg(id::text, ',') from {SCHEMA}.items"
+        ids = f"select string_agg(id::text, ',') from {SCHEMA}.items"  # noqa: S608
         eventually(lambda m=member, sql=ids: ask(m, sql, database) == "1", seconds=60)
         assert member.check_output("ls -d /var/lib/postgresql/17/main.before-*"), f"{member.name}'s old data is gone"
         settings = "/var/lib/postgresql/17/main/postgresql.auto.conf"
