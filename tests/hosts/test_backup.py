@@ -233,11 +233,16 @@ def test_a_marker_is_written_each_minute(hosts, host):
 
 
 @repository
-def test_metrics_are_exported(host, estate):
+def test_metrics_are_exported(host, estate, eventually):
     """For the node exporter: young, readable for it, and of every repository."""
     path = "/var/lib/prometheus/node-exporter/xteam-backup.prom"
-    age = time.time() - float(host.check_output("stat -c %%Y %s", path))
-    assert age < METRICS_SECONDS, f"the metrics are {age:.0f} s old"
+
+    def young():
+        age = time.time() - float(host.check_output("stat -c %%Y %s", path))
+        assert age < METRICS_SECONDS, f"the metrics are {age:.0f} s old"
+        return True
+
+    eventually(young, seconds=20)  # the timer may have been started a moment ago
     text = host.check_output("runuser -u nobody -- cat %s", path)
     for number in [1, 2] if estate.backup.backup_s3_bucket else [1]:
         for name in ("repository_status_code", "wal_missing_segments"):
