@@ -2,7 +2,7 @@
 
 from xteam_infra.facts.etcd import USER as ETCD_USER
 from xteam_infra.facts.postgres import CURL, HERE
-from xteam_infra.operations import HostFile, barrier, service, write
+from xteam_infra.operations import HostFile, barrier, ensure, service, write
 from xteam_infra.operations.postgres import dynamic_configuration, pending_restarts, rights
 from xteam_infra.operations.postgres_member import tuned_file
 from xteam_infra.plan.etcd import CLIENT_PORT
@@ -15,13 +15,18 @@ from xteam_infra.plan.postgres import (
     PATRONI,
     PORT,
     REPLICATOR,
+    REPORT_TIMER,
+    REPORT_UNIT,
+    REPORTS,
     REST_PORT,
     REWIND,
     UNIT,
+    report_host,
     server_certificate,
 )
 from xteam_infra.plan.rights import goals
 from xteam_infra.plan.tuning import Hardware, of_host
+from xteam_infra.postgres_report import report_files, timer
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
@@ -89,4 +94,10 @@ barrier(name="the cluster runs with its parameters")
 
 if "postgres" in here().groups:
     rights(goals(settings), settings.passwords, name="Make roles, database and rights on the leader")
+barrier(name="roles and rights are there")
+
+if here() == report_host(estate):
+    write([*report_files(estate), timer()], name="Write the monthly report's files")
+    service(REPORT_TIMER, [timer()], name="Make a report every month")
+    ensure(f"systemctl start {REPORT_UNIT}", f"test -s {REPORTS}/latest.html", name="Make the first report")
 barrier(name="postgres is laid")

@@ -444,6 +444,28 @@ def test_monitoring_sees_statements_and_no_rows(host, estate, secret):
     assert rights == "0", f"monitor may read {rights} tables of the application"
 
 
+@pytest.mark.item("OPS-03", "PERF-02", "PERF-03")
+@pytest.mark.group("postgres", first=True)
+def test_the_monthly_report_is_made(hosts, estate):
+    """It is due every month, the last one is recent, and one made now has heard every member."""
+    unit, page = "xteam-postgres-report", "/var/lib/xteam-reports/postgres/latest.html"
+    host = next(hosts[m.name] for group in ("metrics", "logs", "postgres") for m in estate.members(group))
+    timer = host.check_output(f"systemctl show -p ActiveState -p UnitFileState --value {unit}.timer").split()
+    assert timer == ["active", "enabled"], f"its timer is {timer}"
+    old = host.run(f"find {page} -mtime -35 -size +1k -perm 640 -user xteam-report")
+    assert old.stdout.strip() == page, "the last report is missing, empty, older than 35 days or open to others"
+    assert host.run(f"systemctl start {unit}.service").rc == 0, (
+        f"no report can be made: {host.run(f'journalctl -u {unit} -n 5 -o cat --no-pager').stdout[-300:]}"
+    )
+    text = host.check_output(f"cat {page}")
+    for member in estate.members("postgres"):
+        assert f"<td>{member.name}" in text, f"{member.name} is not in the report"
+    for title in ("most time", "nobody uses", "may be missing", "Tables", "drifted"):
+        assert title in text, f"the report has nothing on: {title}"
+    kept = host.check_output("stat -c '%U %a' /etc/xteam/postgres-report.pass")
+    assert kept == "root 600", f"the report's password is open: {kept}"
+
+
 @pytest.mark.item("LAW-03")
 @pytest.mark.group("postgres", first=True)
 def test_changes_of_definitions_are_audited(hosts, estate):
