@@ -40,4 +40,4 @@ def test_the_drawing_follows_the_plan(tmp_path):
     hosts = {**HA, "edge3": ("edge",)}
     more = Declaration(tmp_path / "secrets.json", hosts, {"app_port": 8001}).read()
     drawn = mermaid(more)
-    assert "edge3" in drawn and "API 8001" in drawn
+    assert "edge3" in drawn and "API, blue 8001" in drawn

@@ -45,6 +45,10 @@ PURPOSES = {
     "PYTHONUNBUFFERED": "Log lines are written at once.",
     "PYTHONDONTWRITEBYTECODE": "The release stays as it was delivered.",
     "PROMETHEUS_MULTIPROC_DIR": "Where the API's processes add up their metrics (set in its unit).",
+    "XTEAM_API_APP": "The application, which the operator's module serves (`app_module`).",
+    "XTEAM_API_READY_PATH": "The path it answers by itself while the instance is held (`app_ready_path`).",
+    "XTEAM_API_HELD": "While this file exists the edges send the instance no new requests.",
+    "XTEAM_API_STATE": "Where it notes which edge has heard which answer.",
     "WORKER_QUEUES": "The queues this worker serves (`celery_workers`).",
     "WORKER_CONCURRENCY": "How many tasks it works on at once (`celery_workers`).",
 }
