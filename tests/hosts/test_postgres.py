@@ -430,12 +430,14 @@ def test_slow_statements_are_found(hosts, estate):
     """A slow statement is counted by pg_stat_statements, and stands in the journal with its plan."""
     host, mark = leader(hosts), f"probe_{secrets.token_hex(4)}"
     seconds = estate.postgres.postgres_slow_query_ms / 1000 + 0.2
-    # The statistics know a statement by its shape; names of columns do not count.
-    counted = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE 'SELECT pg_sleep(%'"
+    # The statistics know a statement by its shape (names of columns do not count): one that no other check has.
+    counted = (
+        "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE 'SELECT pg_sleep(%pg_backend_pid()%'"
+    )
     before, since = int(sql(host, counted)), host.check_output("date +%s")
     share = float(sql(host, "SHOW auto_explain.sample_rate"))
     assert share == estate.postgres.postgres_explain_sample, f"plans are logged of a share of {share}"
-    sql(host, f"SET auto_explain.sample_rate = 1; SELECT pg_sleep({seconds}) AS {mark}")
+    sql(host, f"SET auto_explain.sample_rate = 1; SELECT pg_sleep({seconds}) AS {mark}, pg_backend_pid()")
     assert int(sql(host, counted)) == before + 1, "pg_stat_statements has not counted it"
     lines = journal_since(host, since, mark)
     assert any("duration:" in line for line in lines), "it is not in the journal"
