@@ -33,7 +33,7 @@ def python(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["python", "find", "--no-python-downloads", "--system", PYTHON_VERSION]
     found = subprocess.run([find_uv_bin(), *words], capture_output=True, text=True)
     if found.returncode:
-        pytest.skip(f"needs Python {PYTHON_VERSION}, the hosts' version, on this machine")
+        pytest.fail(f"needs Python {PYTHON_VERSION}, the hosts' version, on this machine")
     directory = tmp_path_factory.mktemp("release")
     with tarfile.open(release.archive) as tar:
         tar.extractall(directory, filter="data")
@@ -48,7 +48,7 @@ def python(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     if missing := missing_programs():
-        pytest.skip(f"needs these programs on this machine: {', '.join(missing)}")
+        pytest.fail(f"needs these programs on this machine: {', '.join(missing)}")
     directory = tmp_path_factory.mktemp("services")
     for parent in list(directory.parents)[:2]:
         parent.chmod(0o755)  # pytest's own directories are for one user; the services run as another

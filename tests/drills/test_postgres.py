@@ -9,9 +9,10 @@ import time
 import pytest
 
 from checklist.run import not_applicable
-from tests.drills.harness.cluster import Cluster, servers_up
+from tests.drills.harness.cluster import Cluster
 from tests.drills.harness.witness import Witness, handovers, overlaps
 from tests.drills.harness.writers import postgres_orders
+from tests.haproxy import servers_up
 
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill"

@@ -1,17 +1,43 @@
 """Checks over an inventory: pytest tests/hosts --inventory inventories/lab.py (docs/verification.md).
 
-Here is what the checks of the application share: a user, his tokens, and a way to ask an API host.
+Here is what the checks share: the application's way into PostgreSQL, the bucket, a user, his tokens,
+and a way to ask an API host.
 """
 
 from uuid import uuid4
 
 import pytest
+from postgres_client import PORT, conninfo_of
 from xteam_client import User, claims, make_user, through
 
+from xteam_infra.cloud import client
 from xteam_infra.secrets import open_store
 from xteam_infra.secrets.vault import make_token
 
 PASSWORD = "verify/user-password"  # noqa: S105 - the name of a secret
+
+
+@pytest.fixture
+def app(estate, secret):
+    """The application's way into PostgreSQL: `app(address, port)` is a conninfo, `app.password` goes beside it."""
+    settings = estate.postgres
+
+    def conninfo(address, port=PORT, **more):
+        return conninfo_of(address, port, user=settings.POSTGRES_USER, dbname=settings.POSTGRES_DB, **more)
+
+    conninfo.password = secret(settings.POSTGRES_PASSWORD.name)
+    return conninfo
+
+
+@pytest.fixture
+def s3(estate, secret):
+    """The backups' object storage, as the controller speaks to it; None without a second repository."""
+    settings = estate.backup
+    if not settings.bucket:
+        return None
+    own = settings.backup_s3_controller == "key"
+    key = (secret(settings.backup_s3_key_id.name), secret(settings.backup_s3_key.name)) if own else None
+    return client(settings.storage, key)
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,11 @@
 
 import json
 import re
-import shlex
 import time
 from itertools import pairwise
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from postgres_client import leader, sql
 
 from checklist.run import not_applicable
 
@@ -130,74 +127,12 @@ def test_no_segment_is_missing(host, number, stanza):
 @pytest.mark.item("BAK-05")
 def test_no_segment_waits(hosts, estate):
     """On the leader: archiving is on, the last try did not fail, and nothing has been waiting for long."""
-    leader = next((one for one in hosts.group("postgres") if _ask(one, "select pg_is_in_recovery()") == "f"), None)
-    assert leader, "no database host leads"
-    mode, failing, oldest = _ask(leader, ARCHIVER).split("|")
-    assert mode == "on", f"archive_mode is {mode} on {leader.name}"
-    assert failing == "f", f"the last try to archive failed on {leader.name}"
+    leads = leader(hosts)
+    mode, failing, oldest = sql(leads, ARCHIVER).split("|")
+    assert mode == "on", f"archive_mode is {mode} on {leads.name}"
+    assert failing == "f", f"the last try to archive failed on {leads.name}"
     limit = 2 * estate.postgres.postgres_archive_timeout_seconds
-    assert int(oldest) <= limit, f"a segment has been waiting for {oldest} s on {leader.name}"
-
-
-@repository
-@pytest.mark.item("BAK-06")
-def test_a_repository_is_in_another_region(host, estate, bucket):
-    """What burns down one region must not take the databases and all their backups."""
-    regions = {machine.region for machine in estate.members("postgres")}
-    places = {host.machine.region}
-    if bucket:
-        places.add(bucket.get_bucket_location(Bucket=estate.backup.backup_s3_bucket)["LocationConstraint"])
-    assert places - regions, (
-        f"backups are in region {', '.join(places)}, as a database is: give the backup host another region, "
-        "or set backup_s3_bucket"
-    )
-
-
-@repository
-@pytest.mark.item("BAK-06", kind="cloud")
-def test_nobody_can_destroy_what_is_in_the_bucket(estate, bucket):
-    """Versions are kept, locked for the declared days; it is read back from S3."""
-    if not bucket:
-        not_applicable("backup_s3_bucket is not set: there is one repository")
-    name = {"Bucket": estate.backup.backup_s3_bucket}
-    assert bucket.get_bucket_versioning(**name).get("Status") == "Enabled", "the bucket keeps no versions"
-    lock = bucket.get_object_lock_configuration(**name)["ObjectLockConfiguration"]
-    default = lock.get("Rule", {}).get("DefaultRetention", {})
-    wanted = (estate.backup.backup_s3_lock_mode, estate.backup.backup_s3_lock_days)
-    assert (default.get("Mode"), default.get("Days")) == wanted, f"objects are locked by {default or 'nothing'}"
-    [newest, *_] = bucket.list_object_versions(**name, Prefix="pgbackrest/backup/main/backup.info")["Versions"]
-    head = bucket.head_object(**name, Key=newest["Key"], VersionId=newest["VersionId"])
-    assert head.get("ObjectLockMode") == wanted[0], f"{newest['Key']} is not locked"
-
-
-@repository
-@pytest.mark.item("BAK-06", kind="cloud")
-def test_the_bucket_is_closed(estate, bucket):
-    """To the public, to whoever comes without TLS, and at rest."""
-    if not bucket:
-        not_applicable("backup_s3_bucket is not set: there is one repository")
-    name = {"Bucket": estate.backup.backup_s3_bucket}
-    blocked = _configured(lambda: bucket.get_public_access_block(**name)["PublicAccessBlockConfiguration"])
-    assert blocked and all(blocked.values()), f"the bucket may be made public: {blocked}"
-    policy = json.loads(_configured(lambda: bucket.get_bucket_policy(**name)["Policy"]) or "{}")
-    denied = [one for one in policy.get("Statement", []) if one["Effect"] == "Deny"]
-    tls_only = {"Bool": {"aws:SecureTransport": "false"}}
-    assert any(one.get("Condition") == tls_only and one["Action"] == "s3:*" for one in denied), "TLS is not required"
-    encryption = _configured(lambda: bucket.get_bucket_encryption(**name)["ServerSideEncryptionConfiguration"])
-    assert encryption, "the bucket does not encrypt"
-
-
-@repository
-@pytest.mark.item("COST-06", kind="cloud")
-def test_old_versions_leave_the_bucket(estate, bucket):
-    """When their lock ends; uploads that broke off go earlier."""
-    if not bucket:
-        not_applicable("backup_s3_bucket is not set: there is one repository")
-    name = {"Bucket": estate.backup.backup_s3_bucket}
-    rules = _configured(lambda: bucket.get_bucket_lifecycle_configuration(**name)["Rules"]) or []
-    kept = [one.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays") for one in rules]
-    assert estate.backup.backup_s3_lock_days in kept, "replaced and deleted versions are kept, and paid for, for ever"
-    assert any("AbortIncompleteMultipartUpload" in one for one in rules), "broken uploads are kept for ever"
+    assert int(oldest) <= limit, f"a segment has been waiting for {oldest} s on {leads.name}"
 
 
 @repository
@@ -227,8 +162,8 @@ def test_restores_are_rehearsed_by_a_timer(host, estate):
 def test_a_marker_is_written_each_minute(hosts, host):
     """On the leader; a restore drill looks for it."""
     assert host.service("xteam-marker.timer").is_running, "no marker is written"
-    if _ask(host, "select pg_is_in_recovery()") == "f":
-        age = _ask(host, "select round(extract(epoch from clock_timestamp() - max(at))) from xteam_ops.marker")
+    if sql(host, "select pg_is_in_recovery()") == "f":
+        age = sql(host, "select round(extract(epoch from clock_timestamp() - max(at))) from xteam_ops.marker")
         assert int(age) < MARKER_SECONDS, f"the newest marker is {age} s old"
 
 
@@ -302,36 +237,6 @@ def test_the_repository_knows_its_callers(host, estate):
     assert "access denied" in other_name.stdout, "the replication role's certificate opens the repository"
 
 
-@pytest.fixture
-def bucket(estate, secret):
-    """S3, asked by the verifier itself; None without a second repository."""
-    settings = estate.backup
-    if not settings.backup_s3_bucket:
-        return None
-    key = {}
-    if settings.backup_s3_controller == "key":
-        key["aws_access_key_id"] = secret(settings.backup_s3_key_id.name)
-        key["aws_secret_access_key"] = secret(settings.backup_s3_key.name)
-    return boto3.client(
-        "s3",
-        region_name=settings.backup_s3_region,
-        endpoint_url=f"https://{settings.backup_s3_endpoint}" if settings.backup_s3_endpoint else None,
-        verify=settings.backup_s3_ca or None,
-        config=Config(s3={"addressing_style": "path"} if settings.backup_s3_uri_style == "path" else {}),
-        **key,
-    )
-
-
-def _configured(read):
-    """What S3 says; None where it says that nothing is configured."""
-    try:
-        return read()
-    except ClientError as error:
-        if error.response["Error"]["Code"].startswith(("NoSuch", "ServerSideEncryptionConfigurationNotFound")):
-            return None
-        raise
-
-
 def _runs_by_timer(host, job, wanted):
     _timer_runs(host, f"xteam-backup@{job}", wanted)
     result = host.check_output(f"systemctl show --property Result --value xteam-backup@{job}.service")
@@ -352,7 +257,3 @@ def _timer_runs(host, unit, wanted):
 def _number(segment):
     """The place of a segment in the log. The first eight digits are the timeline."""
     return int(segment[8:16], 16) * SEGMENTS_PER_LOG + int(segment[16:24], 16)
-
-
-def _ask(host, sql):
-    return host.run(f"cd / && runuser -u postgres -- psql -XqAtc {shlex.quote(sql)}").stdout.strip()

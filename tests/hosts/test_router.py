@@ -5,17 +5,12 @@
 from shlex import quote
 
 import pytest
+from postgres_client import connect, leader, sql
 
 from checklist.run import not_applicable
+from tests.haproxy import servers_up
 
 WRITE_PORT, READ_PORT, POOLER_PORT = 5440, 5441, 6432
-CA = "/etc/xteam/pki/ca.crt"
-# Debian's minimal system has no socat, but always this.
-STATISTICS = (
-    'perl -MIO::Socket::UNIX -e \'$s = IO::Socket::UNIX->new("/run/xteam-router/admin.sock") or die $!; '
-    'print $s "show stat\\n"; print while <$s>\''
-)
-
 # The first client prepares on a server connection; while the second one holds that, the first executes on another.
 PREPARED = """
 import sys, psycopg
@@ -29,30 +24,12 @@ print("moved" if before == held != after else f"{before} {held} {after}", answer
 """
 
 
-def connect(host, conninfo, statement="SELECT 1", password=""):
-    """Connect from `host`; the password goes by standard input."""
-    given = "IFS= read -r PGPASSWORD; export PGPASSWORD PGCONNECT_TIMEOUT=5; "
-    return host.run_with_stdin(f"{given}timeout 30 psql -XAtw {quote(conninfo)} -c {quote(statement)}", f"{password}\n")
-
-
 def pooler(host, statement):
     """Ask PgBouncer's console, as the account it runs as."""
     command = (
         f"cd / && runuser -u postgres -- psql -XAt -h /run/xteam-pgbouncer -p {POOLER_PORT} -U pgbouncer pgbouncer"
     )
     return host.check_output(f"{command} -c {quote(statement)}").splitlines()
-
-
-def servers_up(host):
-    """{backend: [servers that HAProxy takes for up]}"""
-    found = {}
-    for line in host.check_output(STATISTICS).splitlines():
-        words = line.split(",")
-        if len(words) > 17 and not line.startswith("#") and words[1] not in ("FRONTEND", "BACKEND"):
-            up = found.setdefault(words[0], [])
-            if words[17].startswith("UP"):
-                up.append(words[1])
-    return found
 
 
 @pytest.fixture
@@ -63,36 +40,26 @@ def postgres(estate):
 
 
 @pytest.fixture
-def app(estate, postgres, secret):
+def app(postgres, app, estate):
     """The application's conninfo for a port of this host, and its password."""
 
     def conninfo(port, **more):
-        host = estate.fqdn("pgbouncer" if port == POOLER_PORT else "postgres")
-        values = {"user": postgres.POSTGRES_USER, "dbname": postgres.POSTGRES_DB, "host": host, "port": port}
-        values |= {"sslmode": "verify-full", "sslrootcert": CA, **more}
-        return " ".join(f"{key}={value}" for key, value in values.items())
+        return app(estate.fqdn("pgbouncer" if port == POOLER_PORT else "postgres"), port, **more)
 
-    conninfo.password = secret(postgres.POSTGRES_PASSWORD.name)
+    conninfo.password = app.password
     return conninfo
 
 
-@pytest.fixture
-def leader(hosts):
-    for host in hosts.group("postgres"):
-        said = host.json("curl -s -m 5 --cacert /etc/xteam/pki/ca.crt https://127.0.0.1:8008/patroni")
-        if said["role"] == "primary":
-            return host
-    raise AssertionError("no PostgreSQL member leads")
-
-
 @pytest.mark.group("app", "worker")
-def test_write_port_leads_to_the_leader(host, app, leader, eventually):
+def test_write_port_leads_to_the_leader(host, app, hosts, eventually):
     """Directly and through the pooler; the server's certificate is verified on the way."""
+
+    leads = leader(hosts).address
 
     def arrives():
         for port in (WRITE_PORT, POOLER_PORT):
             answer = connect(host, app(port), "SELECT inet_server_addr(), pg_is_in_recovery()", app.password)
-            assert answer.stdout.strip() == f"{leader.address}|f", f"port {port}: {answer.stdout or answer.stderr}"
+            assert answer.stdout.strip() == f"{leads}|f", f"port {port}: {answer.stdout or answer.stderr}"
         return True
 
     eventually(arrives, seconds=5)
@@ -148,7 +115,7 @@ def test_a_saturated_pool_holds(host, app, estate):
 
 @pytest.mark.item("DB-03")
 @pytest.mark.group("app", "worker")
-def test_pools_fit_into_the_server(host, postgres, estate, leader):
+def test_pools_fit_into_the_server(host, postgres, estate, hosts):
     """What PgBouncer runs with, on all hosts together, against the server's own limit."""
     running = dict(line.split("|")[:2] for line in pooler(host, "SHOW CONFIG"))
     settings = estate.router
@@ -162,7 +129,7 @@ def test_pools_fit_into_the_server(host, postgres, estate, leader):
         f"PgBouncer runs with { {key: running[key] for key in wanted} }"
     )
     hosts_with_pooler = sum(bool({"app", "worker"} & set(machine.groups)) for machine in estate.machines)
-    limit = int(leader.check_output("cd / && runuser -u postgres -- psql -XAtc 'SHOW max_connections'"))
+    limit = int(sql(leader(hosts), "SHOW max_connections"))
     most = hosts_with_pooler * 2 * int(running["max_db_connections"])
     assert most < limit, f"all poolers may open {most} connections, the server takes {limit}"
     each = estate.app.database_pool_size + estate.app.database_max_overflow
@@ -242,14 +209,14 @@ def test_a_reload_ends_no_connection(host, app):
 
 @pytest.mark.item("DB-06")
 @pytest.mark.group("app", "worker")
-def test_a_client_finds_the_leader_by_itself(host, app, estate, leader):
+def test_a_client_finds_the_leader_by_itself(host, app, estate, hosts):
     """libpq's way without any router: all members in one conninfo, and what sort of server is wanted."""
     members = estate.members("postgres")
     names = ",".join(estate.fqdn(machine.name) for machine in members)
     ports = ",".join("5432" for _ in members)
     asked = "SELECT inet_server_addr(), pg_is_in_recovery()"
     writes = connect(host, app(ports, host=names, target_session_attrs="read-write"), asked, app.password)
-    assert writes.stdout.strip() == f"{leader.address}|f", f"read-write: {writes.stdout or writes.stderr}"
+    assert writes.stdout.strip() == f"{leader(hosts).address}|f", f"read-write: {writes.stdout or writes.stderr}"
     reads = connect(host, app(ports, host=names, target_session_attrs="prefer-standby"), asked, app.password)
     wanted = "t" if len(members) > 1 else "f"
     assert reads.stdout.strip().endswith(f"|{wanted}"), f"prefer-standby: {reads.stdout or reads.stderr}"

@@ -9,6 +9,7 @@ from checklist.mutate import Mutator
 from checklist.mutations import MutationError, load
 from checklist.plugin import RUN
 from checklist.rerun import Known
+from xteam_infra.plan import LAYERS
 
 MUTATOR: pytest.StashKey[Mutator] = pytest.StashKey()
 REPORT = Path("build/report/mutations.json")
@@ -17,7 +18,8 @@ REPORT = Path("build/report/mutations.json")
 def pytest_generate_tests(metafunc):
     if "mutation" in metafunc.fixturenames:
         try:
-            mutations = load(Path(__file__).parent)
+            # The last layer first: what heals a lower one may start again what a higher one has broken.
+            mutations = sorted(load(Path(__file__).parent), key=lambda one: -LAYERS.index(one.layer))
         except MutationError as error:
             raise pytest.UsageError(str(error)) from error
         metafunc.parametrize("mutation", mutations, ids=[f"{m.layer}-{m.id}" for m in mutations])

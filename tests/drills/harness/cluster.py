@@ -7,11 +7,6 @@ from checklist.shell import CannotLook
 
 CURL = "curl -s -m 3 --cacert /etc/xteam/pki/ca.crt"
 REST = "https://127.0.0.1:8008"
-# Debian's minimal system has no socat, but always this.
-STATISTICS = (
-    'perl -MIO::Socket::UNIX -e \'$s = IO::Socket::UNIX->new("/run/xteam-router/admin.sock") or die $!; '
-    'print $s "show stat\\n"; print while <$s>\''
-)
 
 
 class Cluster:
@@ -87,15 +82,3 @@ class Cluster:
             yield name
         finally:
             self.sql(self.hosts[self.leader()], drop)
-
-
-def servers_up(router):
-    """{backend: [servers that the router on this host takes for up]}"""
-    found: dict[str, list[str]] = {}
-    for line in router.check_output(STATISTICS).splitlines():
-        words = line.split(",")
-        if len(words) > 17 and not line.startswith("#") and words[1] not in ("FRONTEND", "BACKEND"):
-            up = found.setdefault(words[0], [])
-            if words[17].startswith("UP"):
-                up.append(words[1])
-    return found

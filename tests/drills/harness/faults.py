@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import pytest
-
+from checklist.run import not_applicable
 from lab import lifecycle, state
 from lab.errors import LabError
 
@@ -25,10 +24,10 @@ class Faults:
             try:
                 found = state.load(state.default_name())
             except LabError as error:
-                pytest.skip(f"power and cables can be pulled in a lab only: {error}")
+                not_applicable(f"power and cables can be pulled in a lab only: {error}")
             addresses = {host.name: host.address for host in found.hosts}
             if any(addresses.get(machine.name) != machine.ssh_hostname for machine in self.hosts.machines):
-                pytest.skip(
+                not_applicable(
                     f"power and cables can be pulled in a lab only; these hosts are not those of lab {found.name}"
                 )
             self._lab = found

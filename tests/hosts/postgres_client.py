@@ -1,0 +1,51 @@
+"""PostgreSQL's servers as checks ask them: as their own account, as a client, and through Patroni."""
+
+from shlex import quote
+
+PORT = 5432
+CA = "/etc/xteam/pki/ca.crt"
+CURL = f"curl -s -m 5 --cacert {CA}"
+REST = "https://127.0.0.1:8008"
+UNIT = "patroni@17-main.service"
+
+
+def sql(host, statements, database="postgres"):
+    """The answer of the server on this host to its own account."""
+    command = f"cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d {database} -c {quote(statements)}"
+    return host.check_output(command)
+
+
+def connect(host, conninfo, statement="SELECT 1", password=""):
+    """Connect from `host` over the network; a password goes by standard input."""
+    given = "IFS= read -r PGPASSWORD; export PGPASSWORD PGCONNECT_TIMEOUT=5; "
+    return host.run_with_stdin(f"{given}timeout 30 psql -XAtw {quote(conninfo)} -c {quote(statement)}", f"{password}\n")
+
+
+def conninfo_of(address, port=PORT, **more):
+    """A conninfo that verifies the server's certificate."""
+    values = {"host": address, "port": port, "sslmode": "verify-full", "sslrootcert": CA, **more}
+    return " ".join(f"{key}={value}" for key, value in values.items())
+
+
+def patroni(host):
+    """What Patroni on this host says of itself."""
+    return host.json(f"{CURL} {REST}/patroni")
+
+
+def leader(hosts):
+    """The host that leads now."""
+    for host in hosts.group("postgres"):
+        if patroni(host)["role"] == "primary":
+            return host
+    raise AssertionError("no member leads")
+
+
+def clients(hosts):
+    """Hosts from which the application may connect."""
+    return [host for host in hosts if {"app", "worker"} & set(host.machine.groups)]
+
+
+def journal_since(host, moment, text):
+    """Lines of PostgreSQL's and Patroni's journal since a moment (the host's own clock) that hold `text`."""
+    lines = host.run(f"journalctl -u {UNIT} --since @{moment} -o cat --no-pager").stdout
+    return [line for line in lines.splitlines() if text in line]
