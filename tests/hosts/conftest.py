@@ -23,7 +23,7 @@ def app(estate, secret):
     settings = estate.postgres
 
     def conninfo(address, port=PORT, **more):
-        return conninfo_of(address, port, user=settings.POSTGRES_USER, dbname=settings.POSTGRES_DB, **more)
+        return conninfo_of(address, port, **{"user": settings.POSTGRES_USER, "dbname": settings.POSTGRES_DB, **more})
 
     conninfo.password = secret(settings.POSTGRES_PASSWORD.name)
     return conninfo
