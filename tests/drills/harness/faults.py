@@ -81,6 +81,18 @@ class Faults:
         self.hosts[name].check_output(f"systemctl kill --signal CONT --kill-whom all {unit}")
         self._undo.pop(f"thaw {name} {unit}", None)
 
+    def hold(self, name: str, pid: int) -> Callable[[], None]:
+        """One process stands still. Returns what lets it go on."""
+        key = f"let go {name} {pid}"
+
+        def let_go() -> None:
+            self.hosts[name].check_output(f"kill -CONT {pid}")
+            self._undo.pop(key, None)
+
+        self._undo[key] = let_go
+        self.hosts[name].check_output(f"kill -STOP {pid}")
+        return let_go
+
     def stop(self, name: str, unit: str) -> None:
         """The unit ends in order."""
         self._undo[f"start {name} {unit}"] = lambda: self.start_unit(name, unit)
