@@ -38,12 +38,30 @@ class AwsStore:
         except (BotoCoreError, ClientError) as error:
             raise self._refused("created", name, error) from error
 
+    def replace(self, name: str, value: str) -> None:
+        if self.create(name, value) == value:
+            return
+        try:
+            self.client.put_secret_value(SecretId=self._id(name), SecretString=value)
+        except (BotoCoreError, ClientError) as error:
+            raise self._refused("replaced", name, error) from error
+
+    def remove(self, name: str) -> None:
+        try:
+            # At once: a name in its recovery window could not be used for the next rotation.
+            self.client.delete_secret(SecretId=self._id(name), ForceDeleteWithoutRecovery=True)
+        except self.client.exceptions.ResourceNotFoundException:
+            return
+        except (BotoCoreError, ClientError) as error:
+            raise self._refused("removed", name, error) from error
+
     def _id(self, name: str) -> str:
         return f"{self.prefix}/{name}"
 
     def _refused(self, verb: str, name: str, error: Exception) -> SecretsError:
         return SecretsError(
             f"secret {self._id(name)} can't be {verb} in AWS Secrets Manager, region {self.region}: {error}\n"
-            f"    allowed: credentials with secretsmanager:GetSecretValue and CreateSecret on {self.prefix}/* "
+            f"    allowed: credentials with secretsmanager:GetSecretValue and CreateSecret (for rotations also "
+            f"PutSecretValue and DeleteSecret) on {self.prefix}/* "
             "(secrets_store in group_data/all.py)"
         )

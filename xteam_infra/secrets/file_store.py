@@ -28,6 +28,16 @@ class FileStore:
                 self._replace(values)
             return values[name]
 
+    def replace(self, name: str, value: str) -> None:
+        with self._locked():
+            self._replace({**self._read(), name: value})
+
+    def remove(self, name: str) -> None:
+        with self._locked():
+            values = self._read()
+            if values.pop(name, None) is not None:
+                self._replace(values)
+
     def _read(self) -> dict[str, str]:
         try:
             if self.path.stat().st_mode & 0o077:

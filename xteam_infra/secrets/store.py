@@ -6,13 +6,19 @@ from xteam_infra.errors import SecretsError
 
 
 class Store(Protocol):
-    """Two methods make a store. Both raise SecretsError when the store can't be reached or refuses."""
+    """Four methods make a store. All raise SecretsError when the store can't be reached or refuses."""
 
     def get(self, name: str) -> str | None:
         """The value, or None when the store holds none of that name."""
 
     def create(self, name: str, value: str) -> str:
         """Store a new value and return the one that stands: another controller may have been first."""
+
+    def replace(self, name: str, value: str) -> None:
+        """Let a value stand in place of another, or where there was none."""
+
+    def remove(self, name: str) -> None:
+        """Forget a value; nothing happens when there is none."""
 
 
 def open_store(address: str) -> Store:

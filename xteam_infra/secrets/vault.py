@@ -48,6 +48,20 @@ class Vault:
                 raise SecretsError(f"another run has just made secret {name}: run again, it will be used")
             self._unstored.discard(name)
 
+    def succeed(self, secret: Secret, by: Secret) -> None:
+        """From now on in this run `secret` has the value of `by`. The store learns of it by `hand_over`."""
+        self._values[secret.name] = self.resolve(by)
+        self._unstored.discard(secret.name)
+
+    def hand_over(self, secret: Secret, by: Secret) -> None:
+        """Store the value of `by` as that of `secret`. Both stay in the store until `forget`."""
+        self._store.replace(secret.name, self.resolve(by))
+
+    def forget(self, secret: Secret) -> None:
+        """Remove a value that nothing uses any more."""
+        self._store.remove(secret.name)
+        self._unstored.discard(secret.name)
+
     def exists(self, secret: Secret) -> bool:
         """Whether the store already holds a value: nothing is generated."""
         return secret.name in self._values or self._store.get(secret.name) is not None

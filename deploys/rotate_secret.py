@@ -1,0 +1,69 @@
+"""Change a database password with no failed login: for the time of the change two logins are valid.
+
+    pyinfra INVENTORY deploys/rotate_secret.py --data secret=postgres/app
+
+A second login gets the new password and stands for the role; every client host goes over to it; the role itself gets
+the new password; every client host comes back; the second login is taken away. A run that broke off is begun again
+by the same command. docs/postgres.md
+"""
+
+from pyinfra import host
+
+from xteam_infra.operations import barrier, service
+from xteam_infra.operations.postgres_rotation import (
+    begin,
+    close_second_login,
+    credentials,
+    forget,
+    proved_login,
+    rolled,
+    second_login,
+    take_over,
+)
+from xteam_infra.rotation import api_inputs, environment_of, ways, worker_units
+from xteam_infra.runtime import here, open_estate
+
+estate = open_estate()
+rotation = begin(estate)
+members = estate.members("postgres")
+environment = environment_of(estate, rotation.role)
+clients = tuple(m for m in estate.machines if {"app", "worker"} & set(m.groups)) if environment else ()
+
+if here() in members:
+    second_login(rotation, name="Open a second login with the new password")
+barrier(name="two logins are valid")
+if here() in clients:
+    proved_login(rotation, ways(estate, rotation.role), name="Prove the second login on every client host")
+barrier(name="the second login works everywhere")
+
+for peer in host.loop(clients):
+    if peer == here():
+        credentials(environment, rotation.second, rotation.new, name=f"Give {peer.name} the second login")
+        if inputs := api_inputs(estate, here(), environment):
+            rolled(inputs, name=f"Roll the API of {peer.name} with the second login")
+        for unit in host.loop(worker_units(estate, here(), environment)):
+            service(
+                unit.name, unit.inputs, health=unit.health, health_seconds=90, name=f"Restart {unit.name}, second login"
+            )
+    barrier(name=f"{peer.name} uses the second login")
+
+if here() in members:
+    take_over(rotation, name="Give the role the new password and end what runs under the old one")
+barrier(name="the old password is revoked")
+
+for peer in host.loop(clients):
+    if peer == here():
+        credentials(environment, rotation.role, rotation.new, name=f"Give {peer.name} the new password")
+        if inputs := api_inputs(estate, here(), environment):
+            rolled(inputs, name=f"Roll the API of {peer.name} with the new password")
+        for unit in host.loop(worker_units(estate, here(), environment)):
+            service(
+                unit.name, unit.inputs, health=unit.health, health_seconds=90, name=f"Restart {unit.name}, new password"
+            )
+    barrier(name=f"{peer.name} uses the new password")
+
+if here() in members:
+    close_second_login(rotation, name="Take the second login away")
+barrier(name="one login is valid")
+if here() == members[0]:
+    forget(rotation, name="Close the change in the secrets store")
