@@ -1,0 +1,20 @@
+"""Newer minor versions of PostgreSQL and Patroni, one member at a time: replicas first, then a switchover, the old
+leader last. Also restarts members that still run what was replaced, or whose parameters wait for a restart.
+
+    pyinfra INVENTORY deploys/update_postgres.py
+
+Refused unless every member runs and a replica has every commit. A new major version is not supported; docs/postgres.md
+"""
+
+from pyinfra import host
+
+from xteam_infra.operations import barrier
+from xteam_infra.operations.postgres_update import leader_last, update_member
+from xteam_infra.runtime import here, open_estate
+
+estate = open_estate()
+
+for peer in host.loop(leader_last(estate)):
+    if peer == here():
+        update_member(name=f"Update {peer.name}")
+    barrier(name=f"{peer.name} is up to date")
