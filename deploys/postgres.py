@@ -5,7 +5,7 @@ from pyinfra import host
 from xteam_infra.facts.etcd import USER as ETCD_USER
 from xteam_infra.facts.holds import Holds
 from xteam_infra.facts.postgres import CURL, HERE
-from xteam_infra.operations import HostFile, barrier, service, write
+from xteam_infra.operations import HostFile, barrier, ensure, service, write
 from xteam_infra.operations.postgres import (
     dynamic_configuration,
     pending_restarts,
@@ -27,14 +27,19 @@ from xteam_infra.plan.postgres import (
     PATRONI,
     PORT,
     REPLICATOR,
+    REPORT_TIMER,
+    REPORT_UNIT,
+    REPORTS,
     REST_PORT,
     REWIND,
     UNIT,
     WATCHDOG,
+    report_host,
     server_certificate,
 )
 from xteam_infra.plan.rights import goals
 from xteam_infra.plan.tuning import Hardware, of_host
+from xteam_infra.postgres_report import report_files, timer
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
@@ -125,4 +130,10 @@ if "postgres" in here().groups:
     service(HEARTBEAT_UNIT, [beat, beat_unit], name="Write a heartbeat again and again")
 else:
     departed([HEARTBEAT_UNIT, UNIT], name="Stop a PostgreSQL member that the inventory no longer has")
+barrier(name="the leader beats")
+
+if here() == report_host(estate):
+    write([*report_files(estate), timer()], name="Write the monthly report's files")
+    service(REPORT_TIMER, [timer()], name="Make a report every month")
+    ensure(f"systemctl start {REPORT_UNIT}", f"test -s {REPORTS}/latest.html", name="Make the first report")
 barrier(name="postgres is laid")

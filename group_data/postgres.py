@@ -55,3 +55,8 @@ postgres_join_seconds = 600
 
 # Restart members whose changed parameters need it: replicas first, then a switchover. False: only say which wait.
 postgres_restart_when_needed = True
+
+# When the monthly report on slow statements, indexes, bloat and settings is made (systemd's OnCalendar), and how many
+# are kept, on the host of the metrics.
+postgres_report_schedule = "*-*-01 05:20:00"
+postgres_report_keep_months = 24

@@ -30,6 +30,7 @@ CTL = "/usr/local/sbin/xteam-patronictl"
 CLUSTER = "17-main"
 # A restart begins with a checkpoint; a member that takes longer is better looked at by a person.
 RESTART_SECONDS = 300
+REPLAY_SECONDS = 60
 
 # What sets a password must not be kept: not in the log, not in the statistics of statements.
 UNSEEN = """SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_error_statement = panic;
@@ -164,6 +165,18 @@ def rights(goals: list[Goal], passwords: dict[str, Secret]):
     if changed:
         sets = [f"ALTER ROLE {role} PASSWORD '{verifier(secret(passwords[role]))}';" for role in changed]
         yield StringCommand(psql("postgres", "-v ON_ERROR_STOP=1"), _stdin=UNSEEN + "\n".join(sets))
+    yield replayed()
+
+
+def replayed() -> StringCommand:
+    """On the leader: wait until every replica that follows knows what the leader knows. Reads log in there."""
+    there = "SELECT coalesce(bool_and(replay_lsn >= '$lsn'), true) FROM pg_stat_replication"
+    ask = psql("postgres")
+    late = f"echo 'a replica has not caught up within {REPLAY_SECONDS} s: xteam-patronictl list' >&2; exit 1"
+    loop = f'until [ "$(echo "{there}" | {ask})" = t ]; do sleep 0.2; [ $(date +%s) -lt $end ] || {{ {late}; }}; done'
+    return StringCommand(
+        f"lsn=$(echo 'SELECT pg_current_wal_lsn()' | {ask}); end=$(($(date +%s) + {REPLAY_SECONDS})); {loop}"
+    )
 
 
 def _kept(role: str) -> str:

@@ -16,14 +16,12 @@ from xteam_infra.facts.credentials import Credentials, digest_of, lines_of
 from xteam_infra.facts.postgres import Answers, Question, psql
 from xteam_infra.operations.app import roll
 from xteam_infra.operations.pending import will_change
-from xteam_infra.operations.postgres import UNSEEN
+from xteam_infra.operations.postgres import UNSEEN, replayed
 from xteam_infra.operations.scram import verifier
 from xteam_infra.plan import CA_PATH
 from xteam_infra.release import Release
 from xteam_infra.runtime import here, open_estate, secret, vault
 from xteam_infra.secrets import Secret
-
-REPLAY_SECONDS = 60
 
 
 class Rotation(NamedTuple):
@@ -70,7 +68,7 @@ def second_login(rotation: Rotation):
         f"EXECUTE format('ALTER ROLE {second} SET %I = %L', s.name, s.value); END LOOP; END $$;",
     ]
     yield StringCommand(psql("postgres", "-v ON_ERROR_STOP=1"), _stdin=UNSEEN + "\n".join(statements))
-    yield _replayed()
+    yield replayed()
 
 
 @operation()
@@ -132,7 +130,7 @@ def take_over(rotation: Rotation):
     if _leads():
         sets = f"ALTER ROLE {rotation.role} PASSWORD '{verifier(secret(rotation.new))}';"
         yield StringCommand(psql("postgres", "-v ON_ERROR_STOP=1"), _stdin=UNSEEN + sets)
-        yield _replayed()
+        yield replayed()
     yield _ended(rotation.role)
 
 
@@ -169,13 +167,3 @@ def _leads() -> bool:
 def _ended(role: str) -> StringCommand:
     sql = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}';\n"
     return StringCommand(psql("postgres"), ">/dev/null", _stdin=sql)
-
-
-def _replayed() -> StringCommand:
-    """Wait until every replica knows what the leader knows: reads log in there."""
-    there = "SELECT coalesce(bool_and(replay_lsn >= '$lsn'), true) FROM pg_stat_replication"
-    ask = psql("postgres")
-    loop = f'until [ "$(echo "{there}" | {ask})" = t ]; do sleep 0.2; [ $(date +%s) -lt $end ] || exit 1; done'
-    return StringCommand(
-        f"lsn=$(echo 'SELECT pg_current_wal_lsn()' | {ask}); end=$(($(date +%s) + {REPLAY_SECONDS})); {loop}"
-    )

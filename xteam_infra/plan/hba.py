@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from xteam_infra.plan.postgres import report_host
 from xteam_infra.settings.hba import POWERFUL, is_network
 
 # The account of the server is the role postgres; for Patroni's look at the local timeline replicator; for pgBackRest
@@ -76,12 +77,13 @@ def _declared(estate) -> list[Rule]:
 def _application(estate) -> list[Rule]:
     settings = estate.postgres
     clients = addresses(estate, ("app", "worker"))
-    watchers = (*addresses(estate, ("postgres", "metrics")), *LOOPBACK)
+    reports = report_host(estate)
+    watchers = tuple({*addresses(estate, ("postgres", "metrics", reports.address)), *LOOPBACK})
     # +role: the role and, while its password is being changed, the second login that stands for it.
     roles = tuple(f"+{role}" for role in (settings.POSTGRES_USER, "migrator", "readonly"))
     return [
         *_if(clients, Rule("The application, migrations, reports", (settings.POSTGRES_DB,), roles, SCRAM, clients)),
-        Rule("Monitoring", ("all",), ("+monitor",), SCRAM, watchers),
+        Rule("Monitoring", ("all",), ("+monitor",), SCRAM, tuple(sorted(watchers))),
     ]
 
 

@@ -1,7 +1,9 @@
 """What the postgres layer needs of a host."""
 
+from dataclasses import replace
+
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.plan.needs import Account, Certificate, Listen, Needs
 
 PORT = 5432
 REST_PORT = 8008
@@ -10,6 +12,14 @@ PATRONI = "/etc/patroni/17-main.yml"
 DATA = "/var/lib/postgresql/17/main"
 # Patroni is asked by the routers and by the other members; PostgreSQL also by the monitoring.
 CLIENTS = ("app", "worker", "postgres")
+
+# The monthly report: an account of its own, which can read the monitoring role's password and nothing else.
+REPORT_ACCOUNT = "xteam-report"
+REPORT_UNIT = "xteam-postgres-report.service"
+REPORT_TIMER = "xteam-postgres-report.timer"
+REPORTS = "/var/lib/xteam-reports/postgres"
+# Memory (MiB) of the report while it is made: 40 resident, the rest for many statements and tables.
+REPORT_MB = 128
 
 # Memory (MiB) of Patroni itself beside the server: 60 resident when idle.
 PATRONI_MB = 128
@@ -41,15 +51,33 @@ initdb_options = '{INITDB}'
 
 
 def needs(estate, machine) -> Needs:
-    """A member of the PostgreSQL cluster, reachable by the routers and by the other members."""
-    if "postgres" not in machine.groups:
-        return Needs()
+    """A member of the PostgreSQL cluster, reachable by the routers and by the other members; the monthly report."""
+    member = _member(estate, machine) if "postgres" in machine.groups else Needs()
+    if machine != report_host(estate):
+        return member
+    return replace(
+        member,
+        packages=(*member.packages, "python3", "python3-psycopg", "python3-jinja2"),
+        accounts=(*member.accounts, Account(REPORT_ACCOUNT)),
+        memory_mb={**member.memory_mb, "PostgreSQL's report": REPORT_MB},
+        units=(*member.units, REPORT_TIMER),
+    )
+
+
+def report_host(estate):
+    """Where the monthly report is made and kept: with the metrics, else the logs, else the first member."""
+    if not estate.members("postgres"):
+        return None
+    return next(machine for group in ("metrics", "logs", "postgres") for machine in estate.members(group))
+
+
+def _member(estate, machine) -> Needs:
     return Needs(
         # python3-etcd: Patroni imports it for etcd 3 too, and its package does not demand it.
         packages=("postgresql-17", "postgresql-17-pgaudit", "patroni", "python3-etcd"),
         files={CREATECLUSTER: CREATECLUSTER_TEXT},
         listens=(
-            Listen(PORT, "PostgreSQL", (*CLIENTS, "metrics", *_declared_sources(estate))),
+            Listen(PORT, "PostgreSQL", (*CLIENTS, "metrics", report_host(estate).address, *_declared_sources(estate))),
             Listen(REST_PORT, "Patroni", CLIENTS),
         ),
         certificates=(server_certificate(estate, machine), REPLICATOR, REWIND, ETCD_CLIENT),

@@ -8,6 +8,9 @@ from typing import NamedTuple
 TABLE_RIGHTS = {"app": ("SELECT", "INSERT", "UPDATE", "DELETE"), "readonly": ("SELECT",)}
 SEQUENCE_RIGHTS = {"app": ("USAGE", "SELECT", "UPDATE"), "readonly": ("SELECT",)}
 
+# pgstattuple: the monthly report measures bloat with it, without reading a row.
+EXTENSIONS = ("pgaudit", "pg_stat_statements", "pgstattuple")
+
 # PgBouncer asks for the verifier of the role that logs in, and so keeps no password itself. Roles with power over
 # the server can't be looked up, so they can't come in through the pooler.
 LOOKUP = """
@@ -45,7 +48,7 @@ def goals(settings) -> list[Goal]:
         _connect(database, roles),
         _granted("migrator may make schemas", database, "migrator", "CREATE, TEMPORARY"),
         _extension("pg_stat_statements", "postgres"),
-        *(_extension(name, database) for name in ("pgaudit", "pg_stat_statements", *settings.postgres_extensions)),
+        *(_extension(name, database) for name in (*EXTENSIONS, *settings.postgres_extensions)),
         _schema_owner(database),
         _schema_rights(database, app),
         _default_rights(database, app),

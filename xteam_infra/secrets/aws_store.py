@@ -61,7 +61,7 @@ class AwsStore:
     def _refused(self, verb: str, name: str, error: Exception) -> SecretsError:
         return SecretsError(
             f"secret {self._id(name)} can't be {verb} in AWS Secrets Manager, region {self.region}: {error}\n"
-            f"    allowed: credentials with secretsmanager:GetSecretValue and CreateSecret (for rotations also "
-            f"PutSecretValue and DeleteSecret) on {self.prefix}/* "
+            f"    allowed: credentials with secretsmanager:GetSecretValue and CreateSecret on {self.prefix}/*, for a "
+            "rotation also PutSecretValue and DeleteSecret "
             "(secrets_store in group_data/all.py)"
         )

@@ -123,8 +123,15 @@ class PostgresSettings(LayerSettings):
     postgres_restart_when_needed: bool = True
     """Restart members whose changed parameters need it, one at a time. False: only say which ones wait."""
 
+    postgres_report_schedule: str = Field("*-*-01 05:20:00", min_length=1)
+    """When the monthly report on slow statements, indexes, bloat and settings is made, as systemd's OnCalendar."""
+    postgres_report_keep_months: int = Field(24, ge=2, le=120)
+    """Reports that are kept."""
+
     candidate: str | None = None
     """Only for deploys/switchover.py, as --data candidate=db2: the member that is to lead."""
+    secret: str | None = None
+    """Only for deploys/rotate_secret.py, as --data secret=postgres/app: the password to change."""
 
     @property
     def timing(self) -> Timing:

@@ -1,0 +1,64 @@
+"""The files of the monthly report on PostgreSQL, on the host that keeps it."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from xteam_infra import on_host
+from xteam_infra.backup import MODULES
+from xteam_infra.operations import HostFile
+from xteam_infra.plan import CA_PATH
+from xteam_infra.plan import postgres as plan
+from xteam_infra.plan.tuning import parameters
+from xteam_infra.runtime import secret
+
+CONFIG = "/etc/xteam/postgres-report.json"
+PASSWORD = "/etc/xteam/postgres-report.pass"  # noqa: S105 - where it is, not what
+
+
+def report_files(estate) -> list[HostFile]:
+    """Program, configuration, password and unit."""
+    return [*_program(), _config(estate), _password(estate), _unit()]
+
+
+def timer() -> HostFile:
+    """When it is made."""
+    return HostFile(f"/etc/systemd/system/{plan.REPORT_TIMER}", "postgres/xteam-postgres-report.timer.j2")
+
+
+def _program() -> list[HostFile]:
+    package = Path(str(files(on_host))) / "xteam_postgres_report"
+    found = sorted(path for path in package.iterdir() if path.suffix in (".py", ".j2"))
+    return [HostFile(f"{MODULES}/{package.name}/{path.name}", text=path.read_text()) for path in found]
+
+
+def _config(estate) -> HostFile:
+    conninfo = (
+        f"port={plan.PORT} dbname={estate.postgres.POSTGRES_DB} user=monitor connect_timeout=10 "
+        f"application_name=report sslmode=verify-full sslrootcert={CA_PATH}"
+    )
+    members = {one.name: f"host={estate.fqdn(one.name)} {conninfo}" for one in estate.members("postgres")}
+    values = {
+        "members": members,
+        "database": estate.postgres.POSTGRES_DB,
+        "parameters": parameters(estate.postgres, bool(estate.members("backup"))),
+        "keep_months": estate.postgres.postgres_report_keep_months,
+    }
+    return HostFile(CONFIG, text=json.dumps(values, indent=1))
+
+
+def _password(estate) -> HostFile:
+    reference = estate.postgres.postgres_monitor_password
+    return HostFile(PASSWORD, text=lambda: secret(reference), mode="600")
+
+
+def _unit() -> HostFile:
+    context = {
+        "account": plan.REPORT_ACCOUNT,
+        "memory_mb": plan.REPORT_MB,
+        "reports": plan.REPORTS,
+        "password": PASSWORD,
+        "modules": MODULES,
+        "config": CONFIG,
+    }
+    return HostFile(f"/etc/systemd/system/{plan.REPORT_UNIT}", "postgres/xteam-postgres-report.service.j2", context)
