@@ -105,13 +105,17 @@ def test_the_page_names_what_to_look_at_and_escapes_what_it_quotes(program):
             bloat=[{"name": "public.t", "dead_percent": 40.0, "free_percent": 10.0, "bytes": 20_000_000}],
         )
     }
-    values = main.page_values(members, {}, {"made": "2026-10-01", "tables": {"public.t": 1_000_000}})
+    values = main.page_values(
+        members, {}, {"made": "2026-10-01", "tables": {"public.t": 1_000_000}}, {"db2": "refused"}
+    )
     page = main.render({**values, "database": "xteam", "month": "November 2026", "made": "now"})
     assert "<script>" not in page and "&lt;script&gt;" in page
     for line in (
-        "1 statements take 100 ms or more",
-        "1 indexes of 1 MiB or more are used by nobody",
-        "1 tables are a third or more dead",
+        "1 member that can&#39;t be asked",
+        "can't be asked: refused",
+        "1 statement of 100 ms or more on average",
+        "1 index of 1 MiB or more that nobody uses",
+        "1 table of which a third or more is dead",
     ):
         assert line in page
     assert "50 %" in page and "4 MiB" in page, "bloat and growth since the last report"
@@ -119,7 +123,7 @@ def test_the_page_names_what_to_look_at_and_escapes_what_it_quotes(program):
 
 def test_nothing_to_look_at(program):
     main, _ = program
-    values = main.page_values({"db1": answers(bloat=[])}, {}, {})
+    values = main.page_values({"db1": answers(bloat=[])}, {}, {}, {})
     assert "Nothing calls for attention" in main.render({**values, "database": "x", "month": "m", "made": "n"})
 
 

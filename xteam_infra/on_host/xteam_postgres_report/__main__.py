@@ -18,11 +18,13 @@ def main(config_path: str, directory: str) -> None:
     """
     config, now = json.loads(Path(config_path).read_text()), datetime.now(UTC)
     password = Path(os.environ["CREDENTIALS_DIRECTORY"], "monitor-password").read_text().strip()
-    members = {}
-    for name, conninfo in config["members"].items():
-        members[name] = collect.member(conninfo, password, deep=name == next(iter(config["members"])))
+    members, silent = collect.members(config["members"], password)
+    for name, why in silent.items():
+        print(f"{name} can't be asked: {why}", file=sys.stderr)
+    if not members:
+        sys.exit("no member can be asked, so there is no report: xteam-patronictl list on a member says why")
     earlier = _earlier(Path(directory), f"{now:%Y-%m}")
-    values = page_values(members, config["parameters"], earlier)
+    values = page_values(members, config["parameters"], earlier, silent)
     month, made = f"{now:%B %Y}", f"{now:%Y-%m-%d %H:%M} UTC"
     page = render({**values, "database": config["database"], "month": month, "made": made})
     figures = {"made": made, "tables": {row["name"]: row["bytes"] for row in values["tables"]}}
@@ -30,11 +32,14 @@ def main(config_path: str, directory: str) -> None:
     _write(Path(directory, f"{now:%Y-%m}.json"), json.dumps(figures, indent=1))
     _write(Path(directory, "latest.html"), page)
     _forget(Path(directory), config["keep_months"])
-    print(f"{len(values['todo'])} to look at: " + ("; ".join(values["todo"]) or "nothing"))
+    print(f"{len(values['todo'])} to look at: " + ("; ".join(line for _, line in values["todo"]) or "nothing"))
 
 
-def page_values(members: dict, parameters: dict, earlier: dict) -> dict:
-    """What the page shows, from the members' answers. earlier: the figures of the last report."""
+def page_values(members: dict, parameters: dict, earlier: dict, silent: dict[str, str]) -> dict:
+    """What the page shows, from the members' answers.
+
+    parameters: as declared. earlier: the figures of the last report. silent: why a member can't be asked.
+    """
     leader = next((one for one in members.values() if not one["overview"][0]["follows"]), next(iter(members.values())))
     measured: list[dict] = next((one["bloat"] for one in members.values() if "bloat" in one), [])
     found = {
@@ -47,21 +52,28 @@ def page_values(members: dict, parameters: dict, earlier: dict) -> dict:
     }
     waste = {row["name"]: f"{(row['dead_percent'] or 0) + (row['free_percent'] or 0):.0f} %" for row in measured}
     since = leader["overview"][0]["since"]
-    shared = {"members": members, "waste": waste, "since": since, "previous": earlier.get("made", "")}
-    return {**found, **shared, "todo": _todo(found, findings.bloated(measured))}
+    shared = {"members": members, "waste": waste, "since": since, "previous": earlier.get("made", ""), "silent": silent}
+    return {**found, **shared, "todo": _todo(found, findings.bloated(measured), silent)}
 
 
-def _todo(found: dict, bloated: list[dict]) -> list[str]:
+def _todo(found: dict, bloated: list[dict], silent: dict[str, str]) -> list[tuple[str, str]]:
+    """A line for each sort of finding, and the part of the page that has them."""
     slow = [row for row in found["statements"] if row["mean_ms"] >= findings.SLOW_MS and row["share"] >= 5]
-    lines = {
-        f"statements take {findings.SLOW_MS} ms or more on average": len(slow),
-        "indexes of 1 MiB or more are used by nobody": sum(row["bytes"] >= 1024**2 for row in found["unused"]),
-        "tables are read from end to end too often": len(found["scanned"]),
-        "foreign keys have no index": len(found["foreign_keys"]),
-        "tables are a third or more dead or free space": len(bloated),
-        "settings drifted": len(found["drift"]),
-    }
-    return [f"{count} {text}" for text, count in lines.items() if count]
+    large = [row for row in found["unused"] if row["bytes"] >= 1024**2]
+    lines = [
+        ("members", list(silent), "member{s} that can't be asked"),
+        ("statements", slow, f"statement{{s}} of {findings.SLOW_MS} ms or more on average and 5 % of all time or more"),
+        ("unused", large, "index{es} of 1 MiB or more that nobody uses"),
+        ("missing", found["scanned"], "table{s} read from end to end too often"),
+        ("missing", found["foreign_keys"], "foreign key{s} without an index"),
+        ("tables", bloated, "table{s} of which a third or more is dead or free space"),
+        ("drift", found["drift"], "setting{s} that drifted"),
+    ]
+    return [(part, _counted(len(rows), words)) for part, rows, words in lines if rows]
+
+
+def _counted(count: int, words: str) -> str:
+    return f"{count} {words.format(s='', es='') if count == 1 else words.format(s='s', es='es')}"
 
 
 def render(values: dict) -> str:

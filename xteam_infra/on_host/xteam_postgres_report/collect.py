@@ -22,10 +22,11 @@ WHERE NOT x.indisunique AND NOT x.indisexclusion
   AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
 """
 TABLES = """
-SELECT schemaname || '.' || relname AS name, pg_total_relation_size(relid) AS bytes, pg_relation_size(relid) AS heap,
-       n_live_tup AS rows, n_dead_tup AS dead, seq_scan AS scans, seq_tup_read AS scanned,
-       coalesce(idx_scan, 0) AS lookups, greatest(last_vacuum, last_autovacuum)::text AS vacuumed
-FROM pg_stat_user_tables ORDER BY 2 DESC
+SELECT relid, schemaname || '.' || relname AS name, pg_total_relation_size(relid) AS bytes,
+       pg_relation_size(relid) AS heap, n_live_tup AS rows, n_dead_tup AS dead, seq_scan AS scans,
+       seq_tup_read AS scanned, coalesce(idx_scan, 0) AS lookups,
+       greatest(last_vacuum, last_autovacuum)::text AS vacuumed
+FROM pg_stat_user_tables ORDER BY bytes DESC
 """
 # A deletion or an update of the referenced row reads the whole referencing table without one.
 FOREIGN_KEYS = """
@@ -36,10 +37,11 @@ FROM pg_constraint c WHERE c.contype = 'f' AND NOT EXISTS (
   SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL
     AND (i.indkey::int2[])[0:cardinality(c.conkey) - 1] @> c.conkey)
 """
+# By number: the monitoring role may not look names up in schemas that are not open to it.
 BLOAT = """
 SELECT dead_tuple_percent AS dead_percent, approx_free_percent AS free_percent,
        approx_free_space + dead_tuple_len AS bytes
-FROM public.pgstattuple_approx(%s::regclass)
+FROM public.pgstattuple_approx(%s)
 """
 SETTINGS = "SELECT name, setting, unit, source, sourcefile, pending_restart FROM pg_settings"
 OVERVIEW = """
@@ -53,6 +55,18 @@ FROM pg_stat_database WHERE datname = current_database()
 """
 # The functions scan what the visibility map does not vouch for; larger tables first, so many and no more.
 BLOAT_TABLES, BLOAT_FLOOR = 25, 1024 * 1024
+
+
+def members(conninfos: dict[str, str], password: str) -> tuple[dict[str, dict[str, Rows]], dict[str, str]]:
+    """What each member says, and of those that can't be asked, why. Bloat is measured on the first that answers."""
+    answers: dict[str, dict[str, Rows]] = {}
+    silent = {}
+    for name, conninfo in conninfos.items():
+        try:
+            answers[name] = member(conninfo, password, deep=not answers)
+        except psycopg.OperationalError as error:
+            silent[name] = str(error).strip()
+    return answers, silent
 
 
 def member(conninfo: str, password: str, deep: bool) -> dict[str, Rows]:
@@ -69,7 +83,7 @@ def member(conninfo: str, password: str, deep: bool) -> dict[str, Rows]:
 
 def _bloat(connection: psycopg.Connection[dict], tables: Rows) -> Rows:
     large = [table for table in tables if table["heap"] >= BLOAT_FLOOR][:BLOAT_TABLES]
-    return [{"name": t["name"], **_one(connection.execute(BLOAT, [t["name"]]).fetchall())} for t in large]
+    return [{"name": t["name"], **_one(connection.execute(BLOAT, [t["relid"]]).fetchall())} for t in large]
 
 
 def _one(rows: Rows) -> dict:
