@@ -26,6 +26,7 @@ class Mutation(BaseModel):
     layer: deploys/<layer>.py heals. Default: the file's name.
     checks: tests/hosts/test_<checks>.py and test_<checks>_*.py look. Default: the layer.
     whole: look at and heal all machines, not only the broken one.
+    least: how many machines the group must have for this to be a fault at all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class Mutation(BaseModel):
     settle: float = 0
     until: str = ""
     whole: bool = False
+    least: int = 1
 
 
 class Result(BaseModel):

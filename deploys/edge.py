@@ -1,22 +1,41 @@
 """HAProxy, where the world comes in: TLS, host allow-list, request id, limits, and only ready application hosts."""
 
+from ipaddress import ip_interface
 from pathlib import Path
 
 from pyinfra import host
 
+from xteam_infra.facts.network import InterfaceOf
 from xteam_infra.operations import HostFile, barrier, service, write
+from xteam_infra.operations.services import departed
 from xteam_infra.pki.supplied import read_supplied
 from xteam_infra.plan.app import ports
-from xteam_infra.plan.edge import ADMIN_SOCKET, UNIT, certificate_path
+from xteam_infra.plan.edge import (
+    ADMIN_SOCKET,
+    ALIVE_PORT,
+    FLOATING_UNIT,
+    PEERS_PORT,
+    UNIT,
+    certificate_path,
+    peer_certificate,
+)
 from xteam_infra.runtime import here, open_estate
 from xteam_infra.settings.edge import REASONS, body_limit, operators, rate_limit
 
 estate = open_estate()
 settings = estate.edge
 certificate = certificate_path(estate)
+edges = estate.members("edge")
+machine = here()
+own = peer_certificate(estate, machine).crt
 
 values = {
     "settings": settings,
+    "machine": machine,
+    "peers": edges,
+    "peers_port": PEERS_PORT,
+    "peer_certificate": own,
+    "alive_port": ALIVE_PORT,
     "hosts": settings.hosts(estate),
     "certificate": certificate,
     "rate_limit": rate_limit(estate),
@@ -36,7 +55,7 @@ def supplied_pem() -> str:
     return f"{leaf.certificate.rstrip()}\n{leaf.key}"
 
 
-if "edge" in here().groups:
+if "edge" in machine.groups:
     # Before the configuration, whose validation reads it.
     supplied = [HostFile(certificate, text=supplied_pem, mode="600")] if settings.supplied else []
     write(
@@ -51,14 +70,29 @@ if "edge" in here().groups:
 barrier(name="the edges' files are written")
 
 # A reload loses no connection, but a mistake should reach one edge, not all.
-for peer in host.loop(estate.members("edge")):
-    if peer == here():
+for peer in host.loop(edges):
+    if peer == machine:
         service(
             UNIT,
-            [config, certificate],
+            [config, certificate, *([own] if len(edges) > 1 else [])],
             action="reload",
             health="curl -sk -o /dev/null https://127.0.0.1/",
             name=f"Run edge {peer.name} with its present files",
         )
     barrier(name=f"edge {peer.name} answers")
+floating = settings.edge_floating_address
+if "edge" in machine.groups and floating:
+    more = {
+        **values,
+        "interface": host.get_fact(InterfaceOf, address=machine.address),
+        "priority": 200 - edges.index(machine),
+        # One a network: the address's last number is another's by accident only.
+        "router": int(ip_interface(floating).ip) % 255 + 1,
+    }
+    sharing = HostFile("/etc/keepalived/keepalived.conf", "edge/keepalived.conf.j2", more, validate="keepalived -tf {}")
+    drop_in = HostFile("/etc/systemd/system/keepalived.service.d/10-xteam.conf", "edge/keepalived.service.conf.j2")
+    write([sharing, drop_in], name="Write how the edges share their address")
+    service(FLOATING_UNIT, [sharing], action="reload", name="Share the edges' address")
+elif "edge" in machine.groups:
+    departed([FLOATING_UNIT], name="Give up an address that the edges no longer share")
 barrier(name="edge is laid")

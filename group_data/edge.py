@@ -14,3 +14,11 @@ edge_max_connections = 2000
 # Seconds a WebSocket may be silent, and seconds the application may take to begin an answer.
 edge_tunnel_timeout_seconds = 3600
 edge_server_timeout_seconds = 60
+
+# Paths at which passwords could be guessed, and how often in a minute a client may ask for any of them.
+edge_strict_paths = ("/auth/login",)
+edge_strict_requests_per_minute = 20
+
+# With several edges in one network: an address that one of them holds and the next takes over, such as
+# "203.0.113.5/24". Publish it in DNS. None: publish every edge's address, or put your cloud's load balancer in front.
+edge_floating_address = None

@@ -2,7 +2,7 @@
 
 import os
 
-from lab.inventory import controllers, object_storage
+from lab.inventory import controllers, floating_address, object_storage
 from xteam_infra.secrets import Secret
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "backup_s3_region",
     "backup_s3_uri_style",
     "domain",
+    "edge_floating_address",
     "management_networks",
     "secrets_store",
 ]
@@ -30,6 +31,9 @@ domain = "xteam.lab"
 
 # This machine's own address in each of the lab's regions.
 management_networks = controllers()
+
+# Held by one of several edges.
+edge_floating_address = floating_address("edge")
 
 # The lab's own object storage. It takes any access key, so one is made.
 backup_s3_bucket = f"xteam-backups-{_name}" if _storage else None

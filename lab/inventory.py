@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
+from lab.network import FLOATING_HOST
 from lab.state import STATE, default_name
 from lab.topology import GROUPS
 
@@ -68,6 +69,16 @@ def controllers(name: str | None = None, state_directory: Path = STATE) -> tuple
     except LabError:
         return ()
     return tuple(sorted({f"{host['address'].rsplit('.', 1)[0]}.1/32" for host in lab["hosts"]}))
+
+
+def floating_address(group: str, name: str | None = None, state_directory: Path = STATE) -> str | None:
+    """An address with its prefix that hosts of a group may share; None unless there are several, in one region."""
+    try:
+        hosts = [one for one in read(name or default_name(), state_directory)["hosts"] if group in one["groups"]]
+    except LabError:
+        return None
+    networks = {host["address"].rsplit(".", 1)[0] for host in hosts}
+    return f"{networks.pop()}.{FLOATING_HOST}/24" if len(hosts) > 1 and len(networks) == 1 else None
 
 
 def object_storage(name: str | None = None, state_directory: Path = STATE) -> dict[str, str] | None:

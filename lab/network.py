@@ -17,7 +17,8 @@ from lab.topology import REGIONS
 
 BASE = "10.210"
 SLOTS = 128  # 256 networks of /24 in BASE, two per lab
-FIRST_HOST = 11  # .1 is the controller; the rest below is left for addresses that move (VIPs)
+FIRST_HOST = 11  # .1 is the controller; the rest below is left for addresses that move
+FLOATING_HOST = 5
 
 
 def slice_of(slot: int) -> str:

@@ -1,12 +1,13 @@
 """Checks over an inventory: pytest tests/hosts --inventory inventories/lab.py (docs/verification.md).
 
-Here is what the checks share: the application's way into PostgreSQL, the bucket, a user, his tokens,
-and a way to ask an API host.
+Here is what the checks share: the application's way into PostgreSQL, the bucket, a client of
+an edge, a user, his tokens, and a way to ask an API host.
 """
 
 from uuid import uuid4
 
 import pytest
+from edge_client import forget
 from postgres_client import PORT, conninfo_of
 from xteam_client import User, claims, make_user, through
 
@@ -38,6 +39,22 @@ def s3(estate, secret):
     own = settings.backup_s3_controller == "key"
     key = (secret(settings.backup_s3_key_id.name), secret(settings.backup_s3_key.name)) if own else None
     return client(settings.storage, key)
+
+
+@pytest.fixture(scope="module")
+def unlimited(hosts):
+    """The controller asks more often than a person: its count starts anew for each run."""
+    forget(hosts)
+
+
+@pytest.fixture
+def browse(host, http, estate):
+    """Ask this edge by a public name. Whether its certificate holds is asked once, below."""
+
+    def ask(path="/healthz", **how):
+        return http(host.address, path, **{"name": estate.all.domain, "verify": False, **how})
+
+    return ask
 
 
 @pytest.fixture(scope="session")

@@ -3,42 +3,20 @@
 import gzip
 import json
 import re
-from collections import Counter
 from uuid import uuid4
 
 import pytest
+from edge_client import SERVED
 from xteam_client import serving
 
 from checklist.run import not_applicable
 from xteam_infra.plan.app import COLOURS
 
 # One by one: the controller is one client, whose requests they count.
-pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one]
+pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one, pytest.mark.usefixtures("unlimited")]
 
 CA = "/etc/xteam/pki/ca.crt"
-# Loopback addresses of the edge host itself: two clients that nobody else is.
-BUSY, CALM = "127.0.77.1", "127.0.77.2"
-# More than so many requests are not sent for real: the counter is set ahead instead.
-SENT = 600
 EXPIRY_DAYS = 21
-SERVED = {"200", "503"}  # 503: the application is away, which is another check's business
-
-
-@pytest.fixture(autouse=True, scope="module")
-def unlimited(hosts):
-    """The controller asks more often than a person: its count starts anew for each run."""
-    for edge in hosts.group("edge"):
-        edge.run("xteam-edge clear table clients")
-
-
-@pytest.fixture
-def browse(host, http, estate):
-    """Ask this edge by a public name. Whether its certificate holds is asked once, below."""
-
-    def ask(path="/healthz", **how):
-        return http(host.address, path, **{"name": estate.all.domain, "verify": False, **how})
-
-    return ask
 
 
 def handshake(host, estate, options):
@@ -114,43 +92,17 @@ def test_foreign_names_are_refused(host, http, browse):
         assert http(host.address, name=name, tls=False).status == 421, f"plain HTTP redirects to {name}"
 
 
-@pytest.mark.item("SEC-07", "SEC-08")
-def test_a_client_that_asks_too_often_has_to_wait(host, estate):
-    """Request N+1 within a minute is refused and says for how long; another client is unaffected."""
-    limit = estate.app.rate_limit_requests_per_minute
-    assert estate.app.rate_limit_enabled, "rate_limit_enabled is False in group_data/app.py"
-    ahead = max(0, limit - SENT)
-    try:
-        if ahead:
-            host.check_output(f"xteam-edge set table clients key {BUSY} data.http_req_rate {ahead}")
-        answers = ask_often(host, estate, BUSY, limit - ahead)
-        assert "429" not in answers, f"refused before the limit of {limit} requests: {answers}"
-        assert set(answers) <= SERVED, f"healthz answers {answers}"
-        refused = host.run(f"{curl(estate, BUSY)} --include {url(estate)}").stdout
-        assert " 429" in refused.splitlines()[0], f"request {limit + 1} in a minute gets {refused.splitlines()[0]}"
-        assert re.search(r"(?mi)^retry-after: \d+", refused), "429 does not say when to come back"
-        assert json.loads(refused.splitlines()[-1])["detail"], "429 is no JSON"
-        assert set(ask_often(host, estate, CALM, 1)) <= SERVED, "another client is refused too"
-    finally:
-        for client in (BUSY, CALM):
-            host.run(f"xteam-edge clear table clients key {client}")
-
-
-def curl(estate, client):
-    """curl as one of the edge host's own addresses."""
-    return f"curl --silent --insecure --interface {client} --connect-to {estate.all.domain}:443:127.0.0.1:443"
-
-
-def url(estate, repeat=""):
-    return f"'https://{estate.all.domain}/healthz{repeat}'"
-
-
-def ask_often(host, estate, client, times):
-    """How often each status came."""
-    command = (
-        f"{curl(estate, client)} --output /dev/null --write-out '%{{http_code}}\\n' {url(estate, f'?[1-{times}]')}"
-    )
-    return Counter(host.check_output(command).split())
+@pytest.mark.item("INF-02")
+def test_one_edge_holds_the_floating_address(hosts, http, estate):
+    """Exactly one, and it answers there by the public name."""
+    floating = estate.edge.edge_floating_address
+    if floating is None:
+        not_applicable("edge_floating_address is None: clients are spread by other means")
+    address = floating.partition("/")[0]
+    holding = [edge.name for edge in hosts.group("edge") if edge.run(f"ip -o address show to {address}").stdout]
+    assert len(holding) == 1, f"{address} is held by {' and '.join(holding) or 'nobody'}"
+    answer = http(address, "/healthz", name=estate.all.domain, verify=False)
+    assert str(answer.status) in SERVED, f"{address} answers {answer.status}"
 
 
 @pytest.mark.item("INF-10", "MON-06")
@@ -186,26 +138,6 @@ def test_answers_are_compressed_for_who_accepts_it(browse):
     assert packed.headers.get("content-encoding") == "gzip", "the edge does not compress JSON"
     assert gzip.decompress(packed.body)
     assert "content-encoding" not in plain.headers, "compressed for a client that did not ask for it"
-
-
-@pytest.mark.item("APP-06")
-def test_bodies_have_a_limit(host, estate, browse):
-    """Announced: refused before it is sent. At the limit: passed on."""
-    limit = estate.app.max_upload_size_mb * 1024 * 1024
-    above = browse(method="POST", headers={"Content-Length": str(limit + 1024 * 1024)})
-    assert above.status == 413, f"a body of more than {estate.app.max_upload_size_mb} MiB gets {above.status}"
-    size = min(limit, 32 * 1024 * 1024)
-    send = f"head -c {size} /dev/zero | {curl(estate, CALM)} --data-binary @- --output /dev/null"
-    status = host.run(f"{send} --write-out '%{{http_code}}' {url(estate)}").stdout
-    assert status not in ("000", "411", "413", "429"), f"a body of {size} bytes gets {status}"
-
-
-def test_bodies_announce_their_length(host, estate):
-    """Else the limit could be walked around; over HTTP/1.1 and HTTP/2."""
-    for version in ("--http1.1", "--http2"):
-        send = f"echo hello | {curl(estate, CALM)} {version} --upload-file - --output /dev/null"
-        status = host.run(f"{send} --write-out '%{{http_code}}' {url(estate)}").stdout
-        assert status == "411", f"a body of unknown length gets {status} ({version})"
 
 
 @pytest.mark.item("INF-04", "MON-09")

@@ -7,6 +7,7 @@ from ipaddress import collapse_addresses, ip_address, ip_network, summarize_addr
 import pytest
 
 from checklist.run import not_applicable
+from xteam_infra.plan.edge import VRRP
 from xteam_infra.plan.openings import openings
 
 # Nothing listens here and no layer asks for it: an open firewall refuses at once, ours says nothing.
@@ -17,16 +18,18 @@ DROPPED = "124"  # timeout's exit status
 
 @pytest.fixture
 def accepted(host):
-    """{port: the networks that may reach it, None for anyone} as the kernel has it."""
+    """{(protocol, port): the networks that may reach it, None for anyone} as the kernel has it."""
     chain = json.loads(host.check_output("nft -j list chain inet xteam input"))["nftables"]
     found = {}
     for rule in (entry["rule"]["expr"] for entry in chain if "rule" in entry):
         if not any("accept" in expression for expression in rule):
             continue
         matches = {_field(e["match"]["left"]): e["match"]["right"] for e in rule if "match" in e}
+        sources = _networks(_members(matches["saddr"])) if "saddr" in matches else {None}
         if "dport" in matches:
-            sources = _networks(_members(matches["saddr"])) if "saddr" in matches else {None}
-            found.setdefault(matches["dport"], set()).update(sources)
+            found.setdefault(("tcp", matches["dport"]), set()).update(sources)
+        elif matches.get("l4proto") in (VRRP, "vrrp"):
+            found.setdefault(("vrrp", VRRP), set()).update(sources)
         elif not {"iif", "iifname", "state", "l4proto"} & set(matches):
             found[f"any, by {rule}"] = {None}
     return found
@@ -70,12 +73,12 @@ def test_inbound_is_dropped_by_default(host):
 def test_only_what_a_layer_asked_for_is_open(estate, machine, accepted):
     """Every port, and for each exactly the sources."""
     wanted = {
-        one.port: {None} if one.world else _collapsed([ip_network(net) for net in one.v4 + one.v6])
+        (one.protocol, one.port): {None} if one.world else _collapsed([ip_network(net) for net in one.v4 + one.v6])
         for one in openings(estate, machine)
     }
-    for port, sources in accepted.items():
-        assert port in wanted, f"port {port} is open, and no layer asked for it"
-        assert sources == wanted[port], f"port {port} is open to {sources}, not to {wanted[port]}"
+    for way, sources in accepted.items():
+        assert way in wanted, f"{way} is open, and no layer asked for it"
+        assert sources == wanted[way], f"{way} is open to {sources}, not to {wanted[way]}"
     assert set(accepted) == set(wanted), f"closed: {sorted(set(wanted) - set(accepted))}"
 
 
@@ -97,7 +100,8 @@ def test_other_hosts_reach_only_what_is_theirs(host, machine, hosts, estate):
     unmeant = {}
     for opening in openings(estate, machine):
         for other in estate.machines:
-            if other.name != machine.name and not opening.world and f"{other.address}/32" not in opening.v4:
+            unmeant_here = other.name != machine.name and f"{other.address}/32" not in opening.v4
+            if unmeant_here and opening.protocol == "tcp" and not opening.world:
                 unmeant.setdefault(other.name, []).append(opening.port)
                 break
     if not unmeant:

@@ -4,7 +4,7 @@ from checklist.run import not_applicable
 
 
 def test_mutation(mutation, mutator, hosts):
-    if not hosts.group(mutation.group):
-        not_applicable(f"the inventory has no host in group {mutation.group}")
+    if len(hosts.group(mutation.group)) < mutation.least:
+        not_applicable(f"the inventory has fewer than {mutation.least} hosts in group {mutation.group}")
     result = mutator.run(mutation)
     assert result.good, result.explanation

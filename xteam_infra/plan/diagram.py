@@ -26,7 +26,7 @@ def _arrows(estate, boxes) -> dict[tuple[str, str], set[str]]:
     arrows: dict[tuple[str, str], set[str]] = defaultdict(set)
     for groups, names in boxes.items():
         for listen in estate.plans[names[0]].listens:
-            way = f"{listen.purpose} {listen.port}"
+            way = f"{listen.purpose} {listen.port}" if listen.protocol == "tcp" else listen.purpose
             for source in listen.sources:
                 for origin in _origins(source, boxes):
                     arrows[origin, _id(groups)].add(way)

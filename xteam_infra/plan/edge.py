@@ -1,9 +1,16 @@
-"""What the edge layer needs of a host: HAProxy, open to the world on ports 80 and 443."""
+"""What the edge layer needs of a host: HAProxy, open to the world on ports 80 and 443.
+
+Several edges tell each other what their clients ask for, and may share an address by VRRP.
+"""
 
 from xteam_infra.pki import Subject
 from xteam_infra.plan.needs import PKI_DIRECTORY, Certificate, Listen, Needs
 
 UNIT = "haproxy.service"
+FLOATING_UNIT = "keepalived.service"
+PEERS_PORT = 10443
+ALIVE_PORT = 8404
+VRRP = 112  # its number as a protocol of IP
 ADMIN_SOCKET = "/run/haproxy/admin.sock"
 SUPPLIED_PEM = f"{PKI_DIRECTORY}/edge-supplied.pem"
 
@@ -17,13 +24,35 @@ def needs(estate, machine) -> Needs:
     if "edge" not in machine.groups:
         return Needs()
     memory = BASE_MB + round(CONNECTION_MB * estate.edge.edge_max_connections)
+    several, floating = len(estate.members("edge")) > 1, estate.edge.edge_floating_address is not None
+    listens = [
+        Listen(80, "HTTP, redirected", ("world",)),
+        Listen(443, "HTTPS", ("world",)),
+        Listen(ALIVE_PORT, "whether HAProxy answers", ("local",)),
+        *_if(several, Listen(PEERS_PORT, "clients' counts", ("edge",))),
+        *_if(floating, Listen(VRRP, "VRRP", ("edge",), protocol="vrrp")),
+    ]
+    certificates = [
+        *_if(not estate.edge.supplied, internal_certificate(estate)),
+        *_if(several, peer_certificate(estate, machine)),
+    ]
     return Needs(
-        packages=("haproxy", "socat"),
-        listens=(Listen(80, "HTTP, redirected", ("world",)), Listen(443, "HTTPS", ("world",))),
-        certificates=() if estate.edge.supplied else (internal_certificate(estate),),
+        packages=("haproxy", "socat", *_if(floating, "keepalived")),
+        listens=tuple(listens),
+        certificates=tuple(certificates),
         memory_mb={"edge": memory},
-        units=(UNIT,),
+        units=(UNIT, *_if(floating, FLOATING_UNIT)),
     )
+
+
+def _if(condition: bool, one):
+    return (one,) if condition else ()
+
+
+def peer_certificate(estate, machine) -> Certificate:
+    """By which an edge proves itself to the others, and they to it."""
+    names = (estate.fqdn(machine.name), machine.name)
+    return Certificate("edge-peer", Subject(names[0], names), bundle=True)
 
 
 def internal_certificate(estate) -> Certificate:

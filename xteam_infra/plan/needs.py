@@ -11,14 +11,16 @@ CA_PATH = f"{PKI_DIRECTORY}/ca.crt"
 
 @dataclass(frozen=True)
 class Listen:
-    """A TCP port a service listens on, and who may reach it.
+    """A port a service listens on, and who may reach it.
 
+    protocol: "tcp", or "vrrp", which has no ports: `port` is then its number as a protocol of IP.
     sources: group names, "world" (anyone), "management" (management_networks) or "local" (this host alone).
     """
 
     port: int
     purpose: str
     sources: tuple[str, ...]
+    protocol: str = "tcp"
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from xteam_infra.plan.needs import Listen
+
 
 @dataclass(frozen=True)
 class Opening:
-    """One port and the networks that may reach it. world: anyone."""
+    """One port (or a protocol without ports, by its number) and the networks that may reach it. world: anyone."""
 
+    protocol: str
     port: int
     comment: str
     v4: tuple[str, ...]
@@ -20,16 +23,16 @@ def openings(estate, machine) -> list[Opening]:
     found = []
     for listen in estate.plans[machine.name].listens:
         if listen.sources != ("local",):
-            found.append(_opening(estate, listen.port, listen.purpose, listen.sources))
+            found.append(_opening(estate, listen))
     for rule in estate.firewall.extra_inbound:
         if not rule.groups or set(rule.groups) & set(machine.groups):
-            found.append(_opening(estate, rule.port, rule.comment, rule.sources))
+            found.append(_opening(estate, Listen(rule.port, rule.comment, rule.sources)))
     return [one for one in found if one.world or one.v4 or one.v6]
 
 
-def _opening(estate, port: int, comment: str, sources: tuple[str, ...]) -> Opening:
+def _opening(estate, listen: Listen) -> Opening:
     networks: set[str] = set()
-    for source in sources:
+    for source in listen.sources:
         if source == "management":
             networks |= set(estate.all.management_networks)
         elif source not in ("world", "local"):
@@ -37,7 +40,7 @@ def _opening(estate, port: int, comment: str, sources: tuple[str, ...]) -> Openi
     parsed = sorted((ip_network(network) for network in networks), key=str)
     v4 = tuple(str(network) for network in parsed if network.version == 4)
     v6 = tuple(str(network) for network in parsed if network.version == 6)
-    return Opening(port, comment, v4, v6, "world" in sources)
+    return Opening(listen.protocol, listen.port, listen.purpose, v4, v6, "world" in listen.sources)
 
 
 def _as_network(source: str) -> set[str]:

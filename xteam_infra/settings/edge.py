@@ -1,10 +1,12 @@
 """Settings of the edge layer: where the world comes in."""
 
+import re
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from xteam_infra.errors import CertificateError, Problem
 from xteam_infra.pki.supplied import read_supplied
@@ -49,6 +51,27 @@ class EdgeSettings(LayerSettings):
     """A WebSocket without traffic for this long is closed. The application's own idle limit should come first."""
     edge_server_timeout_seconds: int = Field(60, ge=5, le=3600)
     """A request the application has not begun to answer in this time gets 504."""
+    edge_strict_paths: tuple[str, ...] = ("/auth/login",)
+    """Paths at which passwords could be guessed; each client has a lower limit for all of them together."""
+    edge_strict_requests_per_minute: int = Field(20, ge=1, le=10_000)
+    """That limit. It holds while rate_limit_enabled does."""
+    edge_floating_address: str | None = None
+    """An address with its prefix, "203.0.113.5/24", that one of several edges holds by VRRP; the next one takes it over
+    within seconds. In the edges' own network. None: publish every edge's address, or have a load balancer do this."""
+
+    @field_validator("edge_strict_paths")
+    @classmethod
+    def _paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [path for path in value if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", path)]:
+            raise ValueError(f"paths such as /auth/login, without query; {wrong[0]!r} is none")
+        return value
+
+    @field_validator("edge_floating_address")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and "/" not in value:
+            raise ValueError('an address with its prefix length, such as "203.0.113.5/24"')
+        return value if value is None else str(ip_interface(value))
 
     def hosts(self, estate) -> tuple[str, ...]:
         """Every public name that is served; a request for any other gets 421."""
@@ -73,6 +96,20 @@ class EdgeSettings(LayerSettings):
                 read_supplied(Path(self.ssl_certfile), Path(self.ssl_keyfile), self.hosts(estate))
             except CertificateError as error:
                 yield self.problem("ssl_certfile", self.ssl_certfile, str(error))
+        if self.edge_floating_address:
+            yield from self._floating_problems(estate, ip_interface(self.edge_floating_address))
+
+    def _floating_problems(self, estate, floating) -> Iterator[Problem]:
+        def refuse(allowed: str) -> Problem:
+            return self.problem("edge_floating_address", self.edge_floating_address, allowed)
+
+        edges = estate.members("edge")
+        if len(edges) < 2:
+            yield refuse("None with one edge: there is nobody to take it over")
+        if any(ip_address(machine.address) == floating.ip for machine in estate.machines):
+            yield refuse("an address that no host has")
+        if outside := [edge.name for edge in edges if ip_address(edge.address) not in floating.network]:
+            yield refuse(f"an address in the network of every edge; {', '.join(outside)} is outside {floating.network}")
 
 
 def rate_limit(estate) -> int:

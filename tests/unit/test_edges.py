@@ -1,0 +1,51 @@
+"""Several edges: what they open to each other, and which floating addresses are refused."""
+
+import pytest
+
+from xteam_infra.plan.openings import openings
+
+
+def ways(estate, machine):
+    """{(protocol, port): networks that may come in}"""
+    return {(one.protocol, one.port): one.v4 for one in openings(estate, estate.machine(machine))}
+
+
+def test_edges_are_open_to_each_other_alone(ha):
+    ha.own["edge_floating_address"] = "10.0.0.200/24"
+    estate = ha.read()
+    edges = tuple(sorted(f"{machine.address}/32" for machine in estate.members("edge")))
+    found = ways(estate, "edge1")
+    assert found["tcp", 10443] == edges and found["vrrp", 112] == edges
+    assert "keepalived.service" in estate.plans["edge2"].units
+    assert not {("tcp", 10443), ("vrrp", 112)} & set(ways(estate, "app1"))
+
+
+def test_one_edge_has_nobody_to_talk_to(declaration):
+    estate = declaration.read()
+    assert not {("tcp", 10443), ("vrrp", 112)} & set(ways(estate, "solo1"))
+    assert "keepalived.service" not in estate.plans["solo1"].units
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("10.0.0.200", "with its prefix length"),
+        ("10.0.0.300/24", "does not appear to be"),
+        ("10.0.0.1/24", "an address that no host has"),
+        ("10.9.0.5/24", "edge1, edge2 is outside 10.9.0.0/24"),
+    ],
+)
+def test_floating_addresses_that_can_not_float(ha, address, allowed):
+    ha.own["edge_floating_address"] = address
+    assert allowed in ha.problems()["edge_floating_address"]
+
+
+def test_a_floating_address_for_one_edge(declaration):
+    declaration.own["edge_floating_address"] = "10.0.0.200/24"
+    assert "nobody to take it over" in declaration.problems()["edge_floating_address"]
+
+
+@pytest.mark.parametrize("path", ["auth/login", "/auth/login?x", "/a b"])
+def test_strict_paths_that_are_none(declaration, path):
+    declaration.own["edge_strict_paths"] = (path,)
+    assert "paths such as /auth/login" in declaration.problems()["edge_strict_paths"]
