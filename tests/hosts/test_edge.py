@@ -219,12 +219,14 @@ def test_websockets_pass(browse):
     assert answer.status == 101, f"the upgrade gets {answer.status}"
 
 
+@pytest.mark.item("TST-02")
 def test_methods_that_only_attackers_use_are_refused(browse):
     for method in ("TRACE", "TRACK"):
         status = browse(method=method).status
         assert status in (405, 501), f"{method} gets {status}"
 
 
+@pytest.mark.item("TST-02")
 def test_smuggled_requests_are_refused(host, estate):
     """A request whose end two servers could see at different places."""
     disguises = (

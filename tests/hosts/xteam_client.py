@@ -67,18 +67,23 @@ class Api:
         config += [f"header = {json.dumps(f'{name}: {value}'.strip())}" for name, value in sent.items()]
         if body is not None:
             config.append(f"data = {json.dumps(json.dumps(body))}")
-        said = self.client.run_with_stdin(f"curl -sS -K - {options}", "\n".join(config) + "\n")
-        assert said.rc == 0, f"{method} {path} on {self.host.name}: no answer: {said.stderr.strip()}"
-        head, _, text = said.stdout.replace("\r\n", "\n").partition("\n\n")
-        first, *lines = head.splitlines()
-        pairs = (line.split(":", 1) for line in lines if ":" in line)
-        return Answer(int(first.split()[1]), {name.lower(): value.strip() for name, value in pairs}, text)
+        return curl(self.client, config, options)
 
     def login(self, name: str, password: str) -> str:
         """A new token."""
         answer = self("/auth/login", "POST", body={"name": name, "password": password})
         assert answer.status == 200, f"{self.host.name} lets nobody log in: {answer.status} {answer.text}"
         return answer.json()["access_token"]
+
+
+def curl(client: Any, config: list[str], options: str = "") -> Answer:
+    """What curl on `client` gets. config: lines of its configuration, with `include`; they may hold secrets."""
+    said = client.run_with_stdin(f"curl -sS -K - {options}", "\n".join(config) + "\n")
+    assert said.rc == 0, f"{client.name} gets no answer: {said.stderr.strip()}"
+    head, _, text = said.stdout.replace("\r\n", "\n").partition("\n\n")
+    first, *lines = head.splitlines()
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    return Answer(int(first.split()[1]), {name.lower(): value.strip() for name, value in pairs}, text)
 
 
 def run_python(host: Any, script: str, timeout: float = 60) -> Any:
