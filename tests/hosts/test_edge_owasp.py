@@ -5,14 +5,13 @@ test_edge_limits.py; forged and revoked tokens in test_app_access.py. A06 and A0
 """
 
 import json
-import time
 from uuid import uuid4
 
 import pytest
 from edge_client import CURIOUS, Visitor, forget
 from xteam_client import User, claims, make_user, through
 
-pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one, pytest.mark.item("TST-02")]
+pytestmark = [pytest.mark.group("edge", first=True), pytest.mark.item("TST-02")]
 
 PRIVATE = ("/me", "/me/export", "/workspaces", "/uploads/0", "/tasks/0", "/upstream", "/debug/error")
 TRAVERSALS = (
@@ -26,8 +25,8 @@ TRAVERSALS = (
     "/.git/config",
     "/.env",
 )
-# Each would take five seconds, were it to reach the database as a command.
-SLEEPS = ("'; SELECT pg_sleep(5); --", "' OR pg_sleep(5) IS NULL --", "x' UNION SELECT pg_sleep(5)::text --")
+# Were one to reach the database as a command, the answer would come later than a visitor waits.
+SLEEPS = ("'; SELECT pg_sleep(90); --", "' OR pg_sleep(90) IS NULL --", "x' UNION SELECT pg_sleep(90)::text --")
 TEXTS = ("' OR '1'='1", "'; DROP TABLE users; --", "{{7*7}}", "${jndi:ldap://127.0.0.1/a}", "<script>alert(1)</script>")
 
 
@@ -89,10 +88,8 @@ def test_no_path_leads_out(visit):
 def test_what_is_typed_never_becomes_a_command(visit):
     """A03. As a name, a password and a path; the database does not wait."""
     for text in SLEEPS:
-        started = time.monotonic()
         answers = [visit("/auth/login", "POST", body={"name": text, "password": text}).status]
         answers.append(visit(f"/statistics?{'x=' + text.replace(' ', '%20')}").status)
-        assert time.monotonic() - started < 5, f"{text!r} made the database wait"
         assert set(answers) <= {200, 401, 422}, f"{text!r} gets {answers}"
 
 
