@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from uuid import uuid4
 
 from lab import image, state
 from lab.errors import LabError
@@ -93,8 +94,10 @@ def harvest(host_upper: Path) -> None:
     for deb in (host_upper / _ARCHIVES).glob("*.deb"):
         if deb.is_file() and not (_pool() / deb.name).exists():
             _pool().mkdir(parents=True, exist_ok=True)
-            shutil.copy2(deb, _pool() / f".{deb.name}.new")
-            (_pool() / f".{deb.name}.new").rename(_pool() / deb.name)
+            # Other hosts, and other labs, may be keeping the same one now.
+            new = _pool() / f".{deb.name}.{uuid4().hex}"
+            shutil.copy2(deb, new)
+            new.rename(_pool() / deb.name)
 
 
 def forget_unused() -> None:
