@@ -48,6 +48,8 @@ if here() in code_hosts:
         [
             *process_files,
             *application.commands(),
+            HostFile(paths.ROLL_SETTINGS, "app/roll.json.j2", context),
+            HostFile("/usr/local/sbin/xteam-roll", "app/xteam-roll.j2", context, mode="755"),
             cleanup_timer,
             HostFile("/etc/systemd/system/xteam-cleanup.service", "app/xteam-cleanup.service.j2", context),
         ],
@@ -58,8 +60,6 @@ if here() in api_hosts:
         [
             api_unit,
             application.migrator_environment(),
-            HostFile(paths.ROLL_SETTINGS, "app/roll.json.j2", context),
-            HostFile("/usr/local/sbin/xteam-roll", "app/xteam-roll.j2", context, mode="755"),
             HostFile("/usr/local/sbin/xteam-migrate", "app/xteam-migrate.j2", context, mode="755"),
         ],
         name="Write the API's files",
@@ -69,8 +69,9 @@ barrier(name="the application's release is on every host")
 # Once, before any new code serves. Others that start it wait for its lock, and find nothing to do.
 if api_hosts and here() == api_hosts[0]:
     ensure(
-        f"xteam-migrate upgrade {wanted.id}",
-        f"xteam-migrate check {wanted.id}",
+        f"xteam-migrate verify {wanted.id} && xteam-migrate upgrade {wanted.id}",
+        # 4: the release after it has migrated, before a rollback; this one goes on working.
+        f"xteam-migrate check {wanted.id} || [ $? -eq 4 ]",
         name="Migrate the database to the release's schema",
     )
 barrier(name="the database has the release's schema")

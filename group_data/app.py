@@ -15,7 +15,21 @@ app_live_path = "/healthz"
 app_ready_path = "/readyz"
 
 # Releases kept on each host, the running one included.
-app_keep_releases = 3
+app_keep_releases = 6
+
+# Where releases are recorded, a file for each inventory (keep it in version control): what deploys/release.py and
+# deploys/rollback.py declare, and every run deploys. While there is none, it is app_source.
+app_release_directory = "releases"
+
+# Seconds the lock of a release lives after the run that holds it has died.
+deploy_lock_seconds = 120
+
+# When releases may begin, in UTC, such as ("Tue-Thu 09:00-16:00",); empty: always.
+# At another time: --data outside_window=true.
+deploy_window = ()
+
+# Who is told (a POST of JSON) when a release begins, succeeds or fails: Secret("app/DEPLOY_WEBHOOK", generate="never").
+deploy_webhook = None
 
 # "production" hides the API's documentation and accepts safe values only.
 ENVIRONMENT = "production"

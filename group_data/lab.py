@@ -6,6 +6,7 @@ from lab.inventory import controllers, floating_address, object_storage
 from xteam_infra.secrets import Secret
 
 __all__ = [
+    "app_release_directory",
     "backup_s3_bucket",
     "backup_s3_ca",
     "backup_s3_controller",
@@ -25,6 +26,9 @@ _storage = object_storage() or {}
 
 # Secrets are made by the first run and live and die with the lab.
 secrets_store = f"file:/var/lib/xteam-lab/{_name}/secrets.json"
+
+# What was released to it dies with the lab too.
+app_release_directory = f"/var/lib/xteam-lab/{_name}/releases"
 
 # Hosts are NAME.xteam.lab; the lab seeds these names into every host's /etc/hosts.
 domain = "xteam.lab"

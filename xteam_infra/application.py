@@ -6,13 +6,13 @@ from pathlib import Path
 
 from gevent.lock import BoundedSemaphore
 
-from xteam_infra import on_host
+from xteam_infra import deployment, on_host
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.operations import HostFile
 from xteam_infra.plan import CA_PATH
 from xteam_infra.plan import app as paths
 from xteam_infra.plan.router import POOLER_PORT, WRITE_PORT, redis_ports
-from xteam_infra.release import PYTHON_VERSION, Release, build
+from xteam_infra.release import PYTHON_VERSION, Release
 from xteam_infra.settings.celery import CelerySettings
 
 CELERY_SETTINGS = "/etc/xteam/celery.json"
@@ -21,16 +21,15 @@ SITE_PACKAGES = f"venv/lib/python{PYTHON_VERSION}/site-packages"
 # Numbered databases of the queue's Redis.
 BROKER_DATABASE, RESULT_DATABASE = 0, 1
 _building = BoundedSemaphore()
-_built: dict[str, Release] = {}
+_wanted: dict[int, Release] = {}
 
 
 def release(estate) -> Release:
-    """The release to be deployed, built once a run on the controller. Raises ReleaseError when it can't be built."""
-    source = estate.app.app_source
+    """The release to run, decided once a run on the controller. Raises ReleaseError when it can't be had."""
     with _building:  # hosts are planned in parallel
-        if source not in _built:
-            _built[source] = build(source)
-    return _built[source]
+        if id(estate) not in _wanted:
+            _wanted[id(estate)] = deployment.wanted(estate)
+    return _wanted[id(estate)]
 
 
 def refuse_without_backends(estate) -> None:
@@ -81,6 +80,7 @@ def commands() -> list[HostFile]:
     return [
         HostFile("/usr/local/bin/xteam-python", "app/xteam-python.j2", context, mode="755"),
         HostFile("/usr/local/sbin/xteam-run", "app/xteam-run.j2", context, mode="755"),
+        HostFile("/usr/local/sbin/xteam-smoke", "app/xteam-smoke.j2", context, mode="755"),
     ]
 
 

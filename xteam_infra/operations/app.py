@@ -1,9 +1,12 @@
 """The application's releases on a host: each whole in a directory of its own, one of them in use."""
 
+import hashlib
+
 from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from xteam_infra.facts.app import API_STAMP, Api, Releases
+from xteam_infra.facts.holds import Holds
 from xteam_infra.facts.services import APPLIED, digest_command
 from xteam_infra.operations.files import HostFile
 from xteam_infra.operations.pending import is_pending, will_change
@@ -29,6 +32,9 @@ tar --extract --no-same-owner --gzip --file "$archive" --directory "$(dirname "$
 touch "$new"
 mv -T "$new" {releases}/{id}"""
 
+# What --data says to one run is no declaration.
+OF_ONE_RUN = {"app": {"version", "outside_window"}, "backup": {"target", "replace"}}
+
 
 @operation()
 def release(wanted: Release):
@@ -36,6 +42,7 @@ def release(wanted: Release):
     if wanted.id in host.get_fact(Releases).present:
         host.noop(f"release {wanted.id} is there")
         return
+    wanted = wanted.fetched()
     yield StringCommand(f"install -d -m 755 {RELEASES}")
     yield FileUploadCommand(str(wanted.archive), f"{RELEASES}/.{wanted.id}.tar.gz")
     yield StringCommand("sh -c", QuoteString(UNPACK.format(releases=RELEASES, id=wanted.id, sha256=wanted.sha256)))
@@ -89,3 +96,18 @@ def in_use(wanted: Release):
         return
     complaint = f"this host uses release {found or 'none'}, not {wanted.id}: run deploys/app.py first"
     yield StringCommand("echo", QuoteString(complaint), ">&2; exit 1")
+
+
+@operation()
+def smoke(estate, edge, wanted: Release):
+    """Run the smoke suite from this host through an edge, unless nothing has changed since it last passed."""
+    # Everything declared, and everything that was started on this host.
+    settings = estate.model_dump_json(exclude=OF_ONE_RUN)
+    declared = hashlib.sha256(f"{settings} {wanted.id}".encode()).hexdigest()
+    stamp = f"{APPLIED}/smoke-{edge.name}"
+    state_of = f"(echo {declared}; cat {APPLIED}/{API_STAMP} {APPLIED}/xteam-*.service) 2>/dev/null | sha256sum"
+    if host.get_fact(Holds, check=f'test "$({state_of})" = "$(cat {stamp})"'):
+        host.noop("nothing has changed since it last passed")
+        return
+    workers = "" if estate.members("worker") else " --without-task"
+    yield StringCommand(f"xteam-smoke --connect {edge.address}:443{workers} && {state_of} > {stamp}")

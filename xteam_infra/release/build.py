@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from gevent.lock import RLock
+
 from xteam_infra.release.errors import ReleaseError
 from xteam_infra.release.source import Parts, public, resolve, run_uv
 from xteam_infra.release.tree import make_portable, write_archive
@@ -17,6 +19,7 @@ PLATFORM = "x86_64-manylinux_2_28"  # the oldest glibc that most projects still 
 OUT = Path("build/releases")
 ID_LENGTH = 12  # hexadecimal digits: 48 bits, far more than anybody has releases
 _FORMAT = b"1"  # goes into the id; raise it when the archive's layout changes
+_fetching = RLock()
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,29 @@ class Release:
     id: str
     archive: Path
     sha256: str
+    source: str = ""
+
+    @classmethod
+    def known(cls, release_id: str, sha256: str, source: str, out: Path = OUT) -> "Release":
+        """One that was built before. Its archive may be gone by now: see fetched()."""
+        return cls(release_id, out / f"{release_id}.tar.gz", sha256, source)
+
+    def fetched(self) -> "Release":
+        """With its archive: the one kept, or one built again. Raises ReleaseError when it is not what it was."""
+        with _fetching:  # hosts are planned in parallel
+            found = self if self.archive.is_file() else build(self.source, out=self.archive.parent)
+            if found.id != self.id:
+                raise ReleaseError(
+                    f"release {self.id} can't be built again: {public(self.source)} has changed and gives {found.id} "
+                    "now. Release that: deploys/release.py"
+                )
+            actual = _sha256(found.archive)
+            if self.sha256 and actual != self.sha256:
+                raise ReleaseError(
+                    f"{found.archive} is not what was released: its SHA-256 is {actual}, recorded is {self.sha256}. "
+                    "Remove it; it will be built again"
+                )
+            return Release(self.id, found.archive, actual, self.source)
 
 
 def build(
@@ -59,7 +85,7 @@ def build(
             make_portable(site_packages)
             write_archive(site_packages, archive)
             _say(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB, {time.monotonic() - started:.1f} s")
-    return Release(release_id, archive, _sha256(archive))
+    return Release(release_id, archive, _sha256(archive), str(source))
 
 
 def identify(parts: Parts, python_version: str, platform: str) -> str:

@@ -10,6 +10,7 @@ from xteam_infra.errors import Problem, SecretsError
 from xteam_infra.secrets import Secret, open_store
 from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.strength import weakness
+from xteam_infra.settings.window import parse
 
 MODULE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 OBJECT = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
@@ -37,8 +38,21 @@ class AppSettings(LayerSettings):
     """Answers 200 while the process lives, whatever its dependencies do."""
     app_ready_path: str = Field("/readyz", pattern=PATH)
     """Answers 200 when requests can be served, 503 otherwise."""
-    app_keep_releases: int = Field(3, ge=2, le=20)
-    """Releases kept on a host, the running one included; the one before is what a rollback needs."""
+    app_keep_releases: int = Field(6, ge=2, le=20)
+    """Releases kept on a host, the running one included; those before are what rollbacks need."""
+    app_release_directory: str = Field("releases", min_length=1)
+    """Where releases are recorded, one file for each inventory: what deploys/release.py and deploys/rollback.py
+    declare, and every later run deploys. Keep it in version control. While there is no file: app_source."""
+    version: str | None = Field(None, min_length=1)
+    """What deploys/release.py releases; given as --data version=..., never in a file."""
+    deploy_lock_seconds: int = Field(120, ge=20, le=3600)
+    """How long the lock of a release lives after the run that holds it has died."""
+    deploy_window: tuple[str, ...] = ()
+    """When releases may begin, in UTC, such as ("Tue-Thu 09:00-16:00", "Sat 02:00-05:00"). Empty: always."""
+    outside_window: bool = False
+    """Release all the same; given as --data outside_window=true."""
+    deploy_webhook: Secret | None = None
+    """Address that is told, by a POST of JSON, when a release begins, succeeds or fails. A secret: it holds a token."""
 
     ENVIRONMENT: Literal["production", "staging", "test", "development"] = "production"
     """What kind of installation this is; the application hides its documentation in production."""
@@ -115,7 +129,14 @@ class AppSettings(LayerSettings):
         """Whether this is production, where only safe values are accepted."""
         return self.ENVIRONMENT == "production"
 
-    @field_validator("SECRET_KEY", "SENTRY_DSN", "OPENAI_API_KEY", mode="before")
+    @field_validator("deploy_window")
+    @classmethod
+    def _windows(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            parse(text)
+        return value
+
+    @field_validator("SECRET_KEY", "SENTRY_DSN", "OPENAI_API_KEY", "deploy_webhook", mode="before")
     @classmethod
     def _reference(cls, value: object, info) -> object:
         if isinstance(value, str):

@@ -1,4 +1,6 @@
-"""Bring the database to this release's schema: python -m xteam.migrate [upgrade [REVISION] | check | current]
+"""Bring the database to this release's schema: python -m xteam.migrate [upgrade [REVISION] | check | current | verify]
+
+verify looks at the revisions alone, without a database: one head, a way back from each, nothing destroyed unawares.
 
 Needs POSTGRES_* of a role that owns the tables, straight to PostgreSQL: a session lock does not survive PgBouncer's
 transaction mode. Any number of runs may start at once; one works, the others wait for it and find nothing to do.
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alembic import command
+from alembic.util import CommandError
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -69,9 +72,13 @@ def upgrade(revision: str = "head") -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m xteam.migrate", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("action", nargs="?", default="upgrade", choices=["upgrade", "check", "current"])
+    parser.add_argument("action", nargs="?", default="upgrade", choices=["upgrade", "check", "current", "verify"])
     parser.add_argument("revision", nargs="?", default="head", help="for upgrade: where to stop (default: head)")
     arguments = parser.parse_args()
+    if arguments.action == "verify":
+        for problem in (problems := revisions.problems()):
+            print(problem, file=sys.stderr)
+        return 1 if problems else 0
     try:
         if arguments.action == "upgrade":
             upgrade(arguments.revision)
@@ -81,11 +88,11 @@ def main() -> int:
         missing = ", ".join(str(problem["loc"][0]) for problem in error.errors() if problem["loc"])
         print(f"missing or wrong in the environment: {missing}", file=sys.stderr)
         return 2
-    except (SQLAlchemyError, TimeoutError) as error:
+    except (SQLAlchemyError, TimeoutError, CommandError) as error:
         print(f"migration failed: {error}", file=sys.stderr)
         return 3
     print(f"revision {found or 'none'}, this release's head is {revisions.head()}: {position}")
-    return 1 if arguments.action == "check" and position != "ok" else 0
+    return {"ok": 0, "behind": 1, "ahead": 4}[position] if arguments.action == "check" else 0
 
 
 if __name__ == "__main__":

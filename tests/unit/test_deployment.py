@@ -1,0 +1,156 @@
+"""Releases and rollbacks without a host: what is built and recorded, when it is allowed, the lock."""
+
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from xteam_infra.deployment import begin_release, begin_rollback, record_file, source_of
+from xteam_infra.errors import SettingsError
+from xteam_infra.operations.deployment import LEASE, LOCK
+from xteam_infra.release import Release, ReleaseError
+from xteam_infra.release.record import Entry, Record, read, write
+from xteam_infra.settings.window import inside, parse
+
+GIT = "https://git.example.com/xteam.git@v1"
+
+
+def entry(name):
+    return Entry(id=name * 12, version=f"v{name}", source=GIT)
+
+
+# --- Versions
+
+
+@pytest.mark.parametrize(
+    ("source", "version", "wanted"),
+    [
+        (GIT, "v2", "https://git.example.com/xteam.git@v2"),
+        ("https://git.example.com/xteam.git", "v2", "https://git.example.com/xteam.git@v2"),
+        ("git@example.com:xteam.git@v1", "v2", "git@example.com:xteam.git@v2"),
+        (f"{GIT}#subdirectory=api", "v2", "https://git.example.com/xteam.git@v2#subdirectory=api"),
+        ("examples/xteam", "dist/xteam-2.whl", "dist/xteam-2.whl"),
+        ("examples/xteam", "file:///srv/xteam.git@v2", "file:///srv/xteam.git@v2"),
+    ],
+)
+def test_a_version_names_what_is_built(source, version, wanted):
+    assert source_of(version, source) == wanted
+
+
+def test_unknown_versions_are_refused():
+    with pytest.raises(ReleaseError, match=r"unknown version v2: app_source is examples/xteam"):
+        source_of("v2", "examples/xteam")
+
+
+def test_a_release_without_a_version_is_refused(ha):
+    with pytest.raises(SettingsError, match="version"):
+        begin_release(ha.read(), None)
+
+
+# --- The record
+
+
+def test_a_rollback_goes_back_one_by_one(tmp_path):
+    record = Record()
+    for name in "abc":
+        record = record.released(entry(name))
+    assert record.wanted == entry("c") and record.before == entry("b")
+    back = record.rolled_back()
+    assert back.wanted == entry("b") and back.before == entry("a")
+    file = tmp_path / "releases" / "prod.json"
+    write(file, back)
+    assert read(file) == back
+
+
+def test_the_same_release_again_is_no_other_one():
+    record = Record().released(entry("a")).released(entry("b")).released(entry("b"))
+    assert [one.version for one in record.releases] == ["va", "vb"]
+
+
+def test_a_damaged_record_is_refused(tmp_path):
+    file = tmp_path / "prod.json"
+    file.write_text('{"releases": [{"id": "a"')
+    with pytest.raises(ReleaseError, match="version control"):
+        read(file)
+
+
+def test_nothing_to_go_back_to(ha, tmp_path):
+    ha.own["app_release_directory"] = str(tmp_path)
+    estate = ha.read()
+    with pytest.raises(ReleaseError, match="nothing to go back to"):
+        begin_rollback(estate)
+    write(record_file(estate), Record().released(entry("a")))
+    with pytest.raises(ReleaseError, match="nothing to go back to"):
+        begin_rollback(estate)
+
+
+def test_a_changed_archive_is_refused(tmp_path):
+    (tmp_path / "abc.tar.gz").write_bytes(b"not what was built")
+    with pytest.raises(ReleaseError, match="SHA-256"):
+        Release.known("abc", "0" * 64, "examples/xteam", tmp_path).fetched()
+
+
+# --- The window
+
+
+def test_windows():
+    monday = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
+    assert inside(("Mon-Fri 09:00-16:00",), monday)
+    assert inside(("Sat-Mon 09:00-16:00",), monday), "over the end of the week"
+    assert not inside(("Tue 09:00-16:00", "Mon 10:31-12:00"), monday)
+    assert not inside(("Mon 09:00-10:30",), monday), "the end is outside"
+
+
+@pytest.mark.parametrize(
+    "text", ["always", "Mon", "Mon 9:00-10:00", "Mon 10:00-09:00", "Mit 09:00-10:00", "Mon 25:00-26:00"]
+)
+def test_windows_that_are_none(text):
+    with pytest.raises(ValueError, match=r"Tue-Thu 09:00-16:00"):
+        parse(text)
+
+
+def test_a_window_is_checked_with_the_settings(ha):
+    ha.own["deploy_window"] = ("never",)
+    with pytest.raises(SettingsError, match=r"deploy_window\n.*\n.*'never' is not"):
+        ha.read()
+
+
+# --- The lock
+
+
+@pytest.fixture
+def lease(tmp_path):
+    """Run the lease script as a host does: `lease("take", "ada", 60)`."""
+    script = LEASE.format(lock=tmp_path / "lock")
+
+    def run(action, owner, seconds=60):
+        words = [sys.executable, "-c", script, action, owner, f"release by {owner}", str(seconds)]
+        return subprocess.run(words, capture_output=True, text=True)
+
+    return run
+
+
+def test_the_lock_is_one_persons(lease):
+    assert lease("take", "ada").returncode == 0
+    assert lease("take", "ada").returncode == 0, "who has it may take it again"
+    refused = lease("take", "bob")
+    assert refused.returncode == 1
+    assert re.search(r"release by ada, by ada. Its lock expires in \d+ s", refused.stderr)
+    assert lease("renew", "ada").returncode == 0
+    assert lease("drop", "bob").returncode == 0
+    assert lease("take", "bob").returncode == 1, "who has not got it can't give it back"
+    assert lease("drop", "ada").returncode == 0
+    assert lease("take", "bob").returncode == 0
+
+
+def test_an_expired_lock_is_taken_over(lease):
+    lease("take", "ada", -1)
+    taken = lease("take", "bob")
+    assert taken.returncode == 0 and "expired lock of ada" in taken.stdout
+    assert lease("renew", "ada").returncode == 1, "the one before must not get it back by renewing"
+
+
+def test_the_lock_outlives_a_restart_of_the_host():
+    assert LOCK.startswith("/var/lib/")

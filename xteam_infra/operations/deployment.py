@@ -1,0 +1,214 @@
+"""What makes a release or a rollback of the deploys it consists of: a lock, a record, the way back, and who is told."""
+
+import json
+import urllib.request
+from shlex import quote
+
+import gevent
+from pyinfra import host, inventory, logger, state
+from pyinfra.api import FunctionCommand, OperationError, QuoteString, StringCommand, operation
+from pyinfra.api.state import BaseStateCallback
+
+from xteam_infra import deployment as runs
+from xteam_infra.deployment import Deployment
+from xteam_infra.facts.app import Releases
+from xteam_infra.release.record import read, write
+from xteam_infra.runtime import secret
+
+LOCK = "/var/lib/xteam/deploy.lock"
+# Of a lease; renewed several times within it, so that it ends soon after the run that holds it has died.
+RENEWED_WITHIN = 4
+WEBHOOK_SECONDS = 10
+
+# take: mine from now on for so many seconds, unless it is somebody else's and not expired. drop: mine no more.
+LEASE = """
+import fcntl, json, sys, time
+action, owner, purpose, seconds = sys.argv[1:5]
+now = time.time()
+with open("{lock}", "a+") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    file.seek(0)
+    held = json.loads(file.read() or "null")
+    mine = held and held["owner"] == owner
+    if action == "take" and held and not mine and held["expires"] > now:
+        left = held["expires"] - now
+        sys.exit(f"another deployment is under way: {{held['purpose']}}, by {{held['owner']}}. Its lock expires in "
+                 f"{{left:.0f}} s unless it is renewed; wait for its end")
+    if action == "renew" and not mine:
+        sys.exit("the lock is another one's now")
+    if action == "take" and held and not mine:
+        print(f"took over the expired lock of {{held['owner']}}")
+    if action != "drop" or mine:
+        file.truncate(0)
+    if action != "drop":
+        json.dump({{"owner": owner, "purpose": purpose, "expires": now + float(seconds)}}, file)
+"""
+
+
+def _lease(action: str, deployment: Deployment, seconds: int) -> StringCommand:
+    script = LEASE.format(lock=LOCK)
+    words = [action, deployment.owner, deployment.title, str(seconds)]
+    quoted = " ".join(quote(word) for word in ["python3", "-c", script, *words])
+    return StringCommand(f"install -d -m 755 {quote(LOCK.rpartition('/')[0])} && {quoted}")
+
+
+def on(where, command: StringCommand, show: bool = False) -> bool:
+    """Whether a command succeeds on a host, outside of any operation."""
+    done, said = where.run_shell_command(command, _sudo=bool(where.data.get("_sudo")))
+    if show or not done:
+        for line in said.output_lines:
+            logger.info("%s%s", where.print_prefix, line.line)
+    return done
+
+
+@operation(is_idempotent=False)
+def lock(deployment: Deployment, seconds: int):
+    """Take the estate's deploy lock, and renew it until the run ends. Fails while another run holds it."""
+    yield _lease("take", deployment, seconds)
+    yield FunctionCommand(_renew, (deployment, seconds), {})
+
+
+def _renew(state, host, deployment: Deployment, seconds: int) -> None:
+    """Start what renews the lease in the background; it dies with this process."""
+
+    def renewing() -> None:
+        while True:
+            gevent.sleep(seconds / RENEWED_WITHIN)
+            on(host, _lease("renew", deployment, seconds))
+
+    gevent.spawn(renewing)
+
+
+@operation(is_idempotent=False)
+def unlock(deployment: Deployment):
+    """Give the deploy lock back."""
+    yield _lease("drop", deployment, 0)
+
+
+@operation(is_idempotent=False)
+def announce(deployment: Deployment, event: str):
+    """Tell the webhook, if one is set. A webhook that does not answer stops no deployment."""
+    yield FunctionCommand(_announce, (deployment, event), {})
+
+
+def _announce(state, host, deployment: Deployment, event: str) -> None:
+    tell(deployment, event)
+
+
+def tell(deployment: Deployment, event: str) -> None:
+    """POST what happens as JSON. event: begins, succeeded, failed."""
+    reference = deployment.estate.app.deploy_webhook  # type: ignore[attr-defined]
+    if reference is None:
+        return
+    entry = deployment.entry
+    said = {
+        "text": f"{deployment.title}: {event} (by {runs.who()})",
+        **{"event": event, "verb": deployment.verb, "version": entry.version, "release": entry.id, "by": runs.who()},
+        "revision": runs.revision(),
+    }
+    request = urllib.request.Request(  # noqa: S310 - the scheme is checked with the settings
+        secret(reference), json.dumps(said).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        urllib.request.urlopen(request, timeout=WEBHOOK_SECONDS).close()  # noqa: S310
+    except OSError as error:
+        logger.warning("the webhook was not told (%s): %s", event, type(error).__name__)
+
+
+@operation(is_idempotent=False)
+def record(deployment: Deployment, before: str):
+    """Declare the release as the one to run. before: what ran until now, if no record says."""
+    yield FunctionCommand(_record, (deployment, before), {})
+
+
+def _record(state, host, deployment: Deployment, before: str) -> None:
+    file = runs.record_file(deployment.estate)
+    now = deployment.record
+    if len(now.releases) == 1 and deployment.verb == "release" and before not in ("", now.releases[0].id):
+        source = deployment.estate.app.app_source  # type: ignore[attr-defined]
+        first = now.releases[0].model_copy(update={"id": before, "version": before, "source": source, "sha256": ""})
+        now = now.model_copy(update={"releases": (first, *now.releases)})
+    if read(file) != now:
+        write(file, now)
+    logger.info("%s names the release to run: commit it", file)
+
+
+@operation(is_idempotent=False)
+def journal(deployment: Deployment, event: str):
+    """Write into the host's journal who deployed what, and from which revision."""
+    yield _journal_entry(deployment, event)
+
+
+def _journal_entry(deployment: Deployment, event: str) -> StringCommand:
+    entry = deployment.entry
+    fields = {
+        "MESSAGE": f"{deployment.title}: {event}, by {runs.who()} from revision {runs.revision()}",
+        "SYSLOG_IDENTIFIER": "xteam-deploy",
+        "PRIORITY": "5" if event != "failed" else "3",
+        "XTEAM_VERB": deployment.verb,
+        "XTEAM_EVENT": event,
+        "XTEAM_VERSION": entry.version,
+        "XTEAM_RELEASE": entry.id,
+        "XTEAM_BY": runs.who(),
+        "XTEAM_REVISION": runs.revision(),
+    }
+    text = "\n".join(f"{key}={value}" for key, value in fields.items())
+    return StringCommand("printf '%s\\n'", QuoteString(text), "| logger --journald")
+
+
+class WayBack(BaseStateCallback):
+    """When anything of a release or rollback fails, every host gets back the release it had when the run began."""
+
+    def __init__(self, deployment: Deployment, code_hosts: tuple[str, ...], lock_host: str):
+        self.deployment, self.code_hosts, self.lock_host = deployment, code_hosts, lock_host
+        self.before: dict[str, str] = {}
+        self.began = self.gone = False
+
+    def operation_host_success(self, state, host, op_hash, retry_count=0) -> None:  # type: ignore[override]
+        if not self.began:
+            self.began = "Take the deploy lock" in _names(state, host, op_hash)
+
+    def operation_host_error(self, state, host, op_hash, retry_count=0, max_retries=0) -> None:  # type: ignore[override]
+        """Not before the lock is ours: what then fails has changed nothing, and may be another's deployment."""
+        if self.gone or not self.began:
+            return
+        self.gone = True
+        logger.error(
+            "failed at: %s, on %s. Every host gets back the release it had", _names(state, host, op_hash), host
+        )
+        for name in self.code_hosts:
+            if before := self.before.get(name):
+                back = StringCommand(f"test ! -x /usr/local/sbin/xteam-roll || xteam-roll restore {quote(before)}")
+                on(inventory.get_host(name), back, show=True)
+        for one in inventory.get_active_hosts():
+            on(one, _journal_entry(self.deployment, "failed"))
+        on(inventory.get_host(self.lock_host), _lease("drop", self.deployment, 0))
+        tell(self.deployment, "failed")
+
+
+def _names(state, host, op_hash) -> str:
+    return ", ".join(state.op_meta[op_hash].names)
+
+
+_ways: dict[int, WayBack] = {}
+
+
+def way_back(deployment: Deployment, code_hosts: tuple[str, ...], lock_host: str) -> str:
+    """From now on a failure of this run leads back. To be called for every host: what it runs now is remembered.
+
+    That is also what it returns: the id of the release, or nothing."""
+    if id(deployment) not in _ways:
+        _ways[id(deployment)] = WayBack(deployment, code_hosts, lock_host)
+        state.add_callback_handler(_ways[id(deployment)])
+    if host.name not in code_hosts:
+        return ""
+    found = host.get_fact(Releases).current
+    _ways[id(deployment)].before[host.name] = found
+    return found
+
+
+def refuse_partial(code_hosts: tuple[str, ...]) -> None:
+    """Raise OperationError when --limit leaves out a host that runs the application: all run one release."""
+    active = {one.name for one in inventory.get_active_hosts()}
+    if missing := [name for name in code_hosts if name not in active]:
+        raise OperationError(f"{', '.join(missing)} would keep another release: deploy without --limit")
