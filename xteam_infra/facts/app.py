@@ -55,21 +55,20 @@ class Api(FactBase[ApiState]):
     @override
     def command(self, paths: list[str]) -> StringCommand:
         lines = [
-            f"for colour in {' '.join(COLOURS)}; do",
+            f"for colour in {' '.join(COLOURS)}; do (",
             "systemctl show -p ActiveState -p UnitFileState -p NeedDaemonReload --value xteam-api@$colour.service;",
             f"test -e {HELD}/$colour && echo held || echo free;",
-            f'basename "$(readlink {ROOT}/$colour || echo -)";',
-            "done | paste -sd ' ';",
+            f'basename "$(readlink {ROOT}/$colour || echo -)"',
+            ") | paste -sd,; done;",
         ]
         digests = (f"cat {APPLIED}/{API_STAMP} 2>/dev/null || echo;", digest_command(paths))
         return StringCommand(*lines, *digests)
 
     @override
     def process(self, output: list[str]) -> ApiState:
-        words = output[0].split()
-        size = len(words) // len(COLOURS)
-        instances = [words[start : start + size] for start in range(0, len(words), size)]
-        running = [one for one in instances if one[0] != "inactive" and one[0] != "failed"]
+        instances = [line.split(",") for line in output[: len(COLOURS)]]
+        running = [one for one in instances if not {"inactive", "failed"} & set(one)]
         serving = len(running) == 1 and "active" in running[0] and "enabled" in running[0] and "free" in running[0]
         release = running[0][-1] if serving else ""
-        return ApiState(serving, release, serving and "yes" in running[0], output[1] == output[2])
+        applied, digest = output[len(COLOURS) :]
+        return ApiState(serving, release, serving and "yes" in running[0], applied == digest)
