@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from gevent.lock import BoundedSemaphore
+
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.release import Release, ReleaseError, build
 from xteam_infra.release.record import Entry, Record, path, read
@@ -40,6 +42,7 @@ class Deployment:
 
 
 _begun: dict[int, Deployment] = {}
+_beginning = BoundedSemaphore()  # hosts are planned in parallel
 
 
 def begun(estate) -> Deployment | None:
@@ -54,8 +57,11 @@ def record_file(estate) -> Path:
 
 def begin_release(estate, version: str | None) -> Deployment:
     """This run releases a version. Raises SettingsError without one, ReleaseError when it can't be had."""
-    if deployment := begun(estate):
-        return deployment
+    with _beginning:
+        return begun(estate) or _begin(estate, _release(estate, version))
+
+
+def _release(estate, version: str | None) -> Deployment:
     if not version:
         raise SettingsError([Problem("--data", "version", "nothing", VERSIONS)])
     refuse_outside_window(estate)
@@ -63,18 +69,20 @@ def begin_release(estate, version: str | None) -> Deployment:
     release = build(source)
     record = read(record_file(estate))
     entry = _signed(Entry(id=release.id, version=version, source=source, sha256=release.sha256))
-    return _begin(estate, Deployment(estate, "release", entry, record.released(entry)))
+    return Deployment(estate, "release", entry, record.released(entry))
 
 
 def begin_rollback(estate) -> Deployment:
     """This run goes back to the release before. Raises ReleaseError when there is none."""
-    if deployment := begun(estate):
-        return deployment
+    with _beginning:
+        return begun(estate) or _begin(estate, _rollback(estate))
+
+
+def _rollback(estate) -> Deployment:
     record = read(record_file(estate))
     if record.before is None:
         raise ReleaseError(f"nothing to go back to: {record_file(estate)} names no release before the present one")
-    back = record.rolled_back()
-    return _begin(estate, Deployment(estate, "rollback", record.before, back))
+    return Deployment(estate, "rollback", record.before, record.rolled_back())
 
 
 def _begin(estate, deployment: Deployment) -> Deployment:
