@@ -106,7 +106,7 @@ def smoke(estate, edge, wanted: Release):
     declared = hashlib.sha256(f"{settings} {wanted.id}".encode()).hexdigest()
     stamp = f"{APPLIED}/smoke-{edge.name}"
     state_of = f"(echo {declared}; cat {APPLIED}/{API_STAMP} {APPLIED}/xteam-*.service) 2>/dev/null | sha256sum"
-    if host.get_fact(Holds, check=f'test "$({state_of})" = "$(cat {stamp})"'):
+    if host.get_fact(Holds, check=f'test "$( {state_of})" = "$(cat {stamp})"'):
         host.noop("nothing has changed since it last passed")
         return
     workers = "" if estate.members("worker") else " --without-task"

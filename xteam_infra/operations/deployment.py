@@ -57,7 +57,7 @@ def on(where, command: StringCommand, show: bool = False) -> bool:
     done, said = where.run_shell_command(command, _sudo=bool(where.data.get("_sudo")))
     if show or not done:
         for line in said.output_lines:
-            logger.info("%s%s", where.print_prefix, line.line)
+            logger.info("%s%s", where.print_prefix, line)
     return done
 
 
