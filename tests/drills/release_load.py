@@ -7,6 +7,7 @@ named there disappears, and prints what it saw as JSON.
 
 import asyncio
 import base64
+import itertools
 import json
 import os
 import ssl
@@ -115,19 +116,42 @@ async def slow(client):
         await asyncio.sleep(1)
 
 
-def frame(text):
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+
+
+def frame(code, said):
     mask = os.urandom(4)
-    return bytes([0x81, 0x80 | len(text)]) + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(text))
+    return bytes([0x80 | code, 0x80 | len(said)]) + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(said))
 
 
-async def heard(reader):
-    """Operation code and contents of a short frame."""
-    first, size = await reader.readexactly(2)
-    return first & 15, await reader.readexactly(size & 127)
+async def heard(reader, writer):
+    """Operation code and contents of a short frame. A server's ping is answered, as every browser does by itself:
+    uvicorn closes with 1011 when that takes more than 20 seconds."""
+    while True:
+        first, size = await reader.readexactly(2)
+        code, said = first & 15, await reader.readexactly(size & 127)
+        if code != PING:
+            return code, said
+        writer.write(frame(PONG, said))
+
+
+async def talk(reader, writer):
+    """Says ping and hears pong, until told to go."""
+    while GO.exists():
+        writer.write(frame(TEXT, b"ping"))
+        code, said = await asyncio.wait_for(heard(reader, writer), PATIENCE)
+        if code == CLOSE:
+            status = int.from_bytes(said[:2], "big")
+            seen[f"websockets_closed_{status}"] += 1
+            if status != 1012:
+                fail("websockets", f"closed with {status}")
+            return
+        seen["pongs"] += said == b"pong"
+        await asyncio.sleep(settings["websocket_pause"])
 
 
 async def websocket(client):
-    """Says ping and hears pong. Closed with 1012 it connects again; any other end is a failure."""
+    """Closed with 1012 it connects again; any other end is a failure."""
     upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
     again = False
     while GO.exists():
@@ -140,17 +164,7 @@ async def websocket(client):
                 raise OSError(top.splitlines()[0].decode())
             seen["websockets_reconnected" if again else "websockets"] += 1
             again = True
-            while GO.exists():
-                writer.write(frame(b"ping"))
-                code, said = await asyncio.wait_for(heard(reader), PATIENCE)
-                if code == 8:
-                    status = int.from_bytes(said[:2], "big")
-                    seen[f"websockets_closed_{status}"] += 1
-                    if status != 1012:
-                        fail("websockets", f"closed with {status}")
-                    break
-                seen["pongs"] += said == b"pong"
-                await asyncio.sleep(settings["websocket_pause"])
+            await talk(reader, writer)
             writer.close()
         except (TimeoutError, OSError, ValueError, asyncio.IncompleteReadError) as error:
             fail("websockets", f"{type(error).__name__} {error}")
@@ -158,7 +172,7 @@ async def websocket(client):
 
 
 async def main():
-    clients = iter(range(10_000))
+    clients = itertools.count(settings["first"])
     jobs = [kept(next(clients)) for _ in range(settings["kept"])]
     jobs += [slow(next(clients)) for _ in range(settings["slow"])]
     jobs += [websocket(next(clients)) for _ in range(settings["websockets"])]

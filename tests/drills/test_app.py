@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,6 +22,15 @@ LOAD = Path(__file__).with_name("release_load.py")
 FILES = "/run/xteam-release-drill"
 EXAMPLE = Path("examples/xteam")
 SECONDS = 900
+COUNTED = (
+    "requests",
+    "requests_failed",
+    "slow",
+    "slow_failed",
+    "websockets",
+    "websockets_reconnected",
+    "websockets_failed",
+)
 
 
 class Versions:
@@ -79,14 +89,14 @@ def home(estate, hosts, pyinfra):
 
 
 class Load:
-    """Users on the edge host: 40 that ask and write, 10 slow uploads, 200 WebSockets."""
+    """Users on one edge host: with kept connections, with slow uploads, with WebSockets."""
 
-    def __init__(self, edge, estate, token):
+    def __init__(self, edge, estate, token, first, users):
+        """first: number of the first user, so that no two edges have users of the same address."""
         self.edge = edge
         settings = {
             "name": estate.all.domain, "ca": "/etc/xteam/pki/ca.crt", "go": f"{FILES}.go", "ready": f"{FILES}.ready",
-            "kept": 40, "slow": 10, "websockets": 200, "pause": 0.8, "slow_seconds": 5, "websocket_pause": 3,
-            "seconds": SECONDS,
+            "first": first, **users, "pause": 0.8, "slow_seconds": 5, "websocket_pause": 3, "seconds": SECONDS,
         }  # fmt: skip
         edge.run(f"rm -f {FILES}.*; touch {FILES}.go; xteam-edge clear table clients")
         edge.run_with_stdin(f"cat > {FILES}.py", LOAD.read_text())
@@ -96,18 +106,48 @@ class Load:
             f" -p StandardOutput=truncate:{FILES}.out -p StandardError=truncate:{FILES}.err python3 {FILES}.py"
         )
 
-    def result(self, eventually, figures):
-        """Stop the users and say what they saw."""
-        self.edge.run(f"rm -f {FILES}.go")
+    def ready(self):
+        return self.edge.run(f"test -e {FILES}.ready").rc == 0
+
+    def result(self, eventually):
+        """Let the users go and say what they saw."""
         eventually(lambda: self.edge.run(f"test -s {FILES}.out || test -s {FILES}.err").rc == 0, seconds=90, interval=1)
-        said = self.edge.check_output(f"cat {FILES}.out {FILES}.err")
-        self.edge.run(f"systemctl stop xteam-release-drill; rm -f {FILES}.*")
-        seen = json.loads(said)
-        for name in ("requests", "requests_failed", "slow", "slow_failed", "websockets", "websockets_reconnected"):
-            figures[name] = seen.get(name, 0)
-        figures["websockets_failed"] = seen.get("websockets_failed", 0)
-        figures["slowest_seconds"] = seen["slowest_seconds"]
-        return seen
+        return json.loads(self.edge.check_output(f"cat {FILES}.out {FILES}.err"))
+
+    def remove(self):
+        self.edge.run(
+            f"systemctl stop xteam-release-drill 2>/dev/null; rm -f {FILES}.*; xteam-edge clear table clients"
+        )
+
+
+# Of all edges together.
+USERS = {"kept": 40, "slow": 10, "websockets": 200}
+
+
+class Users:
+    """Users of every edge: what they saw is added up."""
+
+    def __init__(self, edges, estate, token):
+        users = {kind: number // len(edges) for kind, number in USERS.items()}
+        size = sum(users.values())
+        self.loads = [Load(edge, estate, token, size * number, users) for number, edge in enumerate(edges)]
+
+    def ready(self):
+        return all(load.ready() for load in self.loads)
+
+    def result(self, eventually, figures):
+        """End them and say what they saw: how many of what, the slowest answer, and what went wrong."""
+        for load in self.loads:
+            load.edge.run(f"rm -f {FILES}.go")
+        seen = Counter()
+        slowest, trouble = 0, []
+        for load in self.loads:
+            one = load.result(eventually)
+            slowest, trouble = max(slowest, one.pop("slowest_seconds")), trouble + one.pop("trouble")
+            seen.update(one)
+        figures |= {name: seen[name] for name in COUNTED} | {"slowest_seconds": slowest}
+        figures["websockets_closed_1012"] = seen["websockets_closed_1012"]
+        return {**seen, "trouble": trouble}
 
 
 @pytest.fixture
@@ -126,13 +166,15 @@ def load(hosts, estate, eventually):
     started = []
 
     def start():
-        started.append(Load(edge, estate, token))
-        eventually(lambda: edge.run(f"test -e {FILES}.ready").rc == 0, seconds=60, interval=1)
+        users = Users(hosts.group("edge"), estate, token)
+        started.extend(users.loads)
+        eventually(users.ready, seconds=120, interval=1)
         time.sleep(3)
-        return started[-1]
+        return users
 
     yield start
-    edge.run(f"systemctl stop xteam-release-drill 2>/dev/null; rm -f {FILES}.*; xteam-edge clear table clients")
+    for one in started:
+        one.remove()
     app.run(f"xteam-run -m {estate.app.app_manage_module} erase {name}")
 
 

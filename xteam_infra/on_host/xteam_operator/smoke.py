@@ -7,6 +7,7 @@ Runs in the application's Python, in its environment; asks over TLS, with verifi
 """
 
 import argparse
+import asyncio
 import http.client
 import json
 import secrets
@@ -18,8 +19,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from websockets.sync.client import connect
+from websockets.asyncio.client import connect
 
+ANSWER_SECONDS = 30
 TASK_SECONDS = 60
 READS = 8
 FILE = secrets.token_bytes(4096)
@@ -41,10 +43,14 @@ class Client:
 
     def channel(self) -> ssl.SSLSocket:
         """A verified connection."""
+        plain = socket.create_connection((self.address, self.port), timeout=ANSWER_SECONDS)
+        return self.trust().wrap_socket(plain, server_hostname=self.server_name)
+
+    def trust(self) -> ssl.SSLContext:
+        """Who may vouch for the other side."""
         trust = ssl.create_default_context()
         trust.load_verify_locations(self.ca)
-        plain = socket.create_connection((self.address, self.port), timeout=30)
-        return trust.wrap_socket(plain, server_hostname=self.server_name)
+        return trust
 
     def ask(self, method: str, path: str, token: str = "", body: bytes | None = None) -> tuple[int, bytes]:
         """Status and body of the answer."""
@@ -88,12 +94,20 @@ def task(client: Client, token: str) -> None:
 
 def websocket(client: Client, token: str) -> None:
     """Said and heard."""
-    with connect(
-        f"ws://{client.name}/ws", sock=client.channel(), additional_headers={"Authorization": f"Bearer {token}"}
+    if (heard := asyncio.run(_ping(client, token))) != "pong":
+        raise Failed(f"the WebSocket answers {heard!r} to ping")
+
+
+async def _ping(client: Client, token: str) -> str | bytes:
+    """What comes back. With asyncio: the library's other client reads and writes one TLS connection in two threads,
+    which OpenSSL does not promise to bear; a request was seen never to leave."""
+    way = {"host": client.address, "port": client.port, "ssl": client.trust(), "server_hostname": client.server_name}
+    headers = {"Authorization": f"Bearer {token}"}
+    async with connect(
+        f"wss://{client.name}/ws", additional_headers=headers, open_timeout=ANSWER_SECONDS, proxy=None, **way
     ) as talk:
-        talk.send("ping")
-        if (heard := talk.recv(timeout=30)) != "pong":
-            raise Failed(f"the WebSocket answers {heard!r} to ping")
+        await talk.send("ping")
+        return await asyncio.wait_for(talk.recv(), ANSWER_SECONDS)
 
 
 def upload(client: Client, token: str) -> None:
