@@ -1,10 +1,15 @@
-"""What every drill may use: `faults`, `write`, `figures`, `runbook` (docs/verification.md, "Drills")."""
+"""What every drill may use: `faults`, `write`, `figures`, `runbook`, and for releases `versions`, `deploys`, `home`.
+
+docs/verification.md, "Drills"
+"""
 
 import pytest
 
 from tests.drills.harness.faults import Faults
+from tests.drills.harness.releases import Deploys, Versions, serving
 from tests.drills.harness.runbooks import Runbook
 from tests.drills.harness.writers import Writer
+from xteam_infra.deployment import record_file
 
 
 @pytest.fixture
@@ -41,3 +46,46 @@ def runbook(pytestconfig):
     yield open_
     for book in opened:
         assert not book.not_run(), f"docs/runbooks/{book.name}.md has commands that nobody runs: {book.not_run()}"
+
+
+@pytest.fixture
+def versions(tmp_path):
+    """Versions of the application to release: `versions("bad", (path, old, new))`, `versions.good()`."""
+    return Versions(tmp_path)
+
+
+@pytest.fixture
+def deploys(pytestconfig):
+    """Run a deploy: `status, said = deploys("release", version=...)`."""
+    return Deploys(pytestconfig.getoption("inventory"))
+
+
+@pytest.fixture
+def home(estate, hosts, deploys):
+    """Afterwards the release that ran before runs again, and the record says so."""
+    file = record_file(estate)
+    before = file.read_text() if file.exists() else None, serving(hosts)
+    yield
+    if before == (file.read_text() if file.exists() else None, serving(hosts)):
+        return
+    if before[0] is None:
+        file.unlink()
+    else:
+        file.write_text(before[0])
+    deploys.good("app")
+    deploys.good("celery")
+
+
+@pytest.fixture
+def schema(hosts, estate):
+    """Take the drill's revisions back from the database: `schema()`, and once more afterwards."""
+
+    def undo():
+        statements = "DROP TABLE IF EXISTS drill; UPDATE alembic_version SET version_num = '0004'"
+        for one in hosts.group("postgres"):
+            psql = f"cd / && runuser -u postgres -- psql -XAtq -d {estate.postgres.POSTGRES_DB} -c"
+            if one.run(f'{psql} "SELECT pg_is_in_recovery()"').stdout.strip() == "f":
+                one.check_output(f"{psql} \"{statements} WHERE version_num = '0005'\"")
+
+    yield undo
+    undo()

@@ -1,17 +1,21 @@
 """Releases and rollbacks without a host: what is built and recorded, when it is allowed, the lock."""
 
+import json
 import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 
-from xteam_infra.deployment import begin_release, begin_rollback, record_file, source_of
+from xteam_infra.deployment import Deployment, begin_release, begin_rollback, record_file, source_of
 from xteam_infra.errors import SettingsError
-from xteam_infra.operations.deployment import LEASE, LOCK
+from xteam_infra.operations.deployment import LEASE, LOCK, tell
 from xteam_infra.release import Release, ReleaseError
 from xteam_infra.release.record import Entry, Record, read, write
+from xteam_infra.secrets import Secret
 from xteam_infra.settings.window import inside, parse
 
 GIT = "https://git.example.com/xteam.git@v1"
@@ -154,3 +158,65 @@ def test_an_expired_lock_is_taken_over(lease):
 
 def test_the_lock_outlives_a_restart_of_the_host():
     assert LOCK.startswith("/var/lib/")
+
+
+# --- The webhook
+
+
+@pytest.fixture
+def receiver():
+    """What arrives at a webhook, and its address."""
+    got = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(500 if self.path == "/broken" else 204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield got, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def told(ha, monkeypatch, address, event="begins"):
+    ha.own["deploy_webhook"] = Secret("app/DEPLOY_WEBHOOK", generate="never")
+    ha.store.write_text(json.dumps({"app/DEPLOY_WEBHOOK": address}))
+    ha.store.chmod(0o600)
+    monkeypatch.setattr("xteam_infra.operations.deployment.secret", lambda _: address)
+    tell(Deployment(ha.read(), "release", entry("a"), Record()), event)
+
+
+def test_the_webhook_is_told(ha, monkeypatch, receiver):
+    got, address = receiver
+    told(ha, monkeypatch, f"{address}/token")
+    (said,) = got
+    assert said["event"] == "begins" and said["version"] == "va" and said["release"] == "a" * 12
+    assert re.match(r"release of va \(a{12}\) on xteam.test: begins \(by .+\)", said["text"])
+
+
+@pytest.mark.parametrize("path", ["/broken", None])
+def test_a_webhook_that_fails_stops_nothing_and_shows_no_address(ha, monkeypatch, receiver, caplog, path):
+    """The address holds a token, so a warning must not hold the address."""
+    _, address = receiver
+    told(ha, monkeypatch, f"{address}{path}" if path else "http://127.0.0.1:1/token")
+    assert "the webhook was not told (begins)" in caplog.text
+    assert "127.0.0.1" not in caplog.text and "token" not in caplog.text
+
+
+@pytest.mark.parametrize(("address", "found"), [(None, "nothing"), ("hooks.example.com", "no http or https address")])
+def test_a_webhook_without_address_is_refused(ha, address, found):
+    ha.own["deploy_webhook"] = Secret("app/DEPLOY_WEBHOOK", generate="never")
+    ha.store.write_text(json.dumps({"app/DEPLOY_WEBHOOK": address} if address else {}))
+    ha.store.chmod(0o600)
+    assert found in ha.problems()["app/DEPLOY_WEBHOOK (deploy_webhook)"]
+
+
+def test_no_webhook_nobody_told(ha):
+    assert ha.read().app.deploy_webhook is None
+    tell(Deployment(ha.read(), "release", entry("a"), Record()), "begins")

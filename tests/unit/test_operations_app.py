@@ -1,11 +1,12 @@
 """Which commands the state of an API's two instances calls for. The lab runs them for real."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 from conftest import commands_of
 
-from xteam_infra.operations.app import roll
+from xteam_infra.operations.app import UNPACK, roll
 from xteam_infra.release import Release
 
 WANTED = Release("abc", Path("build/releases/abc.tar.gz"), "0" * 64)
@@ -50,3 +51,12 @@ def test_changed_files_call_for_a_roll(fake_host):
 
 def test_a_first_roll_has_no_stamp(fake_host):
     assert "xteam-roll switch abc" in commands(fake_host, BLUE, OFF, applied="")
+
+
+def test_a_damaged_archive_is_not_unpacked(tmp_path):
+    """As on a host whose connection broke: nothing appears under the release's name, and nothing is left behind."""
+    (tmp_path / ".abc.tar.gz").write_bytes(b"half of an archive")
+    script = UNPACK.format(releases=tmp_path, id="abc", sha256="0" * 64)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert done.returncode and "it arrived damaged: run again" in done.stderr
+    assert list(tmp_path.iterdir()) == []

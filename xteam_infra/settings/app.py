@@ -166,6 +166,7 @@ class AppSettings(LayerSettings):
         if self.production:
             yield from self._unsafe()
         yield from self._weak_key(estate)
+        yield from self._no_webhook(estate)
 
     def _unsafe(self) -> Iterator[Problem]:
         if self.DEBUG:
@@ -190,3 +191,16 @@ class AppSettings(LayerSettings):
         if value is not None and (fault := weakness(value)):
             allowed = "32 or more random characters; remove it from the store and one of 64 is made"
             yield Problem("the secrets store", f"{self.SECRET_KEY.name} (SECRET_KEY)", fault, allowed)
+
+    def _no_webhook(self, estate) -> Iterator[Problem]:
+        """Before a release begins: that nobody was told should not come out at its end."""
+        if self.deploy_webhook is None:
+            return
+        try:
+            value = open_store(estate.all.secrets_store).get(self.deploy_webhook.name)
+        except SecretsError:
+            return  # _weak_key has told
+        if value is None or urlsplit(value).scheme not in ("http", "https"):
+            found = "nothing" if value is None else "no http or https address"
+            key = f"{self.deploy_webhook.name} (deploy_webhook)"
+            yield Problem("the secrets store", key, found, "the address to tell, put there by hand")

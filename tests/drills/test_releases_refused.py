@@ -1,0 +1,95 @@
+"""Drills on releases that must not come through: a clear reason, the old release goes on serving, the lock is free."""
+
+import json
+import time
+
+import pytest
+
+from tests.drills.harness.releases import REVISIONS, revision, serving
+
+pytestmark = pytest.mark.group("app", first=True)
+LOCK = "/var/lib/xteam/deploy.lock"
+
+TABLE = 'op.create_table("drill", sa.Column("id", sa.Integer))'
+EXISTING = ("0001_users_and_audit", "0002_uploads_and_workspaces", "0003_heartbeats", "0004_staff")
+# What is wrong with a release, and what it is refused with.
+WRONG = {
+    "no-head": ([(f"{REVISIONS}/{name}.py", "", None) for name in EXISTING], "0 heads"),
+    "two-heads": ([revision("0005", "0004"), revision("0006", "0004")], "2 heads"),
+    "no-way-back": ([revision("0005", "0004", downgrade="pass")], "0005 has no downgrade"),
+    "destroys": ([revision("0005", "0004", 'op.drop_column("users", "is_staff")')], "0005 has drop_column"),
+    "ends-at-once": (
+        [("src/xteam/main.py", "app = create_app()", 'raise SystemExit("broken on purpose")')],
+        "ends as soon as it is started",
+    ),
+    "fails-users": (
+        [("src/xteam/api/websocket.py", '"pong" if heard == "ping" else heard', '"broken"')],
+        "answers 'broken' to ping",
+    ),
+    "fails-half-way": (
+        [
+            revision("0005", "0004", TABLE, 'op.drop_table("drill")'),
+            revision("0006", "0005", 'op.add_column("nowhere", sa.Column("id", sa.Integer))'),
+        ],
+        'relation "nowhere" does not exist',
+    ),
+}
+
+
+@pytest.fixture
+def refused(host, hosts, deploys):
+    """Release something and see it refused: `refused(version, reason)`."""
+
+    def release(version, reason):
+        before = serving(hosts)
+        status, said = deploys("release", version=version)
+        assert status != 0 and reason in said, said[-3000:]
+        assert serving(hosts) == before, f"{before} became {serving(hosts)}"
+        held = host.run(f"cat {LOCK}").stdout.strip()
+        assert not held, f"the lock is still held: {held}"
+        return said
+
+    return release
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_wrong_releases_are_refused(refused, versions, home, schema, fault):
+    edits, reason = WRONG[fault]
+    refused(versions(fault, *edits), reason)
+
+
+def test_a_full_disk_stops_a_release(host, refused, versions, home):
+    """Where the releases are is no room for another one. Nothing of it is left behind."""
+    directory = "/opt/xteam/releases"
+    size = int(host.check_output(f"du -sk {directory}").split()[0]) // 1024 + 20
+    host.check_output(
+        f"mkdir /run/xteam-drill-full && mount -t tmpfs -o size={size}m,mode=755 none /run/xteam-drill-full"
+        f" && cp -a {directory}/. /run/xteam-drill-full && mount --move /run/xteam-drill-full {directory}"
+    )
+    try:
+        refused(versions.good(), "No space left on device")
+        assert host.run(f"ls -A {directory} | grep '^[.]'").stdout == "", "something of the release was left behind"
+    finally:
+        host.check_output(f"umount -l {directory}; rmdir /run/xteam-drill-full")
+
+
+def test_a_lock_that_is_held_is_respected(host, hosts, deploys, versions):
+    """Who holds it is told, and keeps it."""
+    lock = {"owner": "ada@elsewhere", "purpose": "release of v9", "expires": time.time() + 600}
+    before = serving(hosts)
+    host.run_with_stdin(f"cat > {LOCK}", json.dumps(lock))
+    try:
+        status, said = deploys("release", version=versions.good())
+        assert status != 0 and "release of v9, by ada@elsewhere" in said, said[-3000:]
+        assert serving(hosts) == before
+        assert json.loads(host.check_output(f"cat {LOCK}"))["owner"] == "ada@elsewhere"
+    finally:
+        host.run(f"rm -f {LOCK}")
+
+
+def test_an_unknown_version_reaches_no_host(host, hosts, deploys):
+    """Refused before anything is asked of a host but what it runs."""
+    before = host.check_output("journalctl -t xteam-deploy -o cat | wc -l")
+    status, said = deploys("release", version="v404")
+    assert status != 0 and "unknown version v404" in said, said[-3000:]
+    assert host.check_output("journalctl -t xteam-deploy -o cat | wc -l") == before
