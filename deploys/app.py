@@ -8,6 +8,7 @@ from pyinfra import host
 from xteam_infra import application
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.operations.app import current, release, roll
+from xteam_infra.operations.deployment import free
 from xteam_infra.plan import app as paths
 from xteam_infra.runtime import here, open_estate
 
@@ -32,6 +33,10 @@ context = {
 api_unit = HostFile(f"/etc/systemd/system/{paths.API_TEMPLATE}", f"app/{paths.API_TEMPLATE}.j2", context)
 cleanup_timer = HostFile(f"/etc/systemd/system/{paths.CLEANUP_TIMER}", "app/xteam-cleanup.timer.j2", context)
 process_files = application.process_files(estate, here(), wanted.id if wanted else "")
+
+if code_hosts and here() == code_hosts[0]:
+    free(estate, name="See that no release is under way")
+barrier(name="nobody releases meanwhile")
 
 if here() in code_hosts:
     directories(

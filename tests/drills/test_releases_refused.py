@@ -81,6 +81,8 @@ def test_a_lock_that_is_held_is_respected(host, hosts, deploys, versions):
     try:
         status, said = deploys("release", version=versions.good())
         assert status != 0 and "release of v9, by ada@elsewhere" in said, said[-3000:]
+        status, said = deploys("app")
+        assert status != 0 and "release of v9, by ada@elsewhere" in said, said[-3000:]
         assert serving(hosts) == before
         assert json.loads(host.check_output(f"cat {LOCK}"))["owner"] == "ada@elsewhere"
     finally:

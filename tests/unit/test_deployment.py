@@ -156,6 +156,17 @@ def test_an_expired_lock_is_taken_over(lease):
     assert lease("renew", "ada").returncode == 1, "the one before must not get it back by renewing"
 
 
+def test_others_see_the_lock_and_leave_it(lease):
+    """What deploys/app.py asks: the wanted release must not change under a release that is under way."""
+    assert lease("look", "").returncode == 0, "nobody has it"
+    lease("take", "ada")
+    seen = lease("look", "")
+    assert seen.returncode == 1 and "release by ada" in seen.stderr
+    assert lease("renew", "ada").returncode == 0, "looking has not changed it"
+    lease("take", "ada", -1)
+    assert lease("look", "").returncode == 0, "expired"
+
+
 def test_the_lock_outlives_a_restart_of_the_host():
     assert LOCK.startswith("/var/lib/")
 

@@ -12,6 +12,7 @@ from pyinfra.api.state import BaseStateCallback
 from xteam_infra import deployment as runs
 from xteam_infra.deployment import Deployment
 from xteam_infra.facts.app import Releases
+from xteam_infra.facts.holds import Holds
 from xteam_infra.release.record import read, write
 from xteam_infra.runtime import secret
 
@@ -21,6 +22,7 @@ RENEWED_WITHIN = 4
 WEBHOOK_SECONDS = 10
 
 # take: mine from now on for so many seconds, unless it is somebody else's and not expired. drop: mine no more.
+# look: changes nothing; ends as take would.
 LEASE = """
 import fcntl, json, sys, time
 action, owner, purpose, seconds = sys.argv[1:5]
@@ -30,7 +32,7 @@ with open("{lock}", "a+") as file:
     file.seek(0)
     held = json.loads(file.read() or "null")
     mine = held and held["owner"] == owner
-    if action == "take" and held and not mine and held["expires"] > now:
+    if action in ("take", "look") and held and not mine and held["expires"] > now:
         left = held["expires"] - now
         sys.exit(f"another deployment is under way: {{held['purpose']}}, by {{held['owner']}}. Its lock expires in "
                  f"{{left:.0f}} s unless it is renewed; wait for its end")
@@ -38,6 +40,8 @@ with open("{lock}", "a+") as file:
         sys.exit("the lock is another one's now")
     if action == "take" and held and not mine:
         print(f"took over the expired lock of {{held['owner']}}")
+    if action == "look":
+        sys.exit()
     if action != "drop" or mine:
         file.truncate(0)
     if action != "drop":
@@ -59,6 +63,20 @@ def on(where, command: StringCommand, show: bool = False) -> bool:
         for line in said.output_lines:
             logger.info("%s%s", where.print_prefix, line)
     return done
+
+
+@operation()
+def free(estate):
+    """Fail while a release or rollback is under way that this run is not: it would take back what that one does."""
+    if runs.begun(estate):
+        host.noop("this run takes the lock itself")
+        return
+    words = " ".join(quote(word) for word in ["python3", "-c", LEASE.format(lock=LOCK), "look", "", "", "0"])
+    look = f"test ! -e {LOCK} || {words}"
+    if host.get_fact(Holds, check=look):
+        host.noop("nobody deploys")
+        return
+    yield StringCommand(look)
 
 
 @operation(is_idempotent=False)
