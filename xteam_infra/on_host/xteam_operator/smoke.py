@@ -101,10 +101,15 @@ def websocket(client: Client, token: str) -> None:
 async def _ping(client: Client, token: str) -> str | bytes:
     """What comes back. With asyncio: the library's other client reads and writes one TLS connection in two threads,
     which OpenSSL does not promise to bear; a request was seen never to leave."""
-    way = {"host": client.address, "port": client.port, "ssl": client.trust(), "server_hostname": client.server_name}
-    headers = {"Authorization": f"Bearer {token}"}
     async with connect(
-        f"wss://{client.name}/ws", additional_headers=headers, open_timeout=ANSWER_SECONDS, proxy=None, **way
+        f"wss://{client.name}/ws",
+        host=client.address,
+        port=client.port,
+        ssl=client.trust(),
+        server_hostname=client.server_name,
+        additional_headers={"Authorization": f"Bearer {token}"},
+        open_timeout=ANSWER_SECONDS,
+        proxy=None,
     ) as talk:
         await talk.send("ping")
         return await asyncio.wait_for(talk.recv(), ANSWER_SECONDS)
