@@ -1,90 +1,105 @@
-"""Drill on the change of a database password: programs log in all the time, with the old and with the new one."""
+"""Drill on the change of a database password: it breaks off half-way, is taken up again, and nobody is locked out."""
 
-import subprocess
-import sys
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
+from checklist.rerun import planned
 from checklist.run import not_applicable
+from tests.drills.harness.controller import pyinfra
+from tests.drills.harness.logins import POOLER, ROUTER, Logins
+from xteam_infra.plan.app import ENVIRONMENT
+from xteam_infra.secrets import open_store
 
 pytestmark = pytest.mark.group("postgres", first=True)
-LOOP = Path(__file__).with_name("logins.sh")
-UNIT = "xteam-login-drill"
-FILES = "/run/xteam-login-drill"
-DEPLOY_SECONDS = 580
+ROLL = "/usr/local/sbin/xteam-roll"
 
 
-class Logins:
-    """A program on `host` that logs in all the time, as the application does and directly."""
+@pytest.fixture
+def client(hosts, estate):
+    """A host whose API logs in with the password."""
+    if not hosts.group("app") or not estate.members("redis"):
+        not_applicable("the application is not in the inventory")
+    return hosts.group("app")[0]
 
-    def __init__(self, host, estate):
-        self.host = host
-        self.stop()
-        environment = {
-            "PGHOST": estate.fqdn("postgres"),
-            "PGHOSTADDR": "127.0.0.1",
-            "PGDATABASE": estate.postgres.POSTGRES_DB,
-            "PGSSLMODE": "verify-ca",
-            "PGSSLROOTCERT": "/etc/xteam/pki/ca.crt",
-            "PGCONNECT_TIMEOUT": "10",
-            "PORTS": '"6432 5440"',
-            "ENVIRONMENT": "/etc/xteam/app.env",
-            "STOP": f"{FILES}.stop",
-        }
-        host.run_with_stdin(f"cat > {FILES}.env", "".join(f"{key}={value}\n" for key, value in environment.items()))
-        host.run_with_stdin(f"cat > {FILES}.sh", LOOP.read_text())
-        host.check_output(
-            f"systemd-run -q --unit {UNIT} -p RemainAfterExit=yes -p EnvironmentFile={FILES}.env"
-            f" -p StandardOutput=truncate:{FILES}.result bash {FILES}.sh"
-        )
 
-    def result(self, eventually):
-        """[(time, whose, user, port, what was said)]"""
-        self.host.check_output(f"touch {FILES}.stop")
-        state = f"systemctl show -p SubState --value {UNIT}"
-        eventually(lambda: self.host.run(f"{state}; true").stdout.strip() != "running", seconds=90, interval=1)
-        try:
-            lines = self.host.check_output(f"cat {FILES}.result").splitlines()
-        finally:
-            self.stop()
-        return [line.split(" ", 4) for line in lines]
+@pytest.fixture
+def logins(client, estate):
+    """Logs in on the client's host all the time; none is left behind."""
+    found = Logins(client, estate, ENVIRONMENT)
+    yield found
+    found.stop()
 
-    def stop(self):
-        self.host.run(f"systemctl stop {UNIT} 2>/dev/null; rm -f {FILES}.*; true")
+
+@pytest.fixture
+def api_that_does_not_roll(client):
+    """For the time of `with`: what starts another instance of the API fails."""
+    client.check_output(f"chmod a-x {ROLL}")
+    yield lambda: client.check_output(f"chmod 755 {ROLL}")
+    client.check_output(f"chmod 755 {ROLL}")
 
 
 @pytest.mark.item("SEC-02", kind="drill")
-def test_a_password_changes_and_no_login_fails(hosts, estate, secret, eventually, pytestconfig):
-    """Two logins are valid during the change; the old password is refused after it."""
-    clients = [one for one in hosts if {"app", "worker"} & set(one.machine.groups)]
-    if not clients or not estate.members("redis"):
-        not_applicable("no host of the application in the inventory")
-    client, name = clients[0], estate.postgres.POSTGRES_PASSWORD.name
+def test_a_password_changes_and_no_login_fails(
+    host, estate, secret, logins, api_that_does_not_roll, runbook, eventually, figures, pytestconfig
+):
+    """Programs that log in without pause, with the old and the new password, through a change that breaks off once."""
+    book, name = runbook("rotate-database-password"), estate.postgres.POSTGRES_PASSWORD.name
     before = secret(name)
-    logins = Logins(client, estate)
-    pyinfra = str(Path(sys.executable).with_name("pyinfra"))
-    words = [pyinfra, "-y", pytestconfig.getoption("inventory"), "deploys/rotate_secret.py", "--data", f"secret={name}"]
-    run = subprocess.run(
-        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEPLOY_SECONDS, check=False
-    )
-    # Some logins more with what stands there now.
-    eventually(lambda: client.run("sleep 3").rc == 0, seconds=10)
-    said = logins.result(eventually)
-    assert run.returncode == 0, f"the change failed: {(run.stdout + run.stderr)[-800:]}"
-    assert before not in run.stdout + run.stderr, "the password is shown"
-    present = [line for line in said if line[1] == "present"]
-    failed = [line for line in present if line[4] != "ok"]
-    assert len(present) > 50, f"only {len(present)} logins: the drill shows nothing"
+    logins.more(eventually)
+    said = book.run("rotate", succeeds=False, SECRET=name)
+    assert f"rotate_secret.py --data secret={name}" in said, f"it does not say what to run next: {said[-600:]}"
+    logins.more(eventually)
+    mend = api_that_does_not_roll
+    mend()
+    said += book.run("rotate", SECRET=name)
+    logins.more(eventually)
+    seen = logins.result(eventually)
+    assert before not in said, "the password is shown"
+    _no_login_failed(seen, figures)
+    _both_were_valid(seen)
+    left = planned(pytestconfig.getoption("inventory"), Path("deploys/all.py"), "")
+    assert not left, f"a full run finds to do: {left}"
+    book.run("look")
+    assert not book.run("left", host).strip(), "a second login is left"
+
+
+@pytest.mark.item("SEC-02", kind="drill")
+def test_a_password_that_no_service_keeps(host, estate, secret, pytestconfig):
+    """One of a person's role: the store has the new one, the server takes it, and not the old one."""
+    name, inventory = estate.postgres.postgres_readonly_password.name, pytestconfig.getoption("inventory")
+    before = secret(name)
+    rc, said = pyinfra(inventory, "deploys/rotate_secret.py", "--data", f"secret={name}")
+    assert rc == 0, f"the change failed: {said[-800:]}"
+    assert before not in said, "the password is shown"
+    after = open_store(estate.all.secrets_store).get(name)
+    assert after and after != before, "the store still has the old password"
+    conninfo = "host=/var/run/postgresql user=readonly dbname=" + estate.postgres.POSTGRES_DB
+    assert _lets_in(host, conninfo, after), "the new password is refused"
+    assert not _lets_in(host, conninfo, before), "the old password is still valid"
+
+
+def _lets_in(host, conninfo, password):
+    ask = f"IFS= read -r PGPASSWORD; export PGPASSWORD; psql -XAtwqc 'SELECT 1' {quote(conninfo)}"
+    return host.run_with_stdin(ask, f"{password}\n").rc == 0
+
+
+def _no_login_failed(seen, figures):
+    """With the credentials in force at each moment, through the pooler and past it."""
+    present = [one for one in seen if one.whose == "present"]
+    failed = [one for one in present if not one.good]
+    for port in (POOLER, ROUTER):
+        assert sum(one.port == port for one in present) > 25, "too few logins to show anything"
     assert not failed, f"{len(failed)} of {len(present)} logins failed: {failed[:3]}"
-    first = [line[4] == "ok" for line in said if line[1] == "first"]
-    used = {line[2] for line in present}
-    assert len(used) == 2, f"logins in use during the change: {used}"
-    since = next(float(line[0]) for line in present if line[2].endswith("_next"))
-    both = sum(line[1] == "first" and line[4] == "ok" and float(line[0]) > since for line in said)
-    assert both, "the old password was not valid beside the new one"
-    assert not first[-1], "the old password is still valid"
-    client.run(
-        f"echo {len(present)} logins with the credentials in force, 0 failed;"
-        f" echo {both} with the old password beside the new one"
-    )
+    figures["logins"], figures["failed"] = len(present), len(failed)
+    figures["seconds"] = round(present[-1].at - present[0].at, 1)
+
+
+def _both_were_valid(seen):
+    """The old password beside the new one while the change went on, and not after it."""
+    second = [one for one in seen if one.whose == "present" and one.user.endswith("_next")]
+    assert second, "nobody ever used the second login"
+    old = [one for one in seen if one.whose == "first"]
+    assert any(one.good and one.at > second[0].at for one in old), "the old password was not valid beside the new one"
+    assert not any(one.good for one in old[-4:]), "the old password is still valid"

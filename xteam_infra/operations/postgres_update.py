@@ -1,53 +1,69 @@
 """Newer minor versions for one member at a time; the one that leads hands over before."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from pyinfra import host, inventory, logger
+from gevent.lock import BoundedSemaphore
+from pyinfra import host, inventory, logger, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from xteam_infra.errors import Problem, SettingsError
-from xteam_infra.facts.postgres import CURL, Member, Members
+from xteam_infra.facts.postgres import CURL, ClusterMembers, DynamicConfiguration, Members
 from xteam_infra.facts.postgres_update import MemberOutdated
+from xteam_infra.operations.advice import on_failure
 from xteam_infra.operations.packages import INSTALL
-from xteam_infra.operations.postgres import CTL, RESTART_SECONDS
+from xteam_infra.operations.postgres import RESTART_SECONDS
+from xteam_infra.operations.switchover import LEADS, fit, handover, listed, seen_by_any, unfit
 from xteam_infra.plan.postgres import REST_PORT, UNIT
 from xteam_infra.runtime import here, open_estate
 
 # What belongs to a member and may change the server or Patroni. Majors are packages of another name.
 PACKAGES = ["postgresql-17", "postgresql-client-17", "postgresql-17-pgaudit", "postgresql-common", "libpq5", "patroni"]
+_asking = BoundedSemaphore()
+_orders: dict[int, tuple] = {}
 
 
-def leader_last(estate) -> list:
-    """The members in the order in which they are updated. Raises SettingsError when the cluster isn't whole.
+def leader_last(estate) -> tuple:
+    """The members in the order in which they are updated. Raises SettingsError unless the cluster is whole.
 
-    The first member is asked, whichever host this runs for: all hosts must come to the same order.
+    Asked once a run: hosts are planned in parallel, and all must come to the same order.
     """
+    again = f"pyinfra {estate.inventory} deploys/update_postgres.py"
+    on_failure(
+        "The members that are done stay so, and the others go on with what they had. See docs/runbooks/failover.md; "
+        f"when the cluster is whole again: {again}"
+    )
+    with _asking:
+        if id(state.inventory) not in _orders:
+            seen = seen_by_any(estate.members("postgres"))
+            _refuse_unless_whole(estate, seen)
+            leads = [one["name"] for one in seen if one["role"] in LEADS]
+            order = sorted(estate.members("postgres"), key=lambda machine: machine.name in leads)
+            _orders[id(state.inventory)] = tuple(order)
+    return _orders[id(state.inventory)]
+
+
+def broken(estate, seen: list[dict[str, Any]], paused: bool) -> Iterator[Problem]:
+    """Why no member may be restarted now. seen: the members as Patroni lists them."""
     members = estate.members("postgres")
-    asked = inventory.get_host(members[0].name) if members else None
-    addresses = [machine.address for machine in members]
-    found = asked.get_fact(Members, addresses=addresses, _sudo=True) if asked else []
-    _refuse_unless_whole(estate, found)
-    leaders = [one.name for one in found if one.leads]
-    return sorted(members, key=lambda machine: machine.name in leaders)
+    if not members:
+        yield Problem(estate.inventory, "postgres", "no host", "a PostgreSQL host")
+        return
+    well = {one["name"] for one in seen if one["state"] in ("running", "streaming")}
+    if missing := [machine.name for machine in members if machine.name not in well]:
+        found = f"{', '.join(missing)} down, or behind: {listed(seen) or 'no answer from Patroni'}"
+        yield Problem("the cluster", "members", found, "every member running; docs/runbooks/failover.md")
+    elif len(members) > 1:
+        yield from unfit(estate, seen)
+    if paused:
+        yield Problem("the cluster", "Patroni", "paused: it would not restart a server", "xteam-patronictl resume")
 
 
-def _members(estate) -> list[Member]:
-    return host.get_fact(Members, addresses=[machine.address for machine in estate.members("postgres")])
-
-
-def _refuse_unless_whole(estate, found: list[Member]) -> None:
-    wanted = {machine.name for machine in estate.members("postgres")}
-    running = {one.name for one in found if one.running}
-    problems = []
-    if not wanted:
-        problems.append(Problem(estate.inventory, "postgres", "no host", "a PostgreSQL host"))
-    if missing := sorted(wanted - running):
-        problems.append(Problem("the cluster", "members", f"{', '.join(missing)} does not run", "every member running"))
-    if wanted and sum(one.leads for one in found) != 1:
-        problems.append(Problem("the cluster", "leader", "none, or more than one", "one member that leads"))
-    if len(wanted) > 1 and estate.postgres.postgres_synchronous != "off" and not any(o.synchronous for o in found):
-        problems.append(Problem("the cluster", "replicas", "none is synchronous", "one that has every commit"))
-    if problems:
+def _refuse_unless_whole(estate, seen: list[dict[str, Any]]) -> None:
+    members = estate.members("postgres")
+    asked = inventory.get_host(members[0].name) if seen else None
+    paused = bool(asked and asked.get_fact(DynamicConfiguration, _sudo=True).get("pause"))
+    if problems := list(broken(estate, seen, paused)):
         raise SettingsError(problems)
 
 
@@ -56,40 +72,34 @@ def update_member():
     """Install what is newer for this member and restart it, unless nothing is newer and nothing old still runs."""
     estate = open_estate()
     outdated = host.get_fact(MemberOutdated, unit=UNIT, packages=PACKAGES)
-    waits = next((one.waits_for_restart for one in _members(estate) if one.name == here().name), {})
+    mine = host.get_fact(Members, addresses=[here().address])
+    waits = mine[0].waits_for_restart if mine else {}
     if not outdated.newer and not outdated.replaced and not waits:
         host.noop("nothing is newer than what runs")
         return
     reasons = [*outdated.newer, *(f"{path} was replaced" for path in outdated.replaced[:3]), *waits]
     logger.info("%s%s", host.print_prefix, ", ".join(reasons))
-    _refuse_unless_whole(estate, _members(estate))
+    seen = host.get_fact(ClusterMembers)
+    _refuse_unless_whole(estate, seen)
     if outdated.newer:
         yield StringCommand("sh -c", QuoteString(INSTALL), "install", *(QuoteString(name) for name in outdated.newer))
-    yield from _handed_over(estate)
+    heirs = [one["name"] for one in fit(seen, estate)]
+    if heirs and any(one["role"] in LEADS and one["name"] == here().name for one in seen):
+        yield StringCommand(handover(estate, here().name, heirs[0]))
     yield StringCommand(f"systemctl restart {UNIT} && {_whole_again(estate)}")
-
-
-def _handed_over(estate) -> Iterator[StringCommand]:
-    """The leader gives the lead to the replica that has every commit, and follows it."""
-    found = _members(estate)
-    others = sorted((one for one in found if not one.leads and one.running), key=lambda one: not one.synchronous)
-    if not others or not any(one.leads and one.name == here().name for one in found):
-        return
-    change = f"{CTL} switchover --leader {here().name} --candidate {others[0].name} --force"
-    yield StringCommand(f"{change} && {_until(f'{CURL} -f https://{here().address}:{REST_PORT}/replica?lag=16MB')}")
 
 
 def _whole_again(estate) -> str:
     """Shell: wait until this member serves again, and a replica has every commit, so that the next may go."""
     mine = f"https://{here().address}:{REST_PORT}"
-    steps = [_until(f"{CURL} -f {mine}/primary || {CURL} -f '{mine}/replica?lag=16MB'")]
-    members = estate.members("postgres")
-    if len(members) > 1 and estate.postgres.postgres_synchronous != "off":
-        asks = (f"{CURL} -f https://{machine.address}:{REST_PORT}/synchronous" for machine in members)
-        steps.append(_until(" || ".join(asks)))
-    return " && ".join(steps)
-
-
-def _until(command: str) -> str:
-    loop = StringCommand("until", command, "; do sleep 0.5; done >/dev/null 2>&1").get_raw_value()
-    return StringCommand(f"timeout {RESTART_SECONDS} sh -c", QuoteString(loop)).get_raw_value()
+    others = len(estate.members("postgres")) - 1
+    steps = [
+        f"{{ {CURL} -f {mine}/primary || {CURL} -f '{mine}/replica?lag=16MB'; }}",
+        f"[ $({CURL} {mine}/cluster | grep -o streaming | wc -l) -ge {others} ]",
+    ]
+    if others and estate.postgres.postgres_synchronous != "off":
+        steps.append(f"{CURL} {mine}/cluster | grep -qE '(sync|quorum)_standby'")
+    loop = StringCommand(f"until {' && '.join(steps)}; do sleep 0.5; done >/dev/null 2>&1").get_raw_value()
+    late = f"not whole {RESTART_SECONDS} s after the restart: journalctl -u {UNIT}, xteam-patronictl list"
+    waits = StringCommand(f"timeout {RESTART_SECONDS} sh -c", QuoteString(loop)).get_raw_value()
+    return f"{{ {waits} || {{ echo '{late}' >&2; exit 1; }}; }}"

@@ -22,12 +22,12 @@ def refuse_unfit_handover(estate) -> None:
     members = estate.members("postgres")
     if not members:
         raise SettingsError([Problem(estate.inventory, "postgres", "no host", "a cluster of two members or more")])
-    if here() == members[0] and (problems := list(unfit(estate, _seen(members)))):
+    if here() == members[0] and (problems := list(unfit(estate, seen_by_any(members)))):
         raise SettingsError(problems)
 
 
-def _seen(members: tuple) -> list[dict[str, Any]]:
-    """The cluster as the first member that answers sees it."""
+def seen_by_any(members: tuple) -> list[dict[str, Any]]:
+    """The cluster as the first member that answers sees it; nothing when none does."""
     for machine in members:
         one = inventory.get_host(machine.name)
         if one in inventory.get_active_hosts() and (found := one.get_fact(ClusterMembers, _sudo=True)):
@@ -39,7 +39,7 @@ def unfit(estate, seen: list[dict[str, Any]]) -> Iterator[Problem]:
     """Why nobody can take over. seen: the members as Patroni lists them."""
     leader = next((one for one in seen if one["role"] in LEADS and one["state"] == "running"), None)
     if leader is None:
-        found = _listed(seen) or "no answer from Patroni"
+        found = listed(seen) or "no answer from Patroni"
         yield Problem("the cluster", "leader", found, "a running leader; docs/runbooks/failover.md, lost-quorum.md")
         return
     candidate, heirs = estate.postgres.candidate, [one["name"] for one in fit(seen, estate)]
@@ -49,12 +49,10 @@ def unfit(estate, seen: list[dict[str, Any]]) -> Iterator[Problem]:
     elif candidate == leader["name"]:
         yield Problem("--data", "candidate", f"{candidate}, which leads already", f"one of {', '.join(heirs) or 'no'}")
     elif candidate and candidate not in heirs:
-        found = f"{candidate} is not fit: {_listed([one for one in seen if one['name'] == candidate])}"
+        found = f"{candidate} is not fit: {listed([one for one in seen if one['name'] == candidate])}"
         yield Problem("--data", "candidate", found, f"a replica that is fit ({', '.join(heirs) or 'there is none'})")
     elif not heirs:
-        yield Problem(
-            "the cluster", "replicas", _listed(seen), "one that streams; a synchronous one, when commits wait"
-        )
+        yield Problem("the cluster", "replicas", listed(seen), "one that streams; a synchronous one, when commits wait")
 
 
 def fit(seen: list[dict[str, Any]], estate) -> list[dict[str, Any]]:
@@ -68,7 +66,7 @@ def fit(seen: list[dict[str, Any]], estate) -> list[dict[str, Any]]:
     ]
 
 
-def _listed(seen: list[dict[str, Any]]) -> str:
+def listed(seen: list[dict[str, Any]]) -> str:
     return ", ".join(f"{one['name']} ({one['role']}, {one['state']}, lag {one.get('lag', 0)})" for one in seen)
 
 
@@ -84,6 +82,13 @@ def _hand_over(state, host, candidate: str | None) -> bool:
     seen = host.get_fact(ClusterMembers, _sudo=True)
     leader = next(one["name"] for one in seen if one["role"] in LEADS)
     heir = candidate or fit(seen, estate)[0]["name"]
+    command = StringCommand(f"{handover(estate, leader, heir)} && {CTL} list")
+    done, _ = host.run_shell_command(command, print_output=True, _sudo=bool(host.data.get("_sudo")))
+    return done
+
+
+def handover(estate, leader: str, heir: str) -> str:
+    """Shell: hand over from `leader` to `heir`, and wait until all other members stream from it."""
     change = f"XTEAM_TIMEOUT=120 {CTL} switchover --leader {leader} --candidate {heir} --force"
     addresses = {machine.name: machine.address for machine in estate.members("postgres")}
     others = [address for name, address in addresses.items() if name != heir]
@@ -95,6 +100,4 @@ def _hand_over(state, host, candidate: str | None) -> bool:
     whole = " && ".join([answers, *follow, streaming])
     gate = f"timeout {SECONDS} sh -c 'until {whole}; do sleep 0.5; done' >/dev/null 2>&1"
     failed = "not whole after the handover: xteam-patronictl list, docs/runbooks/failover.md"
-    command = StringCommand(f"{change} && {gate} && {CTL} list || {{ echo '{failed}' >&2; exit 1; }}")
-    done, _ = host.run_shell_command(command, print_output=True, _sudo=bool(host.data.get("_sudo")))
-    return done
+    return f"{{ {change} && {gate} || {{ echo '{failed}' >&2; exit 1; }}; }}"
