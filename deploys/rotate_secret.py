@@ -3,13 +3,14 @@
     pyinfra INVENTORY deploys/rotate_secret.py --data secret=postgres/app
 
 A second login gets the new password and stands for the role; every client host goes over to it; the role itself gets
-the new password; every client host comes back; the second login is taken away. A run that broke off is begun again
-by the same command. docs/postgres.md
+the new password; every client host comes back; the second login is taken away. A run that broke off is taken up by the
+same command. docs/runbooks/rotate-database-password.md
 """
 
 from pyinfra import host
 
 from xteam_infra.operations import barrier, service
+from xteam_infra.operations.advice import on_failure
 from xteam_infra.operations.postgres_rotation import (
     begin,
     close_second_login,
@@ -25,6 +26,8 @@ from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
 rotation = begin(estate)
+again = f"pyinfra {estate.inventory} deploys/rotate_secret.py --data secret={rotation.old.name}"
+on_failure(f"Nobody is locked out: every login that is in use stays valid. When the fault is mended: {again}")
 members = estate.members("postgres")
 environment = environment_of(estate, rotation.role)
 clients = tuple(m for m in estate.machines if {"app", "worker"} & set(m.groups)) if environment else ()

@@ -9,12 +9,18 @@ Refused unless every member runs and a replica has every commit. A new major ver
 from pyinfra import host
 
 from xteam_infra.operations import barrier
+from xteam_infra.operations.advice import on_failure
 from xteam_infra.operations.postgres_update import leader_last, update_member
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
+order = leader_last(estate)
+on_failure(
+    "The members that are done stay so, and the others go on with what they had: xteam-patronictl list, "
+    f"docs/runbooks/failover.md. When the cluster is whole: pyinfra {estate.inventory} deploys/update_postgres.py"
+)
 
-for peer in host.loop(leader_last(estate)):
+for peer in host.loop(order):
     if peer == here():
         update_member(name=f"Update {peer.name}")
     barrier(name=f"{peer.name} is up to date")

@@ -6,6 +6,7 @@ import pytest
 
 from xteam_infra.facts.etcd import EtcdMembers
 from xteam_infra.facts.postgres import ClusterMembers
+from xteam_infra.operations.postgres_update import broken
 from xteam_infra.operations.switchover import unfit
 from xteam_infra.runtime import _templates
 
@@ -72,6 +73,29 @@ def test_who_can_take_over(ha, members, data, said):
     ha.own |= data
     found = "\n".join(map(str, unfit(ha.read(), members)))
     assert (said in found) if said else not found, found
+
+
+@pytest.mark.parametrize(
+    ("members", "paused", "said"),
+    [
+        ([LEADER, SYNC, ASYNC], False, None),
+        ([LEADER, SYNC, ASYNC], True, "xteam-patronictl resume"),
+        ([LEADER, SYNC], False, "db3 down, or behind"),
+        ([LEADER, SYNC, seen("db3", "replica", "starting")], False, "db3 down, or behind"),
+        ([LEADER, ASYNC, seen("db2", "replica")], False, "a synchronous one"),
+        ([seen("db1", "replica"), SYNC, ASYNC], False, "a running leader"),
+        ([], False, "no answer from Patroni"),
+    ],
+)
+def test_whose_members_may_be_restarted(ha, members, paused, said):
+    found = "\n".join(map(str, broken(ha.read(), members, paused)))
+    assert (said in found) if said else not found, found
+
+
+def test_one_member_alone_may_be_restarted_and_none_can_not(declaration, ha):
+    assert not list(broken(declaration.read(), [seen("solo1", "leader", "running")], False))
+    ha.hosts = {name: groups for name, groups in ha.hosts.items() if "postgres" not in groups}
+    assert "a PostgreSQL host" in "\n".join(map(str, broken(ha.read(), [], False)))
 
 
 def test_patroni_uses_a_watchdog_where_there_is_one():

@@ -14,7 +14,6 @@ from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.app import Api
 from xteam_infra.facts.credentials import Credentials, digest_of, lines_of
 from xteam_infra.facts.postgres import Answers, Question, psql
-from xteam_infra.operations.advice import on_failure
 from xteam_infra.operations.app import roll
 from xteam_infra.operations.pending import will_change
 from xteam_infra.operations.postgres import UNSEEN, replayed
@@ -46,8 +45,6 @@ def begin(estate) -> Rotation:
     rotation = Rotation(role, f"{role}_next", old, Secret(f"{settings.secret}.next"))
     # Everything this run writes has the new password; the store learns of it when both are valid.
     vault().succeed(rotation.old, by=rotation.new)
-    again = f"pyinfra {estate.inventory} deploys/rotate_secret.py --data secret={settings.secret}"
-    on_failure(f"Nobody is locked out: every login that is in use stays valid. When the fault is mended: {again}")
     return rotation
 
 

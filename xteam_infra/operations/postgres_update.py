@@ -10,7 +10,6 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.postgres import CURL, ClusterMembers, DynamicConfiguration, Members
 from xteam_infra.facts.postgres_update import MemberOutdated
-from xteam_infra.operations.advice import on_failure
 from xteam_infra.operations.packages import INSTALL
 from xteam_infra.operations.postgres import RESTART_SECONDS
 from xteam_infra.operations.switchover import LEADS, fit, handover, listed, seen_by_any, unfit
@@ -28,11 +27,6 @@ def leader_last(estate) -> tuple:
 
     Asked once a run: hosts are planned in parallel, and all must come to the same order.
     """
-    again = f"pyinfra {estate.inventory} deploys/update_postgres.py"
-    on_failure(
-        "The members that are done stay so, and the others go on with what they had. See docs/runbooks/failover.md; "
-        f"when the cluster is whole again: {again}"
-    )
     with _asking:
         if id(state.inventory) not in _orders:
             seen = seen_by_any(estate.members("postgres"))
