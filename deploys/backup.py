@@ -1,15 +1,14 @@
 """pgBackRest: encrypted repositories (a directory on the backup host, a bucket elsewhere), WAL archived from the
 databases, backups and their checks by timers."""
 
-from pathlib import Path
 from shlex import quote
 
 from pyinfra import host
 
-from xteam_infra.backup import DATABASE_COMMANDS, REPOSITORY_COMMANDS, marker_files, operator_files
+from xteam_infra.backup import DATABASE_COMMANDS, REPOSITORY_COMMANDS, marker_files, operator_files, storage_authority
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
-from xteam_infra.operations.backup import bucket_client, first_backup, first_drill, keys_fit, refuse_unusable_s3, stanza
-from xteam_infra.operations.bucket import bucket
+from xteam_infra.operations.backup import first_backup, first_drill, keys_fit, stanza
+from xteam_infra.operations.bucket import bucket, bucket_client, refuse_unusable_s3
 from xteam_infra.plan.backup import (
     DRILL_TIMER,
     MARKER_TIMER,
@@ -51,9 +50,7 @@ context = {
 systemd = "/etc/systemd/system"
 pgbackrest = HostFile("/etc/pgbackrest.conf", "backup/pgbackrest.conf.j2", context, group="postgres", mode="640")
 hardening = HostFile(f"{systemd}/{UNIT}.d/10-xteam.conf", "backup/pgbackrest.service.d.j2", context)
-storage_ca = (
-    [HostFile(STORAGE_CA, text=Path(settings.backup_s3_ca).expanduser().read_text())] if settings.backup_s3_ca else []
-)
+storage_ca = storage_authority(settings, STORAGE_CA)
 repository = HostFile(
     "/etc/pgbackrest/conf.d/repository.conf",
     "backup/repository.conf.j2",

@@ -1,39 +1,63 @@
-"""Backups of Redis: the backup host copies each role from a replica, checks it, encrypts it, and proves it weekly.
+"""Backups of Redis: the backup host copies each role from a replica, checks it, encrypts it, copies it into the bucket
+if there is one, and proves it weekly.
 
 The Redis hosts can't reach what is kept: nobody pushes.
 """
 
+from shlex import quote
+
+from pyinfra import host
+
+from xteam_infra.backup import storage_authority
+from xteam_infra.carried import MODULES, carried
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
-from xteam_infra.plan.redis_backup import certificate, memory_mb, takes_backups
+from xteam_infra.operations.bucket import bucket, bucket_client, refuse_unusable_s3
+from xteam_infra.operations.redis_backup import opens, reachable
+from xteam_infra.plan import CA_PATH
+from xteam_infra.plan.redis_backup import (
+    CREDENTIALS,
+    HOME,
+    STORAGE_CA,
+    certificate,
+    jobs,
+    memory_mb,
+    repositories,
+    takes_backups,
+)
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
 settings = estate.redis
 machine = here()
 kept = settings.backed_up()
-home = "/etc/xteam/redis-backup"
 state = f"{settings.redis_backup_path}/state"
+refuse_unusable_s3(estate)
 
 context = {
     "machine": machine,
     "settings": settings,
     "certificate": certificate(estate, machine),
     "memory_mb": memory_mb(estate),
+    "modules": MODULES,
+    "storage": estate.backup,
     "values": {
         "roles": {role: one.port for role, one in kept.items()},
         "sentinels": [member.address for member in estate.members("redis")],
         "sentinel_port": settings.redis_sentinel_port,
-        "repository": f"{settings.redis_backup_path}/restic",
+        "repositories": [
+            {"number": one.number, "url": one.url, "options": one.options, "keep": one.keep, "cipher": one.cipher.name}
+            for one in repositories(estate)
+        ],
         "state": state,
-        "keep": settings.redis_backup_keep,
         "seconds": settings.redis_backup_seconds,
+        "ca": CA_PATH,
     },
 }
 
 
-def private(name, template, **more):
+def private(path, template, validate="", **more):
     """A file with a password in it, or with what goes with one."""
-    return HostFile(f"{home}/{name}", f"redis_backup/{template}.j2", {**context, **more}, mode="600")
+    return HostFile(path, f"redis_backup/{template}.j2", {**context, **more}, mode="600", validate=validate)
 
 
 def unit(name, template="", **more):
@@ -47,45 +71,70 @@ def run_now(name):
     )
 
 
-hourly = unit("xteam-redis-backup.timer", "timer", what="When Redis is backed up", calendar=settings.redis_backup_on)
-weekly = unit(
-    "xteam-redis-prove.timer", "timer", what="When Redis' backups are proved", calendar=settings.redis_backup_prove_on
-)
-restic = f"restic --no-cache --quiet --repo {settings.redis_backup_path}/restic --password-file {home}/restic.pass"
+timers = {
+    job.timer: HostFile(
+        f"/etc/systemd/system/{job.timer}",
+        "redis_backup/timer.j2",
+        {"job": job},
+        validate=f"systemd-analyze calendar {quote(job.calendar)}",
+    )
+    for job in jobs(estate)
+}
+passwords = {
+    "sentinel": "redis/sentinel/backup",
+    **{role: f"redis/{role}/backup" for role in kept},
+}
+# What opens the bucket is there before the password is tried on it.
+storage = [
+    *storage_authority(estate.backup, STORAGE_CA),
+    *(private(CREDENTIALS, "s3.credentials", reachable(one)) for one in repositories(estate)[1:]),
+]
 
 if takes_backups(estate, machine):
+    if estate.backup.bucket:
+        bucket(estate.backup.bucket, bucket_client(estate), name=f"Make the bucket {estate.backup.bucket.name}")
     directories(
-        [HostDirectory(path, mode="700") for path in (home, settings.redis_backup_path, state)],
+        [HostDirectory(path, mode="700") for path in (HOME, settings.redis_backup_path, state)],
         name="Make the directories of Redis' backups",
     )
     write(
         [
-            private("settings.json", "settings.json"),
-            private("restic.pass", "password", secret_name=settings.redis_backup_cipher),
-            private("sentinel.pass", "password", secret_name="redis/sentinel/backup"),  # noqa: S106
-            *(private(f"{role}.pass", "password", secret_name=f"redis/{role}/backup") for role in kept),
-            *(private(f"serve-{role}.conf", "serve.conf", role=role, instance=one) for role, one in kept.items()),
-            HostFile("/usr/local/sbin/xteam-redis-backup", "redis_backup/xteam-redis-backup.j2", mode="700"),
-            unit("xteam-redis-backup.service"),
-            unit("xteam-redis-prove.service"),
+            *storage,
+            *(
+                private(one.password_file, "password", opens(one), secret_name=one.cipher)
+                for one in repositories(estate)
+            ),
+            *(private(f"{HOME}/{name}.pass", "password", secret_name=secret) for name, secret in passwords.items()),
+            private(f"{HOME}/settings.json", "settings.json"),
+            *(
+                private(f"{HOME}/serve-{role}.conf", "serve.conf", role=role, instance=one)
+                for role, one in kept.items()
+            ),
+            *carried("xteam_redis_backup", MODULES),
+            HostFile("/usr/local/sbin/xteam-redis-backup", "redis_backup/xteam-redis-backup.j2", context, mode="700"),
+            *(unit(job.unit) for job in jobs(estate)),
             unit("xteam-redis-serve@.service"),
-            hourly,
-            weekly,
+            *timers.values(),
         ],
         name="Write the files of Redis' backups",
     )
-    # A repository that this key does not open is left as it is, and the run fails.
-    ensure(f"{restic} init", f"{restic} cat config", name="Make the repository of Redis' backups")
+    ensure("xteam-redis-backup init", "xteam-redis-backup done init", name="Make the repositories of Redis' backups")
     ensure(
         run_now("xteam-redis-backup.service"),
         "xteam-redis-backup done take",
         name="Take the first backup of every Redis role",
     )
+    if estate.backup.bucket:
+        ensure(
+            run_now("xteam-redis-copy.service"),
+            "xteam-redis-backup done copy",
+            name="Copy the first backup of every Redis role into the bucket",
+        )
     ensure(
         run_now("xteam-redis-prove.service"),
         "xteam-redis-backup done prove",
         name="Restore the first backup of every Redis role into a scratch instance",
     )
-    service("xteam-redis-backup.timer", [hourly], name="Back Redis up in time")
-    service("xteam-redis-prove.timer", [weekly], name="Prove Redis' backups in time")
+    for timer in host.loop(list(timers)):
+        service(timer, [timers[timer]], name=f"Run {timer}")
 barrier(name="redis_backup is laid")

@@ -3,7 +3,7 @@
     pyinfra INVENTORY deploys/restore_redis.py --data redis_restore_role=queue \
         --data redis_restore_confirm="replace queue"
 
-docs/runbooks/redis-restore.md
+--data repository=2: from the bucket. docs/runbooks/redis-restore.md
 """
 
 from xteam_infra.operations import barrier
@@ -18,7 +18,12 @@ serves = "redis" in here().groups
 
 # Until the snapshot is on the master's host and checked there, the role goes on serving.
 if takes_backups(estate, here()):
-    offer(role, estate.redis.redis_restore_snapshot, name=f"Check and offer a snapshot of {role}")
+    offer(
+        role,
+        estate.redis.redis_restore_snapshot,
+        estate.backup.repository,
+        name=f"Check and offer a snapshot of {role} from repository {estate.backup.repository}",
+    )
 barrier(name="the snapshot is offered")
 if serves:
     step("fetch", role, name=f"Fetch the snapshot to the master of {role}")

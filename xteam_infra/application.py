@@ -1,12 +1,11 @@
 """The application as both of its layers see it: its release, and the files every process of it starts with."""
 
 from collections.abc import Iterator
-from importlib.resources import files
-from pathlib import Path
 
 from gevent.lock import BoundedSemaphore
 
-from xteam_infra import deployment, on_host
+from xteam_infra import deployment
+from xteam_infra.carried import carried
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.operations import HostFile
 from xteam_infra.plan import CA_PATH
@@ -86,6 +85,4 @@ def commands() -> list[HostFile]:
 
 def operator_modules() -> Iterator[HostFile]:
     """The modules that run inside the application's Celery processes, copied as they are."""
-    package = Path(str(files(on_host))) / "xteam_operator"
-    for module in sorted(package.glob("*.py")):
-        yield HostFile(f"{paths.OPERATOR}/{package.name}/{module.name}", text=module.read_text())
+    return carried("xteam_operator", paths.OPERATOR)

@@ -1,14 +1,13 @@
 """The operator's commands for backups and restores, and the modules behind them."""
 
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from xteam_infra import on_host
+from xteam_infra.carried import MODULES, carried
 from xteam_infra.operations import HostFile
+from xteam_infra.settings.backup import BackupSettings
 
-MODULES = "/usr/local/lib/xteam"
 REPOSITORY_COMMANDS = ("xteam-backup", "xteam-backup-metrics", "xteam-restore")
 DATABASE_COMMANDS = ("xteam-restore",)
 
@@ -18,9 +17,14 @@ def operator_files(context: Mapping[str, Any], commands: tuple[str, ...]) -> Ite
     yield HostFile("/etc/xteam/backup.json", "backup/backup.json.j2", context)
     for name in commands:
         yield HostFile(f"/usr/local/sbin/{name}", f"backup/{name}.j2", {**context, "modules": MODULES}, mode="755")
-    package = Path(str(files(on_host))) / "xteam_backup"
-    for module in sorted(package.glob("*.py")):
-        yield HostFile(f"{MODULES}/{package.name}/{module.name}", text=module.read_text())
+    yield from carried("xteam_backup", MODULES)
+
+
+def storage_authority(settings: BackupSettings, path: str) -> list[HostFile]:
+    """The authority that signed the object storage's certificate, when it is not a public one."""
+    if not settings.backup_s3_ca:
+        return []
+    return [HostFile(path, text=Path(settings.backup_s3_ca).expanduser().read_text())]
 
 
 def marker_files() -> list[HostFile]:

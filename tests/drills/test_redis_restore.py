@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from checklist.run import not_applicable
 from xteam_infra.plan.redis import SENTINEL
 
 pytestmark = pytest.mark.group("redis", first=True)
@@ -51,9 +52,25 @@ def ask(host, commands):
     return host.run_with_stdin(f"xteam-redis {ROLE}", "".join(f"{line}\n" for line in commands)).stdout
 
 
+@pytest.fixture
+def without_directory(hosts, estate):
+    """Call it to have the backup host lose its own repository; it is back afterwards."""
+    backup, home = hosts.group("backup")[0], estate.redis.redis_backup_path
+    yield lambda: backup.check_output(f"mv {home}/restic {home}/restic.away")
+    backup.run(f"! test -d {home}/restic.away || (rm -rf {home}/restic; mv {home}/restic.away {home}/restic)")
+
+
 @pytest.mark.item("RED-02", "TST-05")
-def test_a_role_is_put_back(host, hosts, estate, drill_keys, eventually, runbook, figures):
-    """By docs/runbooks/redis-restore.md, after keys were lost and altered: all as they were, on the replicas too."""
+@pytest.mark.parametrize("repository", [1, 2])
+def test_a_role_is_put_back(
+    host, hosts, estate, drill_keys, eventually, runbook, figures, repository, without_directory
+):
+    """By docs/runbooks/redis-restore.md, after keys were lost and altered: all as they were, on the replicas too.
+
+    From the second repository: while the backup host has lost the first one.
+    """
+    if repository == 2 and not estate.backup.backup_s3_bucket:
+        not_applicable("backup_s3_bucket is not set: there is one repository")
     prefix, make, look = drill_keys
     book = runbook("redis-restore")
     backup = hosts.group("backup")[0]
@@ -63,11 +80,15 @@ def test_a_role_is_put_back(host, hosts, estate, drill_keys, eventually, runbook
     assert before.split()[0] == "value-0"
     eventually(lambda: all(ask(one, look) == before for one in hosts.group("redis")), seconds=30, interval=1)
     book.run("take", backup, ROLE=ROLE)
-    assert ROLE in book.run("list", backup)
+    # It says so where there is no bucket.
+    book.run("copy", backup, succeeds=bool(estate.backup.backup_s3_bucket), ROLE=ROLE)
+    assert f"\n{repository}  " in "\n" + book.run("list", backup)
     harm = [f"DEL {prefix}{n}" for n in range(0, KEYS, 2)] + [f"SET {prefix}1 wrong", f"SET {prefix}new 1"]
     ask(master, harm)
+    if repository == 2:
+        without_directory()
     started = time.monotonic()
-    book.run("restore", ROLE=ROLE)
+    assert f"from repository {repository}" in book.run("restore", ROLE=ROLE, NUMBER=str(repository))
     figures["restore_seconds"] = round(time.monotonic() - started, 1)
     master = master_of(host, hosts)
     assert ask(master, look) == before, "the master does not hold what was backed up"
@@ -108,7 +129,7 @@ def test_a_damaged_snapshot_is_refused(host, hosts, estate, pytestconfig, fault)
 
 def restic(estate):
     home = estate.redis.redis_backup_path
-    return f"restic -q --no-cache --repo {home}/restic --password-file /etc/xteam/redis-backup/restic.pass"
+    return f"restic -q --no-cache --repo {home}/restic --password-file /etc/xteam/redis-backup/repository1.pass"
 
 
 def plant(backup, estate, fault):

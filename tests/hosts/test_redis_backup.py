@@ -2,15 +2,19 @@
 
 import json
 import re
+import shlex
 import time
 from datetime import datetime
+from itertools import product
 
 import pytest
 
 from checklist.run import not_applicable
+from xteam_infra.cloud import live
+from xteam_infra.plan.redis_backup import PREFIX, repositories
 
 pytestmark = pytest.mark.group("backup", first=True)
-KEY_FILE = "/etc/xteam/redis-backup/restic.pass"
+HOME = "/etc/xteam/redis-backup"
 METRICS = "/var/lib/prometheus/node-exporter/xteam-redis_backup.prom"
 REDIS_MAGIC = "REDIS00"
 
@@ -30,30 +34,40 @@ def kept(estate):
 
 @pytest.fixture
 def snapshots(host, estate):
-    """{role: its snapshots, oldest first}, read by restic itself."""
-    repository = f"--repo {estate.redis.redis_backup_path}/restic --password-file {KEY_FILE}"
-    restic = f"restic --no-cache --no-lock {repository}"
+    """{repository: {role: its snapshots, oldest first}}, read by restic itself."""
     found = {}
-    for one in host.json(f"{restic} snapshots --json"):
-        found.setdefault(one["tags"][0], []).append(one)
+    for one in repositories(estate):
+        restic = f"restic --no-cache --no-lock --password-file {one.password_file} {shlex.join(one.options)}"
+        environment = f"AWS_SHARED_CREDENTIALS_FILE={HOME}/s3.credentials RESTIC_REPOSITORY={one.url}"
+        roles = found[one.number] = {}
+        for snapshot in host.json(f"{environment} {restic} snapshots --json"):
+            roles.setdefault(snapshot["tags"][0], []).append(snapshot)
     return found
 
 
-@pytest.mark.item("RED-02")
-def test_snapshots_are_recent(estate, kept, snapshots):
-    for role in kept:
-        assert snapshots.get(role), f"there is no snapshot of {role}"
-        minutes = seconds_since(snapshots[role][-1]["time"]) / 60
-        limit = estate.redis.redis_backup_max_age_minutes
-        assert minutes <= limit, f"the newest snapshot of {role} is {minutes:.0f} minutes old"
+@pytest.fixture
+def numbers(estate):
+    """Of the repositories."""
+    return [1, 2] if estate.backup.backup_s3_bucket else [1]
 
 
 @pytest.mark.item("RED-02")
-def test_the_newest_snapshots_were_restored(host, estate, kept):
+def test_snapshots_are_recent(estate, kept, snapshots, numbers):
+    limits = {1: estate.redis.redis_backup_max_age_minutes, 2: estate.redis.redis_backup_s3_max_age_minutes}
+    for number, role in product(numbers, kept):
+        assert snapshots[number].get(role), f"repository {number} has no snapshot of {role}"
+        minutes = seconds_since(snapshots[number][role][-1]["time"]) / 60
+        assert minutes <= limits[number], (
+            f"the newest snapshot of {role} in repository {number} is {minutes:.0f} minutes old"
+        )
+
+
+@pytest.mark.item("RED-02")
+def test_the_newest_snapshots_were_restored(host, estate, kept, numbers):
     """By the scratch instance's own count: every key that was stored is back, and those that were read have a value."""
-    for role in kept:
-        path = f"{estate.redis.redis_backup_path}/state/proofs/{role}.json"
-        assert host.file(path).exists, f"no snapshot of {role} was ever restored"
+    for number, role in product(numbers, kept):
+        path = f"{estate.redis.redis_backup_path}/state/proofs/{role}.repository{number}.json"
+        assert host.file(path).exists, f"no snapshot of {role} was ever restored from repository {number}"
         proof = json.loads(host.check_output("cat %s", path))
         days = seconds_since(proof["proved"]) / 86_400
         assert days <= estate.redis.redis_backup_prove_max_age_days, f"{role} was proved {days:.1f} days ago"
@@ -62,10 +76,14 @@ def test_the_newest_snapshots_were_restored(host, estate, kept):
 
 
 @pytest.mark.item("RED-02")
-@pytest.mark.parametrize("name", ["backup", "prove"])
-def test_timers_run(host, estate, kept, name):
+@pytest.mark.parametrize("name", ["backup", "copy", "prove"])
+def test_timers_run(host, estate, kept, numbers, name):
     """At the declared times, the next one is set, and the last one did not fail."""
-    wanted = {"backup": estate.redis.redis_backup_on, "prove": estate.redis.redis_backup_prove_on}[name]
+    if name == "copy" and 2 not in numbers:
+        not_applicable("backup_s3_bucket is not set: there is one repository")
+    redis = estate.redis
+    times = {"backup": redis.redis_backup_on, "copy": redis.redis_backup_s3_on, "prove": redis.redis_backup_prove_on}
+    wanted = times[name]
     timer = host.service(f"xteam-redis-{name}.timer")
     assert timer.is_running and timer.is_enabled, f"xteam-redis-{name}.timer does not run"
     times = host.check_output(f"systemctl show --property TimersCalendar --value xteam-redis-{name}.timer")
@@ -76,15 +94,45 @@ def test_timers_run(host, estate, kept, name):
 
 
 @pytest.mark.item("RED-02")
-def test_only_the_backup_host_can_read_them(host, hosts, estate, kept, secret):
-    """Nothing in the repository is plain, and its password is root's alone and on no Redis host."""
+def test_only_the_backup_host_can_read_them(host, hosts, estate, kept, numbers, secret):
+    """Nothing on its disk is plain; what opens the repositories is root's alone, twice different, on no Redis host."""
     plain = host.run(f"grep -rlaF {REDIS_MAGIC} {estate.redis.redis_backup_path}/restic").stdout
     assert not plain, f"not encrypted: {plain}"
-    assert host.file(KEY_FILE).mode == 0o600, "others can read the repository's password"
+    names = [f"repository{number}.pass" for number in numbers] + (["s3.credentials"] if 2 in numbers else [])
+    for name in names:
+        assert host.file(f"{HOME}/{name}").mode == 0o600, f"others can read {HOME}/{name}"
+    redis, backup = estate.redis, estate.backup
+    ciphers = [secret(redis.redis_backup_cipher.name)]
+    keys = []
+    if 2 in numbers:
+        ciphers.append(secret(redis.redis_backup_s3_cipher.name))
+        keys.append(secret(backup.backup_s3_key.name))
+    assert len(set(ciphers)) == len(ciphers), "one password opens both repositories"
     for other in hosts.group("redis"):
         if other.name != host.name:
-            found = other.run_with_stdin("grep -rlsF -f - /etc/xteam /etc/redis", secret("redis/backup-cipher")).stdout
-            assert not found, f"{other.name} holds the repository's password: {found}"
+            wanted = "\n".join([*ciphers, *keys])
+            found = other.run_with_stdin("grep -rlsF -f - /etc/xteam /etc/redis", wanted).stdout
+            assert not found, f"{other.name} holds what opens a repository: {found}"
+
+
+@pytest.mark.item("RED-02", "BAK-06", kind="cloud")
+def test_the_copy_in_the_bucket_cannot_be_destroyed(estate, kept, s3):
+    """Asked of S3: new versions are locked, those written last are, and they are encrypted."""
+    if not s3:
+        not_applicable("backup_s3_bucket is not set: there is one repository")
+    wanted = {"Mode": estate.backup.backup_s3_lock_mode, "Days": estate.backup.backup_s3_lock_days}
+    locked = live(s3, estate.backup.bucket)["object lock"]
+    assert locked == wanted, f"objects are locked by {locked or 'nothing'}"
+    bucket = {"Bucket": estate.backup.backup_s3_bucket}
+    found = s3.list_object_versions(**bucket, Prefix=f"{PREFIX}/")["Versions"]
+    assert any(one["Key"].startswith(f"{PREFIX}/snapshots/") for one in found), "there is no snapshot in the bucket"
+    for kind in ("snapshots", "data", "index"):
+        newest = max(
+            (one for one in found if one["Key"].startswith(f"{PREFIX}/{kind}/")), key=lambda one: one["LastModified"]
+        )
+        got = s3.get_object(**bucket, Key=newest["Key"], VersionId=newest["VersionId"])
+        assert got.get("ObjectLockMode") == wanted["Mode"], f"{newest['Key']} is not locked"
+        assert REDIS_MAGIC.encode() not in got["Body"].read(), f"{newest['Key']} is not encrypted"
 
 
 @pytest.mark.item("RED-02")
@@ -94,12 +142,16 @@ def test_no_snapshot_is_offered(host, estate, kept):
     assert f":{estate.redis.redis_restore_port} " not in listening, "a snapshot is offered though no restore runs"
 
 
-def test_figures_are_exported(host, kept, snapshots):
-    """Of every role, for the node exporter; the time of success is the newest snapshot's."""
+def test_figures_are_exported(host, kept, numbers, snapshots):
+    """Of every role and repository, for the node exporter; the newest snapshot is the one that restic names."""
     assert host.file(METRICS).exists, "no figures are exported"
     text = host.check_output("cat %s", METRICS)
-    for role in kept:
-        found = dict(re.findall(rf'xteam_redis_backup_(\w+){{role="{role}"}} (\S+)', text))
-        age = time.time() - float(found["last_success_timestamp_seconds"])
-        assert abs(age - seconds_since(snapshots[role][-1]["time"])) < 60, f"{role}: {found} is not the newest snapshot"
-        assert {"keys", "size_bytes", "restore_test_success_timestamp_seconds"} <= set(found), f"{role}: only {found}"
+    for number, role in product(numbers, kept):
+        found = dict(re.findall(rf'xteam_redis_backup_(\w+){{role="{role}",repository="{number}"}} (\S+)', text))
+        age = time.time() - float(found["snapshot_timestamp_seconds"])
+        newest = seconds_since(snapshots[number][role][-1]["time"])
+        assert abs(age - newest) < 5, f"{role}: {found} is not the newest snapshot of repository {number}"
+        assert float(found["last_success_timestamp_seconds"]) >= float(found["snapshot_timestamp_seconds"])
+        wanted = {"duration_seconds", "restore_test_success_timestamp_seconds"}
+        wanted |= {"keys", "size_bytes"} if number == 1 else set()
+        assert wanted <= set(found), f"{role}: repository {number} has only {found}"

@@ -7,12 +7,9 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
-from xteam_infra.cloud import client
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.backup import NO_ANSWER, Drills, Repositories
-from xteam_infra.operations.bucket import refuse_unusable_bucket
 from xteam_infra.plan.backup import Repository
-from xteam_infra.runtime import secret
 from xteam_infra.settings.backup import TARGET_FORMS
 
 # While the cluster tries to archive into a stanza that is not there, it holds the lock that stanza-create needs.
@@ -74,28 +71,6 @@ def first_backup(name: str, repository: int, unit: str):
         return
     quoted = shlex.quote(unit)
     yield StringCommand(f"systemctl start {quoted} || {{ journalctl --no-pager -n 30 -u {quoted} >&2; exit 1; }}")
-
-
-def bucket_client(estate) -> Any:
-    """The controller's boto3 client for the second repository's bucket."""
-    settings = estate.backup
-    own = settings.backup_s3_controller == "own"
-    return client(
-        settings.storage, None if own else (secret(settings.backup_s3_key_id), secret(settings.backup_s3_key))
-    )
-
-
-_bucket_was_asked_for: set[str] = set()
-
-
-def refuse_unusable_s3(estate) -> None:
-    """Raise SettingsError, before any host is changed, when the bucket can't be had. Asks once a run."""
-    settings = estate.backup
-    if settings.bucket and settings.bucket.name not in _bucket_was_asked_for:
-        names = {"bucket": "backup_s3_bucket", "region": "backup_s3_region", "key": "backup_s3_key_id, backup_s3_key"}
-        names |= {"endpoint": "backup_s3_endpoint", "file": "group_data/backup.py"}
-        refuse_unusable_bucket(settings.bucket, bucket_client(estate), names)
-        _bucket_was_asked_for.add(settings.bucket.name)
 
 
 @operation()

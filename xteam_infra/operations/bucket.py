@@ -7,9 +7,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pyinfra import host, logger, state
 from pyinfra.api import FunctionCommand, operation
 
-from xteam_infra.cloud import Bucket, difference, live
+from xteam_infra.cloud import Bucket, client, difference, live
 from xteam_infra.cloud.bucket import PARTS
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.runtime import secret
 
 
 @operation()
@@ -30,6 +31,28 @@ def bucket(wanted: Bucket, s3: Any):
     for name, part in PARTS.items():
         if name in differing:
             yield FunctionCommand(_write, (wanted.name, s3, part, differing[name][1]), {})
+
+
+def bucket_client(estate) -> Any:
+    """The controller's boto3 client for the bucket of the backups."""
+    settings = estate.backup
+    own = settings.backup_s3_controller == "own"
+    return client(
+        settings.storage, None if own else (secret(settings.backup_s3_key_id), secret(settings.backup_s3_key))
+    )
+
+
+_bucket_was_asked_for: set[str] = set()
+
+
+def refuse_unusable_s3(estate) -> None:
+    """Raise SettingsError, before any host is changed, when the bucket can't be had. Asks once a run."""
+    settings = estate.backup
+    if settings.bucket and settings.bucket.name not in _bucket_was_asked_for:
+        names = {"bucket": "backup_s3_bucket", "region": "backup_s3_region", "key": "backup_s3_key_id, backup_s3_key"}
+        names |= {"endpoint": "backup_s3_endpoint", "file": "group_data/backup.py"}
+        refuse_unusable_bucket(settings.bucket, bucket_client(estate), names)
+        _bucket_was_asked_for.add(settings.bucket.name)
 
 
 def refuse_unusable_bucket(wanted: Bucket, s3: Any, keys: dict[str, str]) -> None:

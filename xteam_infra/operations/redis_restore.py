@@ -23,15 +23,17 @@ def _unclear(estate) -> Iterator[Problem]:
         yield Problem(estate.inventory, "backup", "no host", "one host that keeps the snapshots")
     if role not in kept:
         yield Problem("--data", "redis_restore_role", repr(role), f"one of {', '.join(kept)}")
-    elif settings.redis_restore_confirm != f"replace {role}":
+    if estate.backup.repository == 2 and not estate.backup.bucket:
+        yield Problem("--data", "repository", "2", "1: backup_s3_bucket is not set")
+    if role in kept and settings.redis_restore_confirm != f"replace {role}":
         allowed = f'"replace {role}": what it holds now is moved aside'
         yield Problem("--data", "redis_restore_confirm", repr(settings.redis_restore_confirm), allowed)
 
 
 @operation(is_idempotent=False)
-def offer(role: str, snapshot: str):
-    """Have the backup host check a snapshot and offer it to the Redis hosts."""
-    unit = SERVE.format(f"{role}:{snapshot}")
+def offer(role: str, snapshot: str, repository: int):
+    """Have the backup host check a snapshot and offer it to the Redis hosts. repository: 1, or 2: the bucket."""
+    unit = SERVE.format(f"{role}:{snapshot}:{repository}")
     why = f"{{ journalctl --no-pager -n 20 -u '{unit}' >&2; exit 1; }}"
     say = f"journalctl --no-pager -o cat -n 200 -u '{unit}' _COMM=python3 | tail -n 1"
     command = StringCommand(f"systemctl stop '{SERVE.format('*')}'; systemctl start '{unit}' || {why}; {say}")

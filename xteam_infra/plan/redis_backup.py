@@ -1,9 +1,16 @@
 """What the backups of Redis need of the host that takes and keeps them."""
 
+from dataclasses import dataclass
+
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.secrets import Secret
 
-TIMERS = ("xteam-redis-backup.timer", "xteam-redis-prove.timer")
+HOME = "/etc/xteam/redis-backup"
+STORAGE_CA = f"{HOME}/storage-ca.crt"
+CREDENTIALS = f"{HOME}/s3.credentials"
+# Below the bucket; PostgreSQL's are below pgbackrest.
+PREFIX = "redis"
 # restic's index and buffers, and the scratch instance's own overhead.
 TOOLS_MB = 192
 
@@ -18,7 +25,7 @@ def needs(estate, machine) -> Needs:
         listens=(Listen(estate.redis.redis_restore_port, "a snapshot of Redis to restore", ("redis",)),),
         certificates=(certificate(estate, machine),),
         memory_mb={"redis-backup": memory_mb(estate)},
-        units=TIMERS,
+        units=tuple(job.timer for job in jobs(estate)),
     )
 
 
@@ -36,3 +43,64 @@ def certificate(estate, machine) -> Certificate:
     """What the instance shows that offers a snapshot."""
     dns = (machine.name, estate.fqdn(machine.name))
     return Certificate("redis-backup", Subject("redis-backup", dns, (machine.address,)))
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that a timer starts: xteam-redis-NAME.timer. what: the timer's description."""
+
+    name: str
+    calendar: str
+    what: str
+
+    @property
+    def timer(self) -> str:
+        """The unit that starts it."""
+        return f"xteam-redis-{self.name}.timer"
+
+    @property
+    def unit(self) -> str:
+        """The unit that does it."""
+        return f"xteam-redis-{self.name}.service"
+
+
+def jobs(estate) -> tuple[Job, ...]:
+    """Every job of the host that keeps the backups, in the order of a first run."""
+    settings = estate.redis
+    found = [Job("backup", settings.redis_backup_on, "When Redis is backed up")]
+    if estate.backup.bucket:
+        found.append(Job("copy", settings.redis_backup_s3_on, "When Redis' backups are copied into the bucket"))
+    return (*found, Job("prove", settings.redis_backup_prove_on, "When Redis' backups are proved"))
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A place where snapshots are kept. url, options: restic's. keep: how many by period."""
+
+    number: int
+    url: str
+    cipher: Secret
+    keep: dict[str, int]
+    options: tuple[str, ...] = ()
+
+    @property
+    def password_file(self) -> str:
+        """Where its password is, on the backup host alone."""
+        return f"{HOME}/repository{self.number}.pass"
+
+
+def repositories(estate) -> tuple[Repository, ...]:
+    """The directory on the backup host, and the bucket if there is one."""
+    settings = estate.redis
+    directory = f"{settings.redis_backup_path}/restic"
+    first = Repository(1, directory, settings.redis_backup_cipher, settings.redis_backup_keep)
+    if not estate.backup.bucket:
+        return (first,)
+    bucket, storage = estate.backup.bucket, estate.backup.storage
+    options = [
+        *("-o", f"s3.region={bucket.region}"),
+        *("-o", f"s3.bucket-lookup={'path' if storage.path_style else 'auto'}"),
+        *(("--cacert", STORAGE_CA) if storage.ca else ()),
+    ]
+    url = f"s3:https://{storage.host}:{storage.port}/{bucket.name}/{PREFIX}"
+    return (first, Repository(2, url, settings.redis_backup_s3_cipher, settings.redis_backup_s3_keep, tuple(options)))

@@ -15,7 +15,7 @@ from xteam_infra.secrets import Secret
 from xteam_infra.settings.model import LayerSettings
 
 # The short forms that people write in group data: days, date and time of day, with *, lists, ranges and steps.
-CALENDAR = re.compile(r"^([A-Za-z]{3}[A-Za-z.,]*\s+)?([-*\d/.,]+\s+)?\d{1,2}(:\d{2}){1,2}$|^(hourly|daily|weekly)$")
+CALENDAR = re.compile(r"^([A-Za-z]{3}[A-Za-z.,]*\s+)?([-*\d/.,]+\s+)?(\d{1,2}|\*)(:\d{2}){1,2}$|^(hour|dai|week)ly$")
 TARGET_FORMS = FORMS
 # A controller's clock may be this far behind the hosts' before a restore "into the future" is refused.
 CLOCK_SLACK = timedelta(seconds=5)
@@ -103,7 +103,7 @@ class BackupSettings(LayerSettings):
     """Only for deploys/restore.py, as --data target=...: "latest", a time with its zone, "name:RESTORE-POINT", or an
     LSN."""
     repository: int = Field(1, ge=1, le=2)
-    """Only for deploys/restore.py: the repository to restore from."""
+    """Only for deploys/restore.py and deploys/restore_redis.py: the repository to restore from."""
     from_backup: str = Field("", pattern=r"^[0-9A-Z_-]*$")
     """Only for deploys/restore.py: the backup to begin with (its label), instead of the one that fits."""
     timeline: str = Field("latest", pattern=r"^(latest|current|[0-9]{1,8})$")

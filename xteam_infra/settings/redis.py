@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from xteam_infra.errors import Problem, SecretsError
-from xteam_infra.secrets import Secret, open_store
-from xteam_infra.settings.backup import CALENDAR
-from xteam_infra.settings.model import LayerSettings
+from xteam_infra.secrets import open_store
+from xteam_infra.settings.redis_backup import RedisBackupSettings
 from xteam_infra.settings.strength import SHORTEST, weakness
 
 Policy = Literal[
@@ -87,7 +86,7 @@ class RedisInstance(BaseModel):
         return value
 
 
-class RedisSettings(LayerSettings):
+class RedisSettings(RedisBackupSettings):
     """group_data/redis.py"""
 
     layer: ClassVar[str] = "redis"
@@ -125,41 +124,6 @@ class RedisSettings(LayerSettings):
     redis_failover_timeout_ms: int = Field(default=30_000, ge=5000, le=600_000)
     """How long Sentinel waits before it tries a failed failover again."""
 
-    redis_backup_path: str = Field("/var/lib/xteam/redis-backup", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
-    """Directory of the snapshots (encrypted by restic) on the backup host."""
-    redis_backup_cipher: Secret = Secret("redis/backup-cipher")
-    """Password of the snapshots' repository. Only the backup host gets it; without it no snapshot can be read."""
-    redis_backup_on: str = "hourly"
-    """When snapshots are taken, as a systemd calendar expression."""
-    redis_backup_max_age_minutes: int = Field(130, ge=10, le=60 * 24 * 7)
-    """The checks and alerts call the newest snapshot too old after this: two pauses and one duration."""
-    redis_backup_prove_on: str = "Sun 03:30"
-    """When the newest snapshots are restored into a scratch instance and counted."""
-    redis_backup_prove_max_age_days: int = Field(8, ge=1, le=100)
-    """The same for the newest such proof."""
-    redis_backup_keep: dict[Literal["hourly", "daily", "weekly", "monthly"], Annotated[int, Field(ge=1, le=1000)]] = (
-        Field({"hourly": 48, "daily": 14, "weekly": 8}, min_length=1)
-    )
-    """How many snapshots of each role are kept, by period."""
-    redis_backup_seconds: int = Field(1800, ge=60, le=86_400)
-    """How long one step of a backup, a proof or a restore may take."""
-    redis_restore_port: int = Field(6390, ge=1024, le=65535)
-    """TLS port on the backup host where a snapshot is offered to the Redis hosts, only while a restore runs."""
-
-    redis_restore_role: str | None = None
-    """deploys/restore_redis.py: the role whose data are replaced. Given with --data, never in a file."""
-    redis_restore_snapshot: str = Field("latest", pattern=r"^(latest|[0-9a-f]{8,64})$")
-    """The snapshot: "latest", or an id that `xteam-redis-backup list` shows."""
-    redis_restore_confirm: str | None = None
-    """Must say "replace ROLE": what the role holds now is moved aside."""
-
-    @field_validator("redis_backup_on", "redis_backup_prove_on")
-    @classmethod
-    def _calendar(cls, value: str) -> str:
-        if not CALENDAR.match(value):
-            raise ValueError('a systemd calendar expression such as "hourly" or "Sun 03:30"')
-        return value
-
     @field_validator("redis_instances")
     @classmethod
     def _names(cls, value: dict[str, RedisInstance]) -> dict[str, RedisInstance]:
@@ -174,6 +138,7 @@ class RedisSettings(LayerSettings):
         yield from self._lossy()
         yield from self._ports()
         yield from self._passwords(estate)
+        yield from self.backup_problems(estate)
         members = len(estate.members("redis"))
         if members and members % 2 == 0:
             yield Problem(

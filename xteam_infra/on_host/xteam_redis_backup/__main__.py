@@ -1,0 +1,102 @@
+"""Backups of Redis, on the backup host, as root.
+
+  xteam-redis-backup take [ROLE...]                     a snapshot of each role, checked before it is kept
+  xteam-redis-backup copy [ROLE...]                     each role's newest snapshot into the bucket
+  xteam-redis-backup prove [ROLE...]                    restore the newest ones into a scratch instance, and count
+  xteam-redis-backup list                               what is kept
+  xteam-redis-backup init                               make the repositories
+  xteam-redis-backup done init|take|copy|prove          whether that has succeeded for everything declared
+  xteam-redis-backup serve ROLE:SNAPSHOT:REPOSITORY     offer one to the Redis hosts; deploys/restore_redis.py calls it
+
+Settings: /etc/xteam/redis-backup/settings.json.
+"""
+
+import argparse
+import os
+import sys
+import time
+
+from xteam_redis_backup import metrics
+from xteam_redis_backup.common import ROLES, BackupError
+from xteam_redis_backup.prove import proof, prove
+from xteam_redis_backup.repository import COPIES, FIRST, REPOSITORIES, Repository, make, overview
+from xteam_redis_backup.serve import serve
+from xteam_redis_backup.take import copy, take
+
+# What is done, in which repositories, and the prefix of its figures.
+JOBS = {"take": (take, [FIRST], ""), "copy": (copy, COPIES, ""), "prove": (prove, REPOSITORIES, "restore_test_")}
+
+
+def main() -> int:
+    """The exit status: 0, 1 when something failed for a role or is not done, 2 for a wrong call."""
+    parser = argparse.ArgumentParser(
+        prog="xteam-redis-backup", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=[*JOBS, "list", "init", "done", "serve"])
+    parser.add_argument("words", nargs="*", metavar="ROLE")
+    options = parser.parse_args()
+    os.umask(0o077)
+    if options.command in JOBS:
+        return _job(parser, options.command, options.words)
+    if options.command == "list":
+        return 0 if overview() else 1
+    if options.command == "init":
+        make()
+    elif options.command == "serve" and len(options.words) == 1 and options.words[0].count(":") == 2:
+        role, snapshot, number = options.words[0].split(":")
+        serve(role, snapshot, _repository(number))
+    elif options.command == "done" and options.words in [["init"], *([name] for name in JOBS)]:
+        return 0 if _is_done(options.words[0]) else 1
+    else:
+        parser.error("see --help")
+    return 0
+
+
+def _job(parser: argparse.ArgumentParser, name: str, wanted: list[str]) -> int:
+    if unknown := set(wanted) - set(ROLES):
+        parser.error(f"no backups of {', '.join(sorted(unknown))}; there are {', '.join(ROLES)}")
+    work, repositories, prefix = JOBS[name]
+    if not repositories:
+        parser.error("there is one repository: backup_s3_bucket is not set")
+    good = [_attempt(role, one, work, prefix) for one in repositories for role in wanted or ROLES]
+    if name != "prove":
+        for one in repositories:
+            one.forget()
+    return 0 if all(good) else 1
+
+
+def _attempt(role: str, repository: Repository, work, prefix: str) -> bool:
+    """Do the work for one role and note in the metrics what came of it. One role's failure does not stop the others."""
+    started = time.time()
+    try:
+        figures = work(role, repository)
+    except (BackupError, OSError) as error:
+        print(f"{role}: {error}", file=sys.stderr, flush=True)
+        metrics.note(role, repository, metrics.ended(prefix, good=False))
+        return False
+    took = metrics.took(prefix, time.time() - started)
+    metrics.note(role, repository, {**figures, **metrics.ended(prefix, good=True), **took})
+    return True
+
+
+def _repository(number: str) -> Repository:
+    for one in REPOSITORIES:
+        if str(one.number) == number:
+            return one
+    raise BackupError(f"there is no repository {number}")
+
+
+def _is_done(what: str) -> bool:
+    if what == "init":
+        return all(one.exists() for one in REPOSITORIES)
+    _, repositories, _ = JOBS[what]
+    if what == "prove":
+        return all(proof(role, one).exists() for role in ROLES for one in repositories)
+    return all(set(ROLES) <= {tag for kept in one.snapshots() for tag in kept["tags"]} for one in repositories)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except BackupError as error:
+        sys.exit(f"xteam-redis-backup: {error}")
