@@ -4,7 +4,7 @@ import argparse
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -67,6 +67,8 @@ def _value(field: FieldInfo) -> str:
 
 def _type(annotation: Any) -> str:
     origin, inner = get_origin(annotation), [one for one in get_args(annotation) if one is not Ellipsis]
+    if origin is Annotated:
+        return _type(inner[0])
     if origin is Literal:
         return " or ".join(f"`{value!r}`" for value in inner)
     if origin in (Union, types.UnionType):
