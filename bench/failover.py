@@ -12,7 +12,6 @@ so a measurement can be taken in parts.
 """
 
 import argparse
-import json
 import random
 import signal
 import sys
@@ -26,10 +25,11 @@ from typing import Any
 import pytest
 
 from bench.lab import Bench, BenchError
+from bench.results import Results, percentile, table
 from tests.drills.harness.witness import Witness, handovers, overlaps
 from tests.drills.harness.writers import postgres_orders
 
-RESULTS = Path("build/bench/failover.json")
+RESULTS = Results(Path("build/bench/failover.json"))
 TABLE, ASKED = "public.xteam_bench", "public.xteam_bench_asked"
 PATIENCE = 240
 QUORUM_SECONDS = 30
@@ -155,41 +155,18 @@ FAULTS: dict[str, Callable[[Run, str], float]] = {
 }
 
 
-def kept() -> list[dict[str, Any]]:
-    """All runs of the file."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-
-
-def keep(run: dict[str, Any]) -> None:
-    """Add a run to the file."""
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    new = RESULTS.with_suffix(".new")
-    new.write_text(json.dumps([*kept(), run], indent=1) + "\n")
-    new.replace(RESULTS)
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The smallest value that `share` of all values do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
-
-
 def summary(runs: list[dict[str, Any]]) -> str:
     """The runs by fault and way, as a Markdown table."""
-    lines = [
-        "| fault | way | runs | s without writes: p50 | p95 | max | acknowledged | lost | s until whole: p50 | max |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    head = ("fault", "way", "runs", "s without writes: p50", "p95", "max", "acknowledged", "lost")
+    rows = []
     for fault, way in dict.fromkeys((run["fault"], run["way"]) for run in runs):
         mine = [run for run in runs if (run["fault"], run["way"]) == (fault, way)]
         outages = [run["outage_seconds"] for run in mine]
         whole = [run["whole_again_seconds"] for run in mine]
         numbers = [percentile(outages, 0.5), percentile(outages, 0.95), max(outages)]
         numbers += [sum(run["acknowledged"] for run in mine), sum(run["lost"] for run in mine)]
-        lines.append(
-            "| " + " | ".join(map(str, (fault, way, len(mine), *numbers, percentile(whole, 0.5), max(whole)))) + " |"
-        )
-    return "\n".join(lines)
+        rows.append((fault, way, len(mine), *numbers, percentile(whole, 0.5), max(whole)))
+    return table((*head, "s until whole: p50", "max"), rows)
 
 
 def main() -> int:
@@ -205,7 +182,7 @@ def main() -> int:
     parser.add_argument("--summary", action="store_true", help="only print the table of what is kept")
     options = parser.parse_args()
     if options.summary:
-        print(summary(kept()))
+        print(summary(RESULTS.kept()))
         return 0
     bad = False
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end mends what is broken, too
@@ -213,13 +190,12 @@ def main() -> int:
         with Bench(options.inventory) as bench:
             for number in range(options.runs):
                 run = Run(bench, options.way, same_host=number < options.etcd_leader).measure(FAULTS[options.fault])
-                keep({"fault": options.fault, **run})
-                print(json.dumps({"fault": options.fault, **run}), flush=True)
+                RESULTS.keep({"fault": options.fault, **run})
                 bad |= run["lost"] > 0 or run.get("two_leaders_at", 0) > 0
     except (BenchError, AssertionError, pytest.skip.Exception) as error:
         print(f"not measured: {error}", file=sys.stderr)
         return 2
-    print(summary(kept()))
+    print(summary(RESULTS.kept()))
     return int(bad)
 
 

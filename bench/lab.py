@@ -8,7 +8,7 @@ from types import TracebackType
 
 from checklist.estate import EstateError, EstateReader
 from checklist.evidence import Recorder, Redactor
-from checklist.hosts import Hosts
+from checklist.hosts import CheckedHost, Hosts
 from checklist.inventory import InventoryError, read
 from checklist.vault import SecretReader
 from checklist.waiting import eventually
@@ -43,19 +43,20 @@ class Bench:
         """Until it holds."""
         return eventually(holds, seconds=seconds, interval=0.3)
 
-    def writer(self, orders: dict) -> Writer:
-        """An application that writes from a host of the application."""
+    def writer(self, orders: dict, host: CheckedHost | None = None) -> Writer:
+        """An application that writes from a host; by default from one of the application's."""
         members = self.cluster.members
         clients = [h for h in self.hosts if {"app", "worker"} & set(h.machine.groups) and h not in members]
-        if not clients:
+        if not clients and not host:
             raise BenchError("no host of the application beside the members in the inventory")
-        self._writers.append(Writer(clients[0], orders))
+        self._writers.append(Writer(host or clients[0], orders))
         return self._writers[-1].started(eventually)
 
-    def deploy(self, layers: tuple[str, ...]) -> None:
-        """Run some layers, as an operator does."""
+    def deploy(self, layers: tuple[str, ...], **data: object) -> None:
+        """Run some layers or verbs, as an operator does. data: given with --data."""
         program = Path(sys.executable).with_name("pyinfra")
         command = [str(program), "-y", self.inventory, *(f"deploys/{layer}.py" for layer in layers)]
+        command += [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
             raise BenchError(f"{' '.join(command)}:\n{(done.stdout + done.stderr)[-2000:]}")

@@ -4,12 +4,11 @@ In a lab, but for the first. Figures are kept with each result.
 """
 
 import time
-from itertools import pairwise
 
 import pytest
 
 from checklist.run import not_applicable
-from tests.drills.harness.redis import all_follow, ask, master_of
+from tests.drills.harness.redis import acknowledged_alone, all_follow, ask, master_of
 from tests.drills.harness.writers import redis_orders
 from xteam_infra.plan.redis import unit
 
@@ -101,7 +100,7 @@ def test_a_client_cut_off_with_the_old_master(
     whole(other)
     writer.goes_on(eventually, PATIENCE)
     moments = [float(line.split()[1]) for line in old.check_output(f"cat {writer.directory}/ledger").splitlines()]
-    alone = [moment for moment in moments if began <= moment <= _stopped(moments, began)]
+    alone = acknowledged_alone(moments, began)
     figures["acknowledged_while_cut_off_seconds"] = round(max(alone, default=began) - began, 1)
     result = writer.result(eventually)
     figures.update(result.figures())
@@ -110,12 +109,3 @@ def test_a_client_cut_off_with_the_old_master(
     limit = estate.redis.redis_instances[ROLE].max_lag_s + REPORTS_SECONDS
     assert "NOREPLICAS" in " ".join(result.said), f"the cut-off master never refused: {result}"
     assert max(alone, default=began) - began <= limit + REPORTS_SECONDS, f"it went on for too long: {figures}"
-
-
-def _stopped(moments, began):
-    """The last write before the first long pause after a moment."""
-    after = [moment for moment in moments if moment >= began]
-    for sooner, later in pairwise(after):
-        if later - sooner > 1:
-            return sooner
-    return after[-1] if after else began

@@ -120,20 +120,30 @@ class RedisConnection:
 
 
 class RedisWriter(Writer):
-    """Appends to a list on the master that one of the Sentinels names."""
+    """Appends to a list on the master: at a fixed address, or one that a Sentinel names.
+
+    As client libraries do, it asks the Sentinel that answered last first.
+    """
 
     connection: RedisConnection | None = None
 
     def connect(self) -> None:
         orders = self.orders
+        if "address" in orders:
+            self.connection = RedisConnection(
+                orders["address"], orders["port"], "app", orders["password"], orders["ca"]
+            )
+            return
         problem: Exception = ConnectionError("no Sentinel answers")
-        for address in orders["sentinels"]:
+        for address in list(orders["sentinels"]):
             try:
                 sentinel = RedisConnection(
                     address, orders["sentinel_port"], "app", orders["sentinel_password"], orders["ca"]
                 )
                 master = sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", orders["role"])[0]
                 sentinel.close()
+                orders["sentinels"].remove(address)
+                orders["sentinels"].insert(0, address)
                 self.connection = RedisConnection(master, orders["port"], "app", orders["password"], orders["ca"])
                 return
             except (OSError, Refused) as error:

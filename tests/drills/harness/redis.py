@@ -1,6 +1,7 @@
 """Redis as a drill sees it: asked as administrator, on the machine itself."""
 
 import json
+from itertools import pairwise
 
 from xteam_infra.plan.redis import SENTINEL, SENTINEL_UNIT, unit
 
@@ -47,3 +48,10 @@ def all_follow(host, hosts, estate, roles=()):
             if (info(one, role, "role"), info(one, role, "master_link_status")) != wanted:
                 return False
     return True
+
+
+def acknowledged_alone(moments, began):
+    """Of the moments of acknowledged writes, those of a cut-off master: from the cut to the first pause of a second."""
+    after = [moment for moment in moments if moment >= began]
+    stopped = next((sooner for sooner, later in pairwise(after) if later - sooner > 1), None)
+    return [moment for moment in after if stopped is None or moment <= stopped]

@@ -10,6 +10,8 @@ from pathlib import Path
 import psycopg
 import typing_extensions
 
+from xteam_infra.plan.router import redis_ports
+
 ON_HOST = Path(__file__).with_name("on_host.py")
 CA = "/etc/xteam/pki/ca.crt"
 UNIT = "xteam-drill-writer"
@@ -114,13 +116,15 @@ def postgres_orders(estate, secret, table: str, way: str = "pooler") -> dict:
     return {"kind": "postgres", "conninfo": conninfo, "password": password, "table": table}
 
 
-def redis_orders(estate, secret, role: str, key: str) -> dict:
-    """Append to a list of a role's master, which Sentinel names."""
+def redis_orders(estate, secret, role: str, key: str, way: str = "sentinel") -> dict:
+    """Append to a list of a role's master. way: a Sentinel names it, or the writer's own "router" leads there."""
     settings = estate.redis
+    routed = {"address": "127.0.0.1", "port": redis_ports(estate)[role]} if way == "router" else {}
     return {
         "kind": "redis",
         "role": role,
         "port": settings.redis_instances[role].port,
+        **routed,
         "password": secret(f"redis/{role}/app"),
         "sentinels": [machine.address for machine in estate.members("redis")],
         "sentinel_port": settings.redis_sentinel_port,

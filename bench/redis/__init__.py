@@ -1,0 +1,1 @@
+"""Measurements of Redis: python -m bench.redis --help."""
