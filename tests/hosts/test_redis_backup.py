@@ -33,8 +33,10 @@ def kept(estate):
 
 
 @pytest.fixture
-def snapshots(host, estate):
-    """{repository: {role: its snapshots, oldest first}}, read by restic itself."""
+def snapshots(host, estate, eventually):
+    """{repository: {role: its snapshots, oldest first}}, read by restic itself, while no job adds to them."""
+    state = "systemctl show -p ActiveState --value xteam-redis-backup.service xteam-redis-copy.service"
+    eventually(lambda: "activating" not in host.check_output(state), seconds=300, interval=1)
     found = {}
     for one in repositories(estate):
         restic = f"restic --no-cache --no-lock --password-file {one.password_file} {shlex.join(one.options)}"

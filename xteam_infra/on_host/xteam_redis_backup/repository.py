@@ -110,7 +110,7 @@ def make() -> None:
 
 
 def overview() -> bool:
-    """Print a line for each snapshot: repository, id, when it was taken, role. False when a repository can't be read."""
+    """Print each snapshot's repository, id, time and role. False when a repository can't be read."""
     whole = True
     for one in REPOSITORIES:
         try:
