@@ -92,7 +92,11 @@ storage = [
 
 if takes_backups(estate, machine):
     if estate.backup.bucket:
-        bucket(estate.backup.bucket, bucket_client(estate), name=f"Make the bucket {estate.backup.bucket.name}")
+        bucket(
+            estate.backup.bucket,
+            bucket_client(estate),
+            name=f"Make the bucket {estate.backup.bucket.name} for Redis' backups",
+        )
     directories(
         [HostDirectory(path, mode="700") for path in (HOME, settings.redis_backup_path, state)],
         name="Make the directories of Redis' backups",

@@ -4,7 +4,7 @@ from xteam_infra.secrets import Secret as _Secret
 
 # port: TLS only. memory_mb: maxmemory. policy: what goes when memory is full.
 # app_keys, app_channels, app_commands: what the application's user may do (docs/redis.md).
-# min_replicas (1), max_lag_s (4): with three hosts, writes are refused when fewer replicas were heard of in so many
+# min_replicas (1), max_lag_s (3): with three hosts, writes are refused when fewer replicas were heard of in so many
 # seconds. That is the most a cut-off master goes on acknowledging.
 # A role of your own is one more entry; queue and blacklist must be "noeviction" and append-only.
 redis_instances = {
@@ -43,7 +43,7 @@ redis_fork_headroom = 1.5
 
 # Sentinel: its port, the silence (ms) after which a master is dead, and the wait (ms) before a second try.
 redis_sentinel_port = 26379
-redis_down_after_ms = 5000
+redis_down_after_ms = 3000
 redis_failover_timeout_ms = 30000
 
 # Snapshots: taken by the backup host from a replica, encrypted by restic. The password is a name in the secrets store.

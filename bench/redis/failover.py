@@ -8,6 +8,7 @@ Where the time goes is read from the Sentinels' own journals and from the client
 import argparse
 import time
 from itertools import pairwise
+from os import getloadavg
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def measure(bench: Bench, options: argparse.Namespace) -> bool:
     bad = False
     for _ in range(options.runs):
         found = FAULTS[options.fault](bench, options)
-        RESULTS.keep({"fault": options.fault, **found})
+        settings = {"fault": options.fault, "down_after_ms": bench.estate.redis.redis_down_after_ms}
+        RESULTS.keep({**settings, "load": round(getloadavg()[0], 1), **found})
         bad |= found["lost"] > 0 and options.fault != "cut"
     return bad
 
@@ -132,23 +134,30 @@ def _moments(writer: Writer) -> list[float]:
 
 
 def _client(writer: Writer, began: float) -> dict[str, float]:
-    """When the client's longest pause ended, counted from the fault."""
+    """When the client reached a master again, and when it wrote again, counted from the fault.
+
+    In between the new master refuses, as long as no replica follows it.
+    """
     pauses = [(later - sooner, later) for sooner, later in pairwise(_moments(writer)) if later > began]
-    return {"written_again": round(max(pauses)[1] - began, 2)}
+    written = max(pauses)[1]
+    lines = writer.host.check_output(f"cat {writer.directory}/failures").splitlines()
+    failures = [line.split(" ", 1) for line in lines]
+    refused = [float(at) for at, said in failures if "NOREPLICAS" in said and began < float(at) < written]
+    return {"reached": round(min(refused, default=written) - began, 2), "written_again": round(written - began, 2)}
 
 
 def summary(runs: list[dict[str, Any]]) -> str:
     """The runs by fault and way, as a Markdown table; seconds."""
     head = ("fault", "client", "runs", "pause p50", "max", "acknowledged", "lost", "each run's lost")
-    steps = (*STEPS.values(), "written_again", "refused_after")
+    steps = (*STEPS.values(), "reached", "written_again", "refused_after")
     rows = []
-    kind = [(run["fault"], run["way"], run.get("appendfsync", "")) for run in runs]
+    kind = [(run["fault"], run["way"], run.get("appendfsync", run["down_after_ms"])) for run in runs]
     for one in dict.fromkeys(kind):
         mine = [run for run, its in zip(runs, kind, strict=True) if its == one]
         outages = [run["outage_seconds"] for run in mine]
         lost = [run["lost"] for run in mine]
         medians = [_median(mine, step) for step in steps]
-        fault = f"{one[0]}, appendfsync {one[2]}" if one[2] else one[0]
+        fault = f"{one[0]}, {'appendfsync' if one[0] == 'kill' else 'down after ms'} {one[2]}"
         numbers = (percentile(outages, 0.5), max(outages), sum(run["acknowledged"] for run in mine), sum(lost))
         rows.append((fault, one[1], len(mine), *numbers, " ".join(map(str, lost)), *medians))
     return table((*head, *(f"{step.replace('_', ' ')} (p50)" for step in steps)), rows)

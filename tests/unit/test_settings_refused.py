@@ -126,6 +126,13 @@ def test_a_role_that_forgets_at_a_restart(declaration):
     assert "a restart would lose" in declaration.problems()["redis_instances.queue.appendonly"]
 
 
+def test_a_cut_off_master_that_goes_on_beside_the_next_one(declaration):
+    declaration.own["redis_instances"] = redis_roles(queue={"max_lag_s": 4}, cache={"min_replicas": 0, "max_lag_s": 9})
+    found = declaration.problems()
+    assert "at most redis_down_after_ms (3000)" in found["redis_instances.queue.max_lag_s"]
+    assert "redis_instances.cache.max_lag_s" not in found, "it never refuses writes"
+
+
 def test_two_roles_of_one_name(tmp_path):
     """Python itself would keep the second and say nothing."""
     (tmp_path / "redis.py").write_text('redis_instances = {\n "queue": {"port": 1},\n "queue": {"port": 2},\n}\n')

@@ -57,7 +57,7 @@ class RedisInstance(BaseModel):
     """ACL rules for the application beyond reading and writing its keys, such as "+info"."""
     min_replicas: int = Field(default=1, ge=0, le=4)
     """With three or more hosts: refuse writes when fewer replicas keep up, so that a cut-off master stops."""
-    max_lag_s: int = Field(default=4, ge=2, le=60)
+    max_lag_s: int = Field(default=3, ge=2, le=60)
     """A replica that has said nothing for longer doesn't count for min_replicas. What a cut-off master still
     acknowledges for this long is lost; replicas report once a second."""
 
@@ -119,8 +119,9 @@ class RedisSettings(RedisBackupSettings):
     copied. 2 covers rewriting everything during one snapshot; 1.5 half of it."""
     redis_sentinel_port: int = Field(default=26379, ge=1024, le=65535)
     """TLS port of Sentinel."""
-    redis_down_after_ms: int = Field(default=5000, ge=1000, le=60_000)
-    """Silence after which Sentinel takes a master for dead. Lower means failovers by short pauses."""
+    redis_down_after_ms: int = Field(default=3000, ge=1000, le=60_000)
+    """Silence after which Sentinel takes a master for dead. Lower means failovers by short pauses; at least each role's
+    max_lag_s, so that a cut-off master has stopped when another takes over."""
     redis_failover_timeout_ms: int = Field(default=30_000, ge=5000, le=600_000)
     """How long Sentinel waits before it tries a failed failover again."""
 
@@ -137,6 +138,7 @@ class RedisSettings(RedisBackupSettings):
                 yield self.problem(f"redis_instances.{role}", None, "this role: the application needs it")
         yield from self._lossy()
         yield from self._ports()
+        yield from self._lags()
         yield from self._passwords(estate)
         yield from self.backup_problems(estate)
         members = len(estate.members("redis"))
@@ -165,6 +167,14 @@ class RedisSettings(RedisBackupSettings):
             if other := taken.get(instance.port):
                 yield self.problem(key, instance.port, f"a port of its own; {other} has this one")
             taken.setdefault(instance.port, key)
+
+    def _lags(self) -> Iterator[Problem]:
+        for role, instance in self.redis_instances.items():
+            if instance.min_replicas and instance.max_lag_s * 1000 > self.redis_down_after_ms:
+                allowed = (
+                    f"at most redis_down_after_ms ({self.redis_down_after_ms}): else two masters take writes at once"
+                )
+                yield self.problem(f"redis_instances.{role}.max_lag_s", instance.max_lag_s, allowed)
 
     def _passwords(self, estate) -> Iterator[Problem]:
         """Of those somebody put into the store: each strong, and none used twice."""

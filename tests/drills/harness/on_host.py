@@ -2,8 +2,9 @@
 
     python3 on_host.py ORDERS.json
 
-The ledger (`number seconds` a line) grows beside the orders while it writes. When the file `stop` appears beside them,
-or the ordered seconds are over, it looks each acknowledged number up and prints the result as JSON.
+The ledger (`number seconds` a line) and the failures (`seconds what was said`) grow beside the orders while it writes.
+When the file `stop` appears beside them, or the ordered seconds are over, it looks each acknowledged number up and
+prints the result as JSON.
 Standard library, and psycopg for PostgreSQL, which the harness brings along.
 """
 
@@ -175,7 +176,7 @@ def write(writer: Writer, orders: dict, directory: Path) -> tuple[list[int], lis
     said: list[str] = []
     connected = False
     end = time.monotonic() + orders["seconds"]
-    with (directory / "ledger").open("w", buffering=1) as ledger:
+    with (directory / "ledger").open("w", 1) as ledger, (directory / "failures").open("w", 1) as log:
         for number in itertools.count():
             if time.monotonic() > end or (directory / "stop").exists():
                 break
@@ -186,6 +187,7 @@ def write(writer: Writer, orders: dict, directory: Path) -> tuple[list[int], lis
                 writer.write(number)
             except writer.failures as error:
                 said.append(f"{type(error).__name__}: {error}".strip().replace("\n", " "))
+                log.write(f"{time.time():.3f} {said[-1]}\n")
                 connected = False
                 writer.close()
                 time.sleep(0.05)
