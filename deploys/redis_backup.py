@@ -140,5 +140,5 @@ if takes_backups(estate, machine):
         name="Restore the first backup of every Redis role into a scratch instance",
     )
     for timer in host.loop(list(timers)):
-        service(timer, [timers[timer]], name=f"Run {timer}")
+        service(timer, [timers[timer]], name=f"Start {timer}")
 barrier(name="redis_backup is laid")
