@@ -12,6 +12,7 @@ MODULES = "/usr/local/lib/xteam"
 
 
 def carried(package: str, directory: str) -> Iterator[HostFile]:
-    """The modules of one package, below `directory` on the host."""
-    for module in sorted((Path(str(files(on_host))) / package).glob("*.py")):
-        yield HostFile(f"{directory}/{package}/{module.name}", text=module.read_text())
+    """The modules and templates of one package, below `directory` on the host."""
+    for path in sorted((Path(str(files(on_host))) / package).iterdir()):
+        if path.suffix in (".py", ".j2"):
+            yield HostFile(f"{directory}/{package}/{path.name}", text=path.read_text())

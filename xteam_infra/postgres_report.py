@@ -1,11 +1,8 @@
 """The files of the monthly report on PostgreSQL, on the host that keeps it."""
 
 import json
-from importlib.resources import files
-from pathlib import Path
 
-from xteam_infra import on_host
-from xteam_infra.backup import MODULES
+from xteam_infra.carried import MODULES, carried
 from xteam_infra.operations import HostFile
 from xteam_infra.plan import CA_PATH
 from xteam_infra.plan import postgres as plan
@@ -18,18 +15,12 @@ PASSWORD = "/etc/xteam/postgres-report.pass"  # noqa: S105 - where it is, not wh
 
 def report_files(estate) -> list[HostFile]:
     """Program, configuration, password and unit."""
-    return [*_program(), _config(estate), _password(estate), _unit()]
+    return [*carried("xteam_postgres_report", MODULES), _config(estate), _password(estate), _unit()]
 
 
 def timer() -> HostFile:
     """When it is made."""
     return HostFile(f"/etc/systemd/system/{plan.REPORT_TIMER}", "postgres/xteam-postgres-report.timer.j2")
-
-
-def _program() -> list[HostFile]:
-    package = Path(str(files(on_host))) / "xteam_postgres_report"
-    found = sorted(path for path in package.iterdir() if path.suffix in (".py", ".j2"))
-    return [HostFile(f"{MODULES}/{package.name}/{path.name}", text=path.read_text()) for path in found]
 
 
 def _config(estate) -> HostFile:
