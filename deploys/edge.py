@@ -6,17 +6,20 @@ from pathlib import Path
 from pyinfra import host
 
 from xteam_infra.facts.network import InterfaceOf
-from xteam_infra.operations import HostFile, barrier, service, write
+from xteam_infra.operations import HostFile, barrier, ensure, service, write
 from xteam_infra.operations.services import departed
 from xteam_infra.pki.supplied import read_supplied
 from xteam_infra.plan.app import ports
 from xteam_infra.plan.edge import (
+    ACME_PORT,
     ADMIN_SOCKET,
     ALIVE_PORT,
+    CERTBOT_TIMER,
     FLOATING_UNIT,
     PEERS_PORT,
     UNIT,
     certificate_path,
+    internal_certificate,
     peer_certificate,
 )
 from xteam_infra.runtime import here, open_estate
@@ -27,6 +30,7 @@ settings = estate.edge
 certificate = certificate_path(estate)
 edges = estate.members("edge")
 machine = here()
+ACME_CA = "/etc/xteam/pki/acme-ca.crt"
 own = peer_certificate(estate, machine).crt
 
 values = {
@@ -36,6 +40,8 @@ values = {
     "peers_port": PEERS_PORT,
     "peer_certificate": own,
     "alive_port": ALIVE_PORT,
+    "acme_port": ACME_PORT,
+    "acme_ca_path": ACME_CA,
     "hosts": settings.hosts(estate),
     "certificate": certificate,
     "rate_limit": rate_limit(estate),
@@ -55,12 +61,30 @@ def supplied_pem() -> str:
     return f"{leaf.certificate.rstrip()}\n{leaf.key}"
 
 
+def acme_files() -> list[HostFile]:
+    """What certbot needs to ask for a certificate, and to hand it over."""
+    if not settings.acme:
+        return []
+    files = [HostFile("/usr/local/sbin/xteam-acme", "edge/xteam-acme.j2", values, mode="755")]
+    if settings.edge_acme_ca:
+        files.append(HostFile(ACME_CA, text=Path(settings.edge_acme_ca).read_text()))
+        files.append(HostFile("/etc/systemd/system/certbot.service.d/10-xteam.conf", "edge/certbot.conf.j2", values))
+    return files
+
+
 if "edge" in machine.groups:
     # Before the configuration, whose validation reads it.
     supplied = [HostFile(certificate, text=supplied_pem, mode="600")] if settings.supplied else []
+    if settings.acme:
+        ensure(
+            f"install -m 600 {internal_certificate(estate).crt} {certificate}",
+            f"test -s {certificate}",
+            name="Show the internal CA's certificate until the public one is there",
+        )
     write(
         [
             *supplied,
+            *acme_files(),
             config,
             HostFile("/etc/systemd/system/haproxy.service.d/10-xteam.conf", "edge/10-xteam.conf.j2"),
             HostFile("/usr/local/sbin/xteam-edge", "edge/xteam-edge.j2", values, mode="755"),
@@ -74,12 +98,18 @@ for peer in host.loop(edges):
     if peer == machine:
         service(
             UNIT,
-            [config, certificate, *([own] if len(edges) > 1 else [])],
+            # What certbot brings, it hands over by itself.
+            [config, *([] if settings.acme else [certificate]), *([own] if len(edges) > 1 else [])],
             action="reload",
             health="curl -sk -o /dev/null https://127.0.0.1/",
             name=f"Run edge {peer.name} with its present files",
         )
     barrier(name=f"edge {peer.name} answers")
+
+if "edge" in machine.groups and settings.acme:
+    ensure("xteam-acme issue", "xteam-acme done", name="Get the public certificate by ACME")
+    service(CERTBOT_TIMER, name="Renew the public certificate in time")
+
 floating = settings.edge_floating_address
 if "edge" in machine.groups and floating:
     more = {
@@ -93,6 +123,8 @@ if "edge" in machine.groups and floating:
     drop_in = HostFile("/etc/systemd/system/keepalived.service.d/10-xteam.conf", "edge/keepalived.service.conf.j2")
     write([sharing, drop_in], name="Write how the edges share their address")
     service(FLOATING_UNIT, [sharing], action="reload", name="Share the edges' address")
-elif "edge" in machine.groups:
-    departed([FLOATING_UNIT], name="Give up an address that the edges no longer share")
+
+if "edge" in machine.groups:
+    unused = [*([] if floating else [FLOATING_UNIT]), *([] if settings.acme else [CERTBOT_TIMER])]
+    departed(unused, name="Stop what the edges no longer need")
 barrier(name="edge is laid")

@@ -5,6 +5,12 @@
 ssl_certfile = None
 ssl_keyfile = None
 
+# Or each edge gets its certificate by ACME and renews it: "https://acme-v02.api.letsencrypt.org/directory", and where
+# the authority may write. edge_acme_ca: who signed the certificate of an ACME server of your own (a PEM file here).
+edge_acme_directory = None
+edge_acme_email = None
+edge_acme_ca = None
+
 # Seconds for which browsers refuse plain HTTP after one visit. Set it to 300 until you are sure.
 edge_hsts_seconds = 63072000
 

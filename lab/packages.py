@@ -33,6 +33,7 @@ PACKAGES = [
     "fscrypt",
     "git",
     "haproxy",
+    "keepalived",
     "libpq5",
     "nftables",
     "openssl",

@@ -3,25 +3,13 @@
 Figures are kept with each result: how many requests got no answer, and for how long nobody answered.
 """
 
-from itertools import pairwise
-from shlex import quote
-
 import pytest
 
 from checklist.run import not_applicable
+from tests.drills.harness.asker import Asker
 
 pytestmark = pytest.mark.group("edge", first=True)
 PATIENCE = 60
-DIRECTORY = "/run/xteam-edge-drill"
-# One line a request: when it ended, and its status; 000 is no answer.
-ASK = f"""
-mkdir -p {DIRECTORY}; touch {DIRECTORY}/go
-while [ -e {DIRECTORY}/go ]; do
-    status=$(curl -s -o /dev/null -m 2 --cacert "$3" --resolve "$1:443:$2" -w '%{{http_code}}' "https://$1/healthz")
-    echo "$EPOCHREALTIME $status" >> {DIRECTORY}/answers
-    sleep 0.05
-done
-"""
 
 
 @pytest.fixture
@@ -43,34 +31,21 @@ def holder(hosts, address):
 
 
 @pytest.fixture
-def client(hosts, estate, address):
-    """Asks at the address from a host that is no edge; `client()` is [(moment, status)] up to now."""
+def asker(hosts, estate, address):
+    """Asks at the address, from a host that is no edge."""
     others = [one for one in hosts if "edge" not in one.machine.groups]
     if not others:
         not_applicable("every host is an edge: nobody else could ask")
-    host = others[0]
-    host.check_output(f"rm -rf {DIRECTORY}")
-    words = " ".join(map(quote, (ASK, "ask", estate.all.domain, address, "/etc/xteam/pki/ca.crt")))
-    host.check_output(f"systemd-run -q --collect --unit xteam-edge-drill bash -c {words}")
-
-    def answers():
-        lines = host.run(f"cat {DIRECTORY}/answers 2>/dev/null").stdout.splitlines()
-        return [(float(moment), status) for moment, status in map(str.split, lines)]
-
-    yield answers
-    host.run(f"rm -f {DIRECTORY}/go; systemctl stop xteam-edge-drill; rm -rf {DIRECTORY}")
-
-
-def answered(client, after):
-    """Moments of the answers after a moment."""
-    return [moment for moment, status in client() if status != "000" and moment > after]
+    found = Asker(others[0], estate.all.domain, address, "--cacert /etc/xteam/pki/ca.crt")
+    yield found
+    found.stop()
 
 
 @pytest.mark.item("INF-02")
 @pytest.mark.parametrize("fault", ["power loss", "cut", "HAProxy hangs"])
-def test_another_edge_takes_the_address_over(hosts, holder, client, faults, figures, eventually, fault):
+def test_another_edge_takes_the_address_over(hosts, holder, asker, faults, figures, eventually, fault):
     """And keeps it when the first one is back, so that nobody is interrupted twice."""
-    eventually(lambda: len(holder()) == 1 and len(answered(client, 0)) > 20, seconds=PATIENCE, interval=0.5)
+    eventually(lambda: len(holder()) == 1 and len(asker.answered()) > 20, seconds=PATIENCE, interval=0.5)
     [old] = holder()
     if fault == "HAProxy hangs":
         began = float(hosts[old].check_output("date +%s.%N"))
@@ -78,16 +53,14 @@ def test_another_edge_takes_the_address_over(hosts, holder, client, faults, figu
     else:
         began = faults.kill(old) if fault == "power loss" else faults.cut(old)
     eventually(lambda: len(holder(without=old)) == 1, seconds=PATIENCE, interval=0.2)
-    eventually(lambda: len(answered(client, began + 1)) > 20, seconds=PATIENCE, interval=0.5)
+    eventually(lambda: len(asker.answered(began + 1)) > 20, seconds=PATIENCE, interval=0.5)
     new = holder(without=old)
     faults.undo()
     eventually(lambda: hosts[old].service("keepalived").is_running, seconds=PATIENCE, interval=0.5)
-    back = client()[-1][0]
-    eventually(lambda: len(answered(client, back)) > 100, seconds=PATIENCE, interval=0.5)
+    back = asker.answers()[-1][0]
+    eventually(lambda: len(asker.answered(back)) > 100, seconds=PATIENCE, interval=0.5)
     assert holder() == new, f"{old} held it, then {new}, and with {old} back {holder()}"
-    moments = answered(client, 0)
-    figures["takeover_seconds"] = round(max(b - a for a, b in pairwise(moments)), 1)
-    figures["requests"] = len(client())
-    figures["unanswered"] = sum(status == "000" for _, status in client())
-    late = [moment for moment, status in client() if status == "000" and moment > back]
-    assert not late, f"{len(late)} requests got no answer after {old} had come back"
+    figures["takeover_seconds"] = asker.longest_pause()
+    figures["requests"], figures["unanswered"] = len(asker.answers()), asker.unanswered()
+    late = asker.unanswered(back)
+    assert late == 0, f"{late} requests got no answer after {old} had come back"

@@ -26,8 +26,8 @@ def handshake(host, estate, options):
 
 @pytest.mark.item("SEC-03", "PRE-04")
 def test_certificate_verifies_for_every_public_name(host, estate, browse):
-    # A supplied certificate must hold against what every client trusts.
-    ca = None if estate.edge.supplied else host.file(CA).content_string
+    # A public certificate must hold against what every client trusts.
+    ca = None if estate.edge.public else host.file(CA).content_string
     for name in estate.edge.hosts(estate):
         try:
             browse(name=name, ca=ca, verify=True)
@@ -41,6 +41,21 @@ def test_certificate_is_not_near_its_end(host, estate):
     shown = host.run(f"{command} | openssl x509 -noout -enddate -checkend {EXPIRY_DAYS * 86400}")
     assert "notAfter" in shown.stdout, "the edge shows no certificate"
     assert shown.rc == 0, f"the certificate has less than {EXPIRY_DAYS} days left: {shown.stdout}"
+
+
+@pytest.mark.item("SEC-03", "PRE-04")
+def test_certificate_renews_itself(host, estate):
+    """certbot's timer runs, and what it renews is what the edge shows."""
+    if not estate.edge.acme:
+        not_applicable("edge_acme_directory is None: the certificate comes from elsewhere")
+    assert host.service("certbot.timer").is_running, "nothing renews the certificate"
+    assert host.run("xteam-acme done").rc == 0, "the certificate on disk is not one of edge_acme_directory"
+    shown = host.run(
+        f"openssl s_client -connect 127.0.0.1:443 -servername {estate.all.domain} </dev/null 2>/dev/null"
+        " | openssl x509 -noout -fingerprint -sha256"
+    )
+    kept = host.check_output("openssl x509 -in /etc/letsencrypt/live/xteam/cert.pem -noout -fingerprint -sha256")
+    assert shown.stdout.strip() == kept.strip(), "the edge shows another certificate than certbot's newest"
 
 
 @pytest.mark.item("SEC-03")

@@ -8,11 +8,14 @@ from xteam_infra.plan.needs import PKI_DIRECTORY, Certificate, Listen, Needs
 
 UNIT = "haproxy.service"
 FLOATING_UNIT = "keepalived.service"
+CERTBOT_TIMER = "certbot.timer"
 PEERS_PORT = 10443
+ACME_PORT = 8088
 ALIVE_PORT = 8404
 VRRP = 112  # its number as a protocol of IP
 ADMIN_SOCKET = "/run/haproxy/admin.sock"
 SUPPLIED_PEM = f"{PKI_DIRECTORY}/edge-supplied.pem"
+ACME_PEM = f"{PKI_DIRECTORY}/edge-acme.pem"
 
 # Memory (MiB): HAProxy with its client table, and one connection with TLS and both buffers, rounded up.
 BASE_MB = 64
@@ -30,6 +33,7 @@ def needs(estate, machine) -> Needs:
         Listen(443, "HTTPS", ("world",)),
         Listen(ALIVE_PORT, "whether HAProxy answers", ("local",)),
         *_if(several, Listen(PEERS_PORT, "clients' counts", ("edge",))),
+        *_if(estate.edge.acme, Listen(ACME_PORT, "ACME challenges", ("edge",))),
         *_if(floating, Listen(VRRP, "VRRP", ("edge",), protocol="vrrp")),
     ]
     certificates = [
@@ -37,11 +41,11 @@ def needs(estate, machine) -> Needs:
         *_if(several, peer_certificate(estate, machine)),
     ]
     return Needs(
-        packages=("haproxy", "socat", *_if(floating, "keepalived")),
+        packages=("haproxy", "socat", *_if(floating, "keepalived"), *_if(estate.edge.acme, "certbot")),
         listens=tuple(listens),
         certificates=tuple(certificates),
         memory_mb={"edge": memory},
-        units=(UNIT, *_if(floating, FLOATING_UNIT)),
+        units=(UNIT, *_if(floating, FLOATING_UNIT), *_if(estate.edge.acme, CERTBOT_TIMER)),
     )
 
 
@@ -62,4 +66,6 @@ def internal_certificate(estate) -> Certificate:
 
 def certificate_path(estate) -> str:
     """What HAProxy shows to clients."""
+    if estate.edge.acme:
+        return ACME_PEM
     return SUPPLIED_PEM if estate.edge.supplied else internal_certificate(estate).crt

@@ -40,9 +40,17 @@ class EdgeSettings(LayerSettings):
 
     ssl_certfile: str | None = None
     """Public certificate with its chain, leaf first: a PEM file on the controller, relative to the project.
-    None: the edge shows a certificate of the internal CA, which browsers don't know."""
+    None, and no edge_acme_directory: the edge shows a certificate of the internal CA, which browsers don't know."""
     ssl_keyfile: str | None = None
     """Its private key, unencrypted PEM, on the controller; readable by nobody but its owner."""
+    edge_acme_directory: str | None = None
+    """Each edge gets a certificate from this ACME server (RFC 8555), and renews it: the address of its directory, such
+    as "https://acme-v02.api.letsencrypt.org/directory". It asks every public name on port 80, which must lead to the
+    edges."""
+    edge_acme_email: str | None = None
+    """Where the authority writes when something is wrong with a certificate. Asking for one agrees to its terms."""
+    edge_acme_ca: str | None = None
+    """PEM file on the controller: who signed the certificate of an ACME server of your own. None: the system's."""
     edge_hsts_seconds: int = Field(63_072_000, ge=0)
     """How long browsers refuse plain HTTP for this name after one visit; two years is what preload lists ask for."""
     edge_max_connections: int = Field(2000, ge=100, le=100_000)
@@ -79,8 +87,18 @@ class EdgeSettings(LayerSettings):
 
     @property
     def supplied(self) -> bool:
-        """Whether the certificate comes from files instead of the internal CA."""
+        """Whether the certificate comes from files."""
         return bool(self.ssl_certfile and self.ssl_keyfile)
+
+    @property
+    def acme(self) -> bool:
+        """Whether the certificate comes by ACME."""
+        return self.edge_acme_directory is not None
+
+    @property
+    def public(self) -> bool:
+        """Whether the certificate is one that every client is to trust, and not of the internal CA."""
+        return self.supplied or self.acme
 
     def problems(self, estate) -> Iterator[Problem]:
         if not estate.members("edge"):
@@ -96,8 +114,20 @@ class EdgeSettings(LayerSettings):
                 read_supplied(Path(self.ssl_certfile), Path(self.ssl_keyfile), self.hosts(estate))
             except CertificateError as error:
                 yield self.problem("ssl_certfile", self.ssl_certfile, str(error))
+        if self.acme:
+            yield from self._acme_problems()
         if self.edge_floating_address:
             yield from self._floating_problems(estate, ip_interface(self.edge_floating_address))
+
+    def _acme_problems(self) -> Iterator[Problem]:
+        if self.ssl_certfile or self.ssl_keyfile:
+            yield self.problem("ssl_certfile", self.ssl_certfile, "None when edge_acme_directory is set: one source")
+        if not re.fullmatch(r"https://[^\s\"']+", self.edge_acme_directory or ""):
+            yield self.problem("edge_acme_directory", self.edge_acme_directory, "an address that begins with https://")
+        if not re.fullmatch(r"[^@\s\"']+@[^@\s\"']+\.[^@\s\"']+", self.edge_acme_email or ""):
+            yield self.problem("edge_acme_email", self.edge_acme_email, "a mail address: the authority writes there")
+        if self.edge_acme_ca and not Path(self.edge_acme_ca).is_file():
+            yield self.problem("edge_acme_ca", self.edge_acme_ca, "a PEM file on the controller")
 
     def _floating_problems(self, estate, floating) -> Iterator[Problem]:
         def refuse(allowed: str) -> Problem:

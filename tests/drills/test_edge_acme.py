@@ -1,0 +1,118 @@
+"""Drill on public certificates by ACME: Debian's pebble, an authority for tests, asks and signs.
+
+Every edge gets a certificate of its own, renews it without a dropped connection, and keeps it when it is refused one.
+"""
+
+import json
+import re
+
+import pytest
+
+from checklist.run import not_applicable
+from tests.drills.harness.asker import Asker
+
+pytestmark = pytest.mark.group("edge", first=True)
+HOME = "/run/xteam-drill-pebble"
+UNIT = "xteam-drill-pebble"
+PORT, MANAGEMENT = 14000, 15000
+EMAIL = "ops@xteam.lab"
+CONFIG = {
+    "listenAddress": f"0.0.0.0:{PORT}",
+    "managementListenAddress": f"127.0.0.1:{MANAGEMENT}",
+    "certificate": f"{HOME}/tls.crt",
+    "privateKey": f"{HOME}/tls.key",
+    "httpPort": 80,
+    "tlsPort": 443,
+    "ocspResponderURL": "",
+    "externalAccountBindingRequired": False,
+}
+
+
+@pytest.fixture
+def authority(hosts, estate, faults, tmp_path):
+    """pebble on a host that is no edge: its address of directory, who signed its own certificate, and how to ask it."""
+    assert faults.lab, "an authority for tests is for a lab"
+    others = [one for one in hosts if "edge" not in one.machine.groups]
+    if not others:
+        not_applicable("every host is an edge: the authority would ask itself")
+    host, (edge, *_) = others[0], hosts.group("edge")
+    address = host.address
+    host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install -q -y pebble >/dev/null", timeout=300)
+    host.check_output(
+        f"install -d {HOME} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=pebble"
+        f" -addext subjectAltName=IP:{address} -keyout {HOME}/tls.key -out {HOME}/tls.crt 2>/dev/null"
+    )
+    host.run_with_stdin(f"cat > {HOME}/config.json", json.dumps({"pebble": CONFIG}))
+    names = " ".join(estate.edge.hosts(estate))
+    host.check_output(f"{{ cat /etc/hosts; echo '{edge.address} {names}'; }} > {HOME}/hosts")
+    host.check_output(
+        f"systemd-run -q --unit {UNIT} -p BindReadOnlyPaths={HOME}/hosts:/etc/hosts -E PEBBLE_VA_NOSLEEP=1"
+        f" -E PEBBLE_WFE_NONCEREJECT=0 pebble -config {HOME}/config.json"
+    )
+    host.check_output(f"nft insert rule inet xteam input tcp dport {PORT} accept")
+    (tmp_path / "pebble.pem").write_text(host.check_output(f"cat {HOME}/tls.crt"))
+    yield Authority(host, f"https://{address}:{PORT}/dir", str(tmp_path / "pebble.pem"))
+    host.run(f"systemctl stop {UNIT}; rm -rf {HOME}; systemctl reload nftables")
+
+
+class Authority:
+    """settings: what an operator sets to get certificates here."""
+
+    def __init__(self, host, directory: str, ca: str):
+        self.host, self.directory = host, directory
+        self.settings = {"edge_acme_directory": directory, "edge_acme_email": EMAIL, "edge_acme_ca": ca}
+
+    def root(self) -> str:
+        """What a client trusts; pebble makes a new one at each start."""
+        return self.host.check_output(f"curl -sk https://127.0.0.1:{MANAGEMENT}/roots/0")
+
+
+@pytest.fixture
+def home(deploys):
+    """Afterwards the edges have the certificate they had."""
+    yield
+    for layer in ("firewall", "edge"):
+        deploys.good(layer)
+
+
+def shown(edge, domain):
+    """Serial number and public key of the certificate an edge shows."""
+    command = f"openssl s_client -connect 127.0.0.1:443 -servername {domain} </dev/null 2>/dev/null"
+    said = edge.check_output(f"{command} | openssl x509 -noout -serial -pubkey")
+    return said.splitlines()[0], said
+
+
+@pytest.mark.item("SEC-03", "PRE-04")
+def test_edges_get_and_renew_certificates(hosts, estate, authority, deploys, home, http, figures, eventually):
+    edges, domain = hosts.group("edge"), estate.all.domain
+    for layer in ("base", "firewall", "certificates", "edge"):
+        deploys.good(layer, **authority.settings)
+    hosts.memo.forget()
+    root = authority.root()
+    for edge in edges:
+        for name in estate.edge.hosts(estate):
+            assert http(edge.address, name=name, ca=root).status, f"{edge.name} shows no certificate of the authority"
+    assert len({shown(edge, domain)[1] for edge in edges}) == len(edges), "edges share a key: it has travelled"
+    said = deploys.good("edge", **authority.settings)
+    assert not re.search(r"\b[1-9]\d* +- +", said.split("Grand total")[-1]), f"a second run changes something: {said[-2000:]}"
+
+    asker = Asker(authority.host, domain, edges[0].address, "--insecure")
+    try:
+        eventually(lambda: len(asker.answered()) > 20, seconds=30)
+        before = {edge.name: shown(edge, domain)[0] for edge in edges}
+        for edge in edges:
+            edge.check_output("certbot renew --force-renewal --no-random-sleep-on-renew -q", timeout=120)
+        since = asker.answers()[-1][0]
+        eventually(lambda: len(asker.answered(since)) > 20, seconds=30)
+        assert all(shown(edge, domain)[0] != before[edge.name] for edge in edges), "renewed, but not shown"
+        figures["requests"], figures["unanswered"] = len(asker.answers()), asker.unanswered()
+        assert asker.unanswered() == 0, "a renewal dropped a connection"
+    finally:
+        asker.stop()
+
+    # Refused: the old certificate stays in force, and the error is the authority's.
+    before = {edge.name: shown(edge, domain)[0] for edge in edges}
+    nowhere = authority.directory.replace(str(PORT), "14001")
+    status, said = deploys("edge", **{**authority.settings, "edge_acme_directory": nowhere})
+    assert status != 0 and "14001" in said, f"an authority that is not there passes: {said[-1500:]}"
+    assert {edge.name: shown(edge, domain)[0] for edge in edges} == before, "the old certificate is gone"
