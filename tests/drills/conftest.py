@@ -1,12 +1,13 @@
-"""What every drill may use: `faults`, `write`, `figures`, `runbook`, and for releases `versions`, `deploys`, `home`.
+"""What every drill may use: `faults`, `write`, `figures`, `runbook`, `deploys`, and for releases `versions`, `home`.
 
 docs/verification.md, "Drills"
 """
 
 import pytest
 
+from tests.drills.harness.controller import Deploys
 from tests.drills.harness.faults import Faults
-from tests.drills.harness.releases import Deploys, Versions, serving
+from tests.drills.harness.releases import Versions, serving
 from tests.drills.harness.runbooks import Runbook
 from tests.drills.harness.writers import Writer
 from xteam_infra.deployment import record_file
@@ -56,7 +57,7 @@ def versions(tmp_path):
 
 @pytest.fixture
 def deploys(pytestconfig):
-    """Run a deploy: `status, said = deploys("release", version=...)`."""
+    """Run a deploy: `status, said = deploys("release", version=...)`, or `deploys.good("edge")`."""
     return Deploys(pytestconfig.getoption("inventory"))
 
 

@@ -1,15 +1,11 @@
-"""Releases for drills: copies of the example with something changed, and the deploys that bring them to the hosts."""
+"""Releases for drills: copies of the example with something changed, and which of them serves."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from uuid import uuid4
 
 EXAMPLE = Path("examples/xteam")
 REVISIONS = "src/xteam/migrations/versions"
-# A deploy on a loaded machine takes minutes.
-SECONDS = 1500
 
 REVISION = """
 import sqlalchemy as sa
@@ -53,26 +49,6 @@ class Versions:
         """One that works, and was never released."""
         mark = uuid4().hex[:6]
         return self(f"good-{mark}", ("src/xteam/__init__.py", None, f'__version__ = "{mark}"\n'), *edits)
-
-
-class Deploys:
-    """Deploys of one inventory, as a person runs them: `deploys("release", version="v2")`."""
-
-    def __init__(self, inventory):
-        self.inventory = inventory
-
-    def __call__(self, name, **data):
-        """Exit status, and what it said."""
-        words = [str(Path(sys.executable).with_name("pyinfra")), "-y", self.inventory, f"deploys/{name}.py"]
-        words += [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
-        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=SECONDS)
-        return done.returncode, done.stdout + done.stderr
-
-    def good(self, name, **data):
-        """What it said; it must succeed."""
-        status, said = self(name, **data)
-        assert status == 0, said[-2000:]
-        return said
 
 
 def serving(hosts):
