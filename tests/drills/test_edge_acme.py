@@ -40,8 +40,8 @@ def authority(hosts, estate, faults, tmp_path):
     address = host.address
     host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install -q -y pebble >/dev/null", timeout=300)
     host.check_output(
-        f"install -d {HOME} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=pebble"
-        f" -addext subjectAltName=IP:{address} -keyout {HOME}/tls.key -out {HOME}/tls.crt 2>/dev/null"
+        f"install -d {HOME} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
+        f" -subj /CN=pebble -addext subjectAltName=IP:{address} -keyout {HOME}/tls.key -out {HOME}/tls.crt 2>/dev/null"
     )
     host.run_with_stdin(f"cat > {HOME}/config.json", json.dumps({"pebble": CONFIG}))
     names = " ".join(estate.edge.hosts(estate))
