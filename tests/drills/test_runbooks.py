@@ -85,14 +85,39 @@ def test_add_a_replica(cluster, runbook, faults, eventually):
     book.run("hand-over", NAME=heir)
 
 
+def alone(cluster):
+    """Whether commits wait for no replica."""
+    return not any(one.get("sync_standby") for one in cluster.states().values())
+
+
+def nearest(host):
+    """The replica that has the most of the log, as the list of the members says."""
+    lags = {one["Member"]: one.get("Lag in MB", "unknown") for one in host.json("xteam-patronictl list -f json")}
+    return min((name for name, lag in lags.items() if isinstance(lag, int)), key=lambda name: lags[name])
+
+
 @pytest.mark.item("DB-05", "TST-06")
 def test_disk_full(cluster, runbook, faults, eventually):
-    """What the runbook types; the disk of a lab host is not filled, for it is the whole machine's."""
+    """The leader's volume has no byte left: it dies, another is taken, and it comes back when there is room."""
     book = runbook("disk-full")
-    leader = cluster.hosts[cluster.leader()]
-    full = others(cluster, leader.name)[0]
-    assert "Leader" in book.run("look", full)
-    assert "last_archived_time" in book.run("archive", leader)
-    assert "size" in book.run("largest", leader)
+    full = cluster.hosts[cluster.leader()]
+    directory = "/var/lib/postgresql/17"
+    faults.fill(full.name, directory, "postgres")
+    # Until its log needs a file that it can't make.
+    emit = "SELECT count(pg_logical_emit_message(false, 'drill', repeat('x', 1000000))) FROM generate_series(1, 1000)"
+    died = full.run(f'cd / && timeout 120 runuser -u postgres -- psql -XAtq -c "{emit}"')
+    assert died.rc != 0, "there was room for a gigabyte of log: the drill shows nothing"
+    assert "100%" in book.run("look", full)
+    # Patroni starts it again and again, without a replica; from then on nobody may take over by himself.
+    eventually(lambda: cluster.leader(without=(full.name,)) or alone(cluster), seconds=PATIENCE, interval=0.5)
+    book.run("stop", full)
+    heir = cluster.hosts[nearest(others(cluster, full.name)[0])]
+    book.run("take", heir, NAME=heir.name)
+    eventually(lambda: cluster.leader(without=(full.name,)) == heir.name, seconds=PATIENCE, interval=1)
+    assert "last_archived_time" in book.run("archive", heir)
+    assert "size" in book.run("largest", heir)
     book.run("room", full)
-    book.run("start", full)
+    faults.empty(full.name, directory)
+    assert "Leader" in book.run("start", full)
+    eventually(cluster.whole, seconds=PATIENCE, interval=1)
+    assert cluster.leader() == heir.name

@@ -69,6 +69,21 @@ class Faults:
         lifecycle.set_cut(self.lab, [self.lab.host(name) for name in names], cut=False)
         self._done("cable", names)
 
+    def fill(self, name: str, directory: str, owner: str) -> None:
+        """No room is left for the owner of this directory. Its file system must be the host's own: a lab's volume."""
+        host, filler = self.hosts[self.lab.host(name).name], f"{directory}/xteam-drill-full"
+        kind = host.check_output(f"findmnt -no FSTYPE -T {directory}").strip()
+        if kind == "overlay":
+            pytest.skip(f"{directory} on {name} has no volume of its own: this machine's disk would be filled")
+        self._undo[f"fill {name}"] = lambda: self.empty(name, directory)
+        room = f"$(df --output=avail -B1 {directory} | tail -1)"
+        host.run(f"cd / && runuser -u {owner} -- fallocate -l {room} {filler}")  # ends with an error, at the last byte
+
+    def empty(self, name: str, directory: str) -> None:
+        """There is room again."""
+        self.hosts[name].check_output(f"rm -f {directory}/xteam-drill-full")
+        self._undo.pop(f"fill {name}", None)
+
     # --- services: on any inventory
 
     def freeze(self, name: str, unit: str) -> None:
