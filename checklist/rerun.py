@@ -88,21 +88,25 @@ def _any_red(checks: list[Check]) -> bool:
     return any(check.status in ("failed", "error") for check in checks)
 
 
-def planned(inventory: str, deploy: Path, limit: str) -> list[str]:
-    """Names of the operations that a dry run says would change something."""
-    stdout = _pyinfra("--dry", "--json", inventory, str(deploy), *_limit(limit))
+def planned(inventory: str, deploy: Path, limit: str, **data: object) -> list[str]:
+    """Names of the operations that a dry run says would change something. data: settings for this run alone."""
+    stdout = _pyinfra("--dry", "--json", inventory, str(deploy), *_limit(limit), *_data(data))
     return [operation["name"] for operation in json.loads(stdout)["plan"] if operation["hosts_with_change"]]
 
 
-def deploy(inventory: str, path: Path, limit: str) -> None:
-    """Carry out a deploy. Raises RerunError when it fails on any host."""
-    results = json.loads(_pyinfra("-y", "--json", inventory, str(path), *_limit(limit)))["results"]
+def deploy(inventory: str, path: Path, limit: str, **data: object) -> None:
+    """Carry out a deploy. Raises RerunError when it fails on any host. data: settings for this run alone."""
+    results = json.loads(_pyinfra("-y", "--json", inventory, str(path), *_limit(limit), *_data(data)))["results"]
     if results["failed_hosts"]:
         raise RerunError(f"{path} failed on {', '.join(results['failed_hosts'])}")
 
 
 def _limit(limit: str) -> list[str]:
     return [word for name in limit.split(",") if name for word in ("--limit", name)]
+
+
+def _data(data: dict[str, object]) -> list[str]:
+    return [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
 
 
 def _pyinfra(*arguments: str) -> str:

@@ -1,0 +1,75 @@
+"""A setting that needs restarts, changed under a write load: the members restart one by one, and nothing is lost."""
+
+from pathlib import Path
+
+import pytest
+
+from checklist.rerun import deploy, planned
+from checklist.run import not_applicable
+from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.writers import postgres_orders
+
+pytestmark = pytest.mark.group("postgres", first=True)
+TABLE = "public.xteam_drill_rolling"
+DEPLOY = Path("deploys/postgres.py")
+SHARED = "Agree on the cluster's parameters and access rules"
+MORE = 20
+PATIENCE = 240
+
+
+@pytest.fixture
+def inventory(pytestconfig):
+    return pytestconfig.getoption("inventory")
+
+
+@pytest.fixture
+def cluster(hosts, estate, eventually):
+    """A cluster with a replica."""
+    if len(hosts.group("postgres")) < 2:
+        not_applicable("one PostgreSQL host: it restarts, and nobody takes over meanwhile")
+    found = Cluster(hosts, estate)
+    eventually(found.whole, seconds=PATIENCE, interval=1)
+    return found
+
+
+def started(cluster):
+    """{member: when its server started}"""
+    since = "SELECT extract(epoch FROM pg_postmaster_start_time())"
+    return {host.name: float(cluster.sql(host, since)) for host in cluster.members}
+
+
+def connections(cluster):
+    return {int(cluster.sql(host, "SHOW max_connections")) for host in cluster.members}
+
+
+@pytest.mark.item("DB-05")
+def test_restarts_roll(cluster, hosts, estate, secret, inventory, write, figures, eventually):
+    """Raised: replicas first, then a handover, the old leader last. Lowered again: the leader first."""
+    clients = [one for one in hosts if {"app", "worker"} & set(one.machine.groups) and one not in cluster.members]
+    if not clients:
+        not_applicable("no host of the application beside the members in the inventory")
+    declared = estate.postgres.postgres_max_connections
+    old, before = cluster.leader(), started(cluster)
+    with cluster.table(TABLE, "number integer PRIMARY KEY"):
+        application = write(clients[0], postgres_orders(estate, secret, TABLE, "router"))
+        try:
+            assert SHARED in planned(inventory, DEPLOY, "", postgres_max_connections=declared + MORE)
+            deploy(inventory, DEPLOY, "", postgres_max_connections=declared + MORE)
+            eventually(cluster.whole, seconds=PATIENCE, interval=1)
+            raised, new = started(cluster), cluster.leader()
+            assert connections(cluster) == {declared + MORE}
+            assert all(raised[name] > before[name] for name in before), f"not all restarted: {before}, {raised}"
+            assert new != old, f"{old} restarted as the leader, and nobody took over meanwhile"
+            assert raised[old] == max(raised.values()), f"{old} led, and was not the last to restart: {raised}"
+            application.goes_on(eventually, seconds=PATIENCE)
+        finally:
+            deploy(inventory, DEPLOY, "")
+        eventually(cluster.whole, seconds=PATIENCE, interval=1)
+        lowered, leads = started(cluster), cluster.leader()
+        assert connections(cluster) == {declared}
+        assert leads == new and lowered[new] == min(lowered.values()), f"{new} led, and was not the first: {lowered}"
+        assert planned(inventory, DEPLOY, "") == [], "a second run would change something"
+        application.goes_on(eventually, seconds=PATIENCE)
+        result = application.result(eventually)
+    figures.update(result.figures())
+    assert result.lost == 0, f"acknowledged writes are lost: {result}"
