@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 from pyinfra import host, logger, state
@@ -96,8 +97,12 @@ def pending_restarts(allowed: bool):
     lowers = any(one.lowers for one in waiting)
     # A standby may not have fewer connections than its primary, so what is lowered is lowered on the leader first.
     leader_first = [one for one in waiting if one.leads] if lowers else []
-    for one in (*leader_first, *(one for one in waiting if not one.leads)):
-        yield _restart(one)
+    for leader in leader_first:
+        yield _restart(leader)
+    for one in waiting:
+        if not one.leads:
+            yield from (_replayed(leader, one) for leader in leader_first)
+            yield _restart(one)
     if not lowers:
         yield from _leader_last([one for one in waiting if one.leads])
 
@@ -116,6 +121,14 @@ def _restart(member: Member, path: str = "") -> StringCommand:
     """path: what the member must answer on afterwards; its present role's by default."""
     command = f"XTEAM_TIMEOUT={RESTART_SECONDS} {CTL} restart {CLUSTER} {member.name} --pending --force"
     return StringCommand(f"{command} && {_answers(member, path or ('primary' if member.leads else 'replica'))}")
+
+
+def _replayed(leader: Member, member: Member) -> StringCommand:
+    """Wait until a replica has replayed what the leader logged when it started: a standby keeps its old value before."""
+    asked = f"{CURL} https://$1:{REST_PORT}/patroni | grep -o '\"'$2'\": *[0-9]*' | grep -o '[0-9]*$'"
+    there = f'[ "$(at {member.address} replayed_location)" -ge "$to" ]'
+    loop = f"at() {{ {asked}; }}; to=$(at {leader.address} location); until {there}; do sleep 0.5; done"
+    return StringCommand(f"timeout {RESTART_SECONDS} sh -c {quote(loop)} 2>/dev/null")
 
 
 def _answers(member: Member, path: str) -> str:
