@@ -124,7 +124,7 @@ def _restart(member: Member, path: str = "") -> StringCommand:
 
 
 def _replayed(leader: Member, member: Member) -> StringCommand:
-    """Wait until a replica has replayed what the leader logged when it started: a standby keeps its old value before."""
+    """Wait until a replica has replayed what the leader logged at its start: until then it keeps its old value."""
     asked = f"{CURL} https://$1:{REST_PORT}/patroni | grep -o '\"'$2'\": *[0-9]*' | grep -o '[0-9]*$'"
     there = f'[ "$(at {member.address} replayed_location)" -ge "$to" ]'
     loop = f"at() {{ {asked}; }}; to=$(at {leader.address} location); until {there}; do sleep 0.5; done"
