@@ -24,7 +24,7 @@ TLS = (
     " --tls-auth-clients no"
 )
 # The application's own rights, on redis-benchmark's keys.
-RIGHTS = "--user 'default on nopass resetkeys ~key:* resetchannels -@all +@read +@write +@connection +config|get'"
+RIGHTS = "--user default on nopass resetkeys '~key:*' resetchannels -@all +@read +@write +@connection '+config|get'"
 INSTANCES = {
     "plain": (16479, "--port 16479"),
     "tls": (16480, f"{TLS} --tls-port 16480 {RIGHTS}"),
