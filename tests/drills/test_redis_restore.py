@@ -13,6 +13,7 @@ import pytest
 
 from checklist.run import not_applicable
 from xteam_infra.plan.redis import SENTINEL
+from xteam_infra.secrets.vault import make_token
 
 pytestmark = pytest.mark.group("redis", first=True)
 ROLE = "sessions"
@@ -149,6 +150,39 @@ rm -r "$PWD"
 {restic(estate)} snapshots --tag {ROLE} --json
 """
     return json.loads(backup.check_output(script))[-1]["short_id"]
+
+
+@pytest.fixture
+def another_password(estate):
+    """Call it with the name of a setting: its secret is another one until the end of the drill."""
+    kind, _, path = estate.all.secrets_store.partition(":")
+    if kind != "file":
+        not_applicable("the store is not a file")
+    store = Path(path)
+    before = store.read_text()
+
+    def change(setting):
+        name = getattr(estate.redis, setting).name
+        store.write_text(json.dumps({**json.loads(before), name: make_token()}))
+
+    yield change
+    store.write_text(before)
+
+
+@pytest.mark.item("RED-02")
+@pytest.mark.parametrize("setting", ["redis_backup_cipher", "redis_backup_s3_cipher"])
+def test_another_password_is_refused(hosts, estate, pytestconfig, another_password, setting):
+    """Before it is written: what is kept can still be read, and taken."""
+    if setting == "redis_backup_s3_cipher" and not estate.backup.backup_s3_bucket:
+        not_applicable("backup_s3_bucket is not set: there is one repository")
+    another_password(setting)
+    program = Path(sys.executable).with_name("pyinfra")
+    command = [program, "-y", pytestconfig.getoption("inventory"), "deploys/redis_backup.py"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=RESTORE_SECONDS)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and "has another password: give" in said, said[-2000:]
+    assert getattr(estate.redis, setting).name in said
+    assert hosts.group("backup")[0].run("xteam-redis-backup list").rc == 0, "the repositories can't be read any more"
 
 
 def test_a_restore_must_be_confirmed(pytestconfig):
