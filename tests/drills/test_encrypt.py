@@ -1,0 +1,64 @@
+"""docs/runbooks/encrypt.md: a member whose database is not encrypted is made anew in an encrypted tree."""
+
+from pathlib import Path
+
+import pytest
+
+from checklist.rerun import RerunError, deploy
+from checklist.run import not_applicable
+from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.writers import postgres_orders
+
+pytestmark = pytest.mark.group("postgres", first=True)
+TABLE = "public.xteam_drill_encrypt"
+DATA = "/var/lib/postgresql/17"
+STORAGE = Path("deploys/storage.py")
+# What makes a bare host a member, without a tree.
+PLAIN = ("base", "firewall", "certificates", "etcd", "postgres", "backup")
+PATIENCE = 240
+
+
+@pytest.fixture
+def cluster(hosts, estate, eventually):
+    """A cluster with a replica, whole before and after."""
+    if estate.storage.storage_encryption != "fscrypt" or len(hosts.group("postgres")) < 2 or not hosts.group("backup"):
+        not_applicable("no encrypted cluster of two members with a backup host")
+    found = Cluster(hosts, estate)
+    eventually(found.whole, seconds=PATIENCE, interval=1)
+    yield found
+    eventually(found.whole, seconds=PATIENCE, interval=1)
+
+
+@pytest.mark.item("DB-07")
+def test_a_plain_member_gets_its_tree(
+    cluster, hosts, estate, secret, faults, runbook, write, figures, eventually, pytestconfig
+):
+    """A replica that was made without encryption; the application goes on writing."""
+    inventory, book = pytestconfig.getoption("inventory"), runbook("encrypt")
+    clients = [one for one in hosts if {"app", "worker"} & set(one.machine.groups) and one not in cluster.members]
+    if not clients:
+        not_applicable("no host of the application beside the members in the inventory")
+    plain = next(host for host in cluster.members if host.name != cluster.leader())
+    faults.replace(plain.name)
+    for layer in PLAIN:
+        deploy(inventory, Path(f"deploys/{layer}.py"), plain.name, storage_encryption="none")
+    eventually(cluster.whole, seconds=PATIENCE, interval=1)
+    assert plain.run(f"findmnt {DATA}").rc != 0, "the member has a tree already: the drill shows nothing"
+    with pytest.raises(RerunError, match="not encrypted"):
+        deploy(inventory, STORAGE, "")
+    with cluster.table(TABLE, "number integer PRIMARY KEY"):
+        application = write(clients[0], postgres_orders(estate, secret, TABLE, "router"))
+        book.run("prepare", KEYHOSTS="backup")
+        book.run("empty", plain)
+        book.run("lay", HOST=plain.name)
+        eventually(cluster.whole, seconds=PATIENCE, interval=1)
+        said = book.run("look", plain)
+        assert f"{estate.storage.storage_path}" in said or "/xteam/postgresql" in said, said
+        assert '"unlocked": true' in said and "streaming" in said, said
+        book.run("remove", plain)
+        book.run("hand-over")
+        application.goes_on(eventually, seconds=PATIENCE)
+        result = application.result(eventually)
+    book.run("done")
+    figures.update(result.figures())
+    assert result.lost == 0, f"acknowledged writes are lost: {result}"
