@@ -12,7 +12,16 @@ LAYERS = list(BY_LAYER)
 # Given with --data to one run of a deploy, each time anew.
 BY_HAND = {
     *("target", "replace", "repository", "from_backup", "timeline", "into", "confirm"),
-    *("candidate", "secret", "redis_restore_role", "redis_restore_snapshot", "redis_restore_confirm"),
+    *(
+        "candidate",
+        "secret",
+        "dead_letters",
+        "ids",
+        "task",
+        "redis_restore_role",
+        "redis_restore_snapshot",
+        "redis_restore_confirm",
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -78,6 +78,12 @@ class CelerySettings(LayerSettings):
     """Failed tasks kept for inspection and replay; the oldest go first. They take memory of the queue's Redis."""
     celery_liveness_seconds: int = Field(120, ge=30, le=3600)
     """How often each worker is asked whether it still takes tasks; one that is silent twice is restarted."""
+    dead_letters: Literal["list", "replay", "purge"] = "list"
+    """Only for deploys/dead_letters.py, as --data dead_letters=replay: what becomes of failed tasks."""
+    ids: str | None = None
+    """Only for deploys/dead_letters.py, as --data ids=ID,ID or ids=all: which ones."""
+    task: str | None = None
+    """Only for deploys/dead_letters.py, as --data task=xteam.mail: of those, only this task's."""
 
     @field_validator("celery_workers")
     @classmethod

@@ -1,0 +1,22 @@
+"""Tasks that failed for good: list them with their reason, send them again, or forget them.
+
+    pyinfra INVENTORY deploys/dead_letters.py
+    pyinfra INVENTORY deploys/dead_letters.py --data dead_letters=replay --data ids=ID,ID
+    pyinfra INVENTORY deploys/dead_letters.py --data dead_letters=purge --data ids=all --data task=xteam.mail
+
+docs/runbooks/dead-letters.md
+"""
+
+from xteam_infra.operations import barrier
+from xteam_infra.operations.dead_letters import dead_letters, refuse_unclear
+from xteam_infra.runtime import here, open_estate
+
+estate = open_estate()
+members = estate.members("worker")
+refuse_unclear(estate)
+
+if here() == members[0]:
+    names = {"list": "List the dead letters", "replay": "Replay dead letters", "purge": "Purge dead letters"}
+    wanted = estate.celery
+    dead_letters(wanted.dead_letters, wanted.ids, wanted.task, name=names[wanted.dead_letters])
+barrier(name="the dead letters are seen to")
