@@ -20,7 +20,7 @@ WRONG = {
     "destroys": ([revision("0005", "0004", 'op.drop_column("users", "is_staff")')], "0005 has drop_column"),
     "ends-at-once": (
         [("src/xteam/main.py", "app = create_app()", 'raise SystemExit("broken on purpose")')],
-        "ends as soon as it is started",
+        "broken on purpose",
     ),
     "fails-users": (
         [("src/xteam/api/websocket.py", '"pong" if heard == "ping" else heard', '"broken"')],
@@ -60,17 +60,18 @@ def test_wrong_releases_are_refused(refused, versions, home, schema, fault):
 
 def test_a_full_disk_stops_a_release(host, refused, versions, home):
     """Where the releases are is no room for another one. Nothing of it is left behind."""
-    directory = "/opt/xteam/releases"
-    size = int(host.check_output(f"du -sk {directory}").split()[0]) // 1024 + 20
+    releases, full = "/opt/xteam/releases", "/run/xteam-drill-full"
+    used = " ".join(set(host.check_output("readlink -f /opt/xteam/current /opt/xteam/blue /opt/xteam/green").split()))
+    size = int(host.check_output(f"du -skc {used} | tail -n 1").split()[0]) // 1024 + 20
     host.check_output(
-        f"mkdir /run/xteam-drill-full && mount -t tmpfs -o size={size}m,mode=755 none /run/xteam-drill-full"
-        f" && cp -a {directory}/. /run/xteam-drill-full && mount --move /run/xteam-drill-full {directory}"
+        f"mkdir {full} && mount -t tmpfs -o size={size}m,mode=755 none {full} && cp -a {used} {full}"
+        f" && mount --bind {full} {releases}"
     )
     try:
         refused(versions.good(), "No space left on device")
-        assert host.run(f"ls -A {directory} | grep '^[.]'").stdout == "", "something of the release was left behind"
+        assert host.run(f"ls -A {releases} | grep '^[.]'").stdout == "", "something of the release was left behind"
     finally:
-        host.check_output(f"umount -l {directory}; rmdir /run/xteam-drill-full")
+        host.check_output(f"umount -l {releases}; umount -l {full}; rmdir {full}")
 
 
 def test_a_lock_that_is_held_is_respected(host, hosts, deploys, versions):
