@@ -14,6 +14,8 @@ from tests.drills.harness.releases import revision, serving
 from tests.drills.harness.users import Users
 
 pytestmark = pytest.mark.group("app", first=True)
+# Three times what it may take until all have noticed, on a loaded machine.
+AWAY_SECONDS = 90
 
 
 @pytest.fixture
@@ -79,6 +81,31 @@ def test_a_broken_release_goes_back_by_itself(host, hosts, deploys, users, versi
     assert serving(hosts) == before, f"{before} became {serving(hosts)}"
     wanted = host.check_output("readlink /opt/xteam/current").rpartition("/")[2]
     assert wanted == before[host.name]
+
+
+@pytest.mark.item("INF-02")
+def test_a_host_without_power_is_left_out(hosts, users, faults, figures, eventually):
+    """What was under way on it may fail; after a while nothing does, though it is still away. Back, it serves again."""
+    machines = hosts.group("app")
+    if len(machines) < 2:
+        not_applicable("one host of the application: nobody takes over")
+    load, lost = users(), machines[-1].name
+    killed = faults.kill(lost)
+    time.sleep(AWAY_SECONDS)
+    last, trouble = load.seen(eventually, figures)
+    figures["seconds_until_none_failed"] = round(max(0, last - killed), 1)
+    quiet = killed + AWAY_SECONDS - AWAY_SECONDS / 3
+    assert last < quiet, f"users still failed in the last third of the time without {lost}: {trouble}"
+    faults.start(lost)
+    eventually(lambda: serving(hosts)[lost], seconds=120, interval=2)
+    for edge in hosts.group("edge"):
+        eventually(lambda edge=edge: up(edge, lost), seconds=120, interval=2)
+
+
+def up(edge, name):
+    """Whether an edge sends requests to one of the host's instances."""
+    said = edge.check_output("xteam-edge show servers state").splitlines()
+    return any(line.split()[5] == "2" for line in said if f" {name}-" in line)
 
 
 # Slow enough that runs which start at once really meet.

@@ -59,19 +59,28 @@ class Users:
         return all(load.ready() for load in self.loads)
 
     def result(self, eventually, figures):
-        """Let them go: how many of what, how many failed, the slowest answer in seconds, and what went wrong."""
+        """Let them go, and fail if anything of theirs has."""
+        _, trouble = self.seen(eventually, figures)
+        failed = {name: figures[name] for name in FAILED if figures[name]}
+        assert not failed, f"users were failed: {failed}; {trouble}"
+
+    def seen(self, eventually, figures):
+        """Let them go, and put into figures how many did what, how many failed, and the slowest answer in seconds.
+
+        Returns when the last one failed (seconds since the epoch, 0: none), and what went wrong.
+        """
         for load in self.loads:
             load.edge.run(f"rm -f {FILES}.go")
         seen: Counter[str] = Counter()
-        slowest, trouble = 0, []
+        slowest, last, trouble = 0, 0, []
         for load in self.loads:
             one = load.result(eventually)
-            slowest, trouble = max(slowest, one.pop("slowest_seconds")), trouble + one.pop("trouble")
+            slowest, last = max(slowest, one.pop("slowest_seconds")), max(last, one.pop("last_failed"))
+            trouble += one.pop("trouble")
             seen.update(one)
         figures |= {name: seen[name] for name in (*COUNTED, *FAILED)} | {"slowest_seconds": slowest}
         assert seen["requests"] > 100 and seen["websockets"] >= sum(NUMBERS.values()) // 2, f"shows nothing: {seen}"
-        failed = {name: seen[name] for name in FAILED if seen[name]}
-        assert not failed, f"users were failed: {failed}; {trouble}"
+        return last, trouble
 
     def remove(self):
         for load in self.loads:

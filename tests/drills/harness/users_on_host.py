@@ -23,11 +23,13 @@ TLS = ssl.create_default_context(cafile=settings["ca"])
 PATIENCE = 30
 seen = Counter()
 trouble: list[str] = []
-slowest = 0.0
+slowest = last_failed = 0.0
 
 
 def fail(kind, what):
+    global last_failed
     seen[f"{kind}_failed"] += 1
+    last_failed = time.time()
     if len(trouble) < 20:
         trouble.append(f"{time.strftime('%H:%M:%S')} {kind}: {what}")
 
@@ -184,7 +186,7 @@ async def main():
     await asyncio.wait(tasks, timeout=settings["seconds"])
     GO.unlink(missing_ok=True)
     await asyncio.wait(tasks, timeout=PATIENCE + 10)
-    print(json.dumps({**seen, "slowest_seconds": round(slowest, 2), "trouble": trouble}))
+    print(json.dumps({**seen, "slowest_seconds": round(slowest, 2), "last_failed": last_failed, "trouble": trouble}))
 
 
 asyncio.run(main())
