@@ -16,7 +16,6 @@ members = estate.members("worker")
 refuse_unclear(estate)
 
 if here() == members[0]:
-    names = {"list": "List the dead letters", "replay": "Replay dead letters", "purge": "Purge dead letters"}
     wanted = estate.celery
-    dead_letters(wanted.dead_letters, wanted.ids, wanted.task, name=names[wanted.dead_letters])
+    dead_letters(wanted.dead_letters, wanted.ids, wanted.task, name=f"See to dead letters: {wanted.dead_letters}")
 barrier(name="the dead letters are seen to")
