@@ -119,12 +119,15 @@ def test_only_the_backup_host_can_read_them(host, hosts, estate, kept, numbers, 
 
 @pytest.mark.item("RED-02", "BAK-06", kind="cloud")
 def test_the_copy_in_the_bucket_cannot_be_destroyed(estate, kept, s3):
-    """Asked of S3: new versions are locked, those written last are, and they are encrypted."""
+    """Asked of S3: versions are locked, and leave when their lock ends; those written last are, and are encrypted."""
     if not s3:
         not_applicable("backup_s3_bucket is not set: there is one repository")
     wanted = {"Mode": estate.backup.backup_s3_lock_mode, "Days": estate.backup.backup_s3_lock_days}
-    locked = live(s3, estate.backup.bucket)["object lock"]
-    assert locked == wanted, f"objects are locked by {locked or 'nothing'}"
+    configured = live(s3, estate.backup.bucket)
+    assert configured["object lock"] == wanted, f"objects are locked by {configured['object lock'] or 'nothing'}"
+    rules = configured["lifecycle"] or []
+    kept_days = [one.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays") for one in rules]
+    assert wanted["Days"] in kept_days, "what restic has expired is kept for ever"
     bucket = {"Bucket": estate.backup.backup_s3_bucket}
     found = s3.list_object_versions(**bucket, Prefix=f"{PREFIX}/")["Versions"]
     assert any(one["Key"].startswith(f"{PREFIX}/snapshots/") for one in found), "there is no snapshot in the bucket"
