@@ -86,7 +86,8 @@ def test_the_role_runbook(host, hosts, estate, runbook, pytestconfig, tmp_path, 
         before = hashlib.sha256(ask(host, "queue", "ACL LIST").encode()).hexdigest()
     finally:
         monkeypatch.chdir(project)
-        deploy(pytestconfig.getoption("inventory"), DEPLOY, "")
+        for layer in (Path("deploys/firewall.py"), DEPLOY):
+            deploy(pytestconfig.getoption("inventory"), layer, "")
     assert host.run("systemctl is-active redis-server@notes.service").rc != 0, "the role still runs"
     assert host.file("/var/lib/redis/notes/appendonlydir").exists, "its data are gone"
     assert hashlib.sha256(ask(host, "queue", "ACL LIST").encode()).hexdigest() == before
