@@ -60,6 +60,20 @@ def test_a_missing_value_is_made_and_kept(address):
     assert Vault(open_store(address)).resolve(Secret("postgres/app")) == value
 
 
+def test_a_value_is_replaced_and_forgotten(address):
+    """A rotation hands over, forgets, and may begin again at once under the same name."""
+    store = open_store(address)
+    store.replace("postgres/app", "first")
+    store.replace("postgres/app", "second")
+    assert open_store(address).get("postgres/app") == "second"
+    store.create("postgres/app.next", "third")
+    store.remove("postgres/app.next")
+    store.remove("postgres/app.next")
+    assert open_store(address).get("postgres/app.next") is None
+    assert open_store(address).create("postgres/app.next", "fourth") == "fourth"
+    assert open_store(address).get("postgres/app") == "second", "another value was touched"
+
+
 def test_a_dry_run_leaves_no_trace(address):
     vault = Vault(open_store(address), may_write=lambda: False)
     assert vault.resolve(Secret("postgres/app")) == vault.resolve(Secret("postgres/app"))
