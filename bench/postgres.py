@@ -1,6 +1,7 @@
 """What PostgreSQL's tuning and its pooler give: paired pgbench runs, as ratios.
 
     python -m bench.postgres tuning                     this project's parameters / Debian's, on one host
+    python -m bench.postgres observation                with / without the libraries that count, audit and explain
     python -m bench.postgres pooling                    200 clients through PgBouncer / directly
 
 Prints a Markdown table, and keeps each run in build/bench/postgres-NAME.json. `tuning` takes the parameters of the
@@ -21,7 +22,7 @@ from bench.lab import Bench, BenchError
 from bench.pairs import PairError, keep, paired, table, transactions
 from bench.scratch import BIN, Scratch, running
 from checklist.hosts import CheckedHost
-from xteam_infra.plan.tuning import Hardware, of_host, parameters
+from xteam_infra.plan.tuning import LIBRARIES, Hardware, of_host, parameters
 
 DIRECTORY = "/var/lib/postgresql/17/xteam-bench"
 LOADS = {"select": "-S -c 4 -j 2", "tpc-b": "-c 4 -j 2"}
@@ -37,19 +38,41 @@ PROGRAM = "/run/xteam-bench-pgbench"
 
 def tuning(bench: Bench, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Both clusters in the place where the estate's own data is."""
-    host = bench.hosts[options.host] if options.host else bench.cluster.members[0]
+    host = _database_host(bench, options)
+    tuned = Scratch(host, f"{DIRECTORY}-tuned", 55501, _ours(bench, host), "--data-checksums")
+    return _compared(tuned, Scratch(host, f"{DIRECTORY}-stock", 55502, {}), options)
+
+
+def observation(bench: Bench, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What it costs to count, audit and explain statements: the project's parameters with and without its libraries."""
+    host = _database_host(bench, options)
+    ours = _ours(bench, host)
+    libraries = tuple(f"{name}." for name in LIBRARIES)
+    bare = {name: value for name, value in ours.items() if not name.startswith(libraries)}
+    bare |= {"shared_preload_libraries": "", "track_io_timing": "off"}
+    observed = Scratch(host, f"{DIRECTORY}-observed", 55501, ours, "--data-checksums")
+    return _compared(observed, Scratch(host, f"{DIRECTORY}-bare", 55502, bare, "--data-checksums"), options)
+
+
+def _database_host(bench: Bench, options: argparse.Namespace) -> CheckedHost:
+    return bench.hosts[options.host] if options.host else bench.cluster.members[0]
+
+
+def _ours(bench: Bench, host: CheckedHost) -> dict[str, str | int]:
+    """The project's parameters on this host, without TLS: the clusters listen on sockets alone."""
     settings = bench.estate.postgres
     cores, disk = host.check_output("nproc; df -Pm /var/lib/postgresql | awk 'NR==2 {print $2}'").split()
     ours = {**parameters(settings, archived=False), **of_host(settings, Hardware(int(cores), int(disk)))}
-    ours = {name: value for name, value in ours.items() if not name.startswith("ssl")}
-    tuned = Scratch(host, f"{DIRECTORY}-tuned", 55501, ours, "--data-checksums")
-    stock = Scratch(host, f"{DIRECTORY}-stock", 55502, {})
-    with running(tuned, stock, scale=options.scale):
+    return {name: value for name, value in ours.items() if not name.startswith("ssl")}
+
+
+def _compared(left: Scratch, right: Scratch, options: argparse.Namespace) -> list[dict[str, Any]]:
+    with running(left, right, scale=options.scale):
         return [
             paired(
                 name,
-                partial(tuned.load, load, options.seconds),
-                partial(stock.load, load, options.seconds),
+                partial(left.load, load, options.seconds),
+                partial(right.load, load, options.seconds),
                 options.pairs,
             )
             for name, load in LOADS.items()
@@ -117,7 +140,11 @@ def _through(bench: Bench, client: CheckedHost, port: int, load: str, seconds: i
     return run
 
 
-MEASURES = {"tuning": (tuning, "tuned / stock"), "pooling": (pooling, "pooled / direct")}
+MEASURES = {
+    "tuning": (tuning, "tuned / stock", 4),
+    "observation": (observation, "observed / not", 4),
+    "pooling": (pooling, "pooled / direct", 20),
+}
 
 
 def main() -> int:
@@ -127,13 +154,14 @@ def main() -> int:
     )
     parser.add_argument("what", choices=MEASURES)
     parser.add_argument("--inventory", default="inventories/lab.py", help="default: %(default)s")
-    parser.add_argument("--host", help="of tuning: a database host; default: the first")
+    parser.add_argument("--host", help="of tuning, observation: a database host; default: the first")
     parser.add_argument("--clients", type=int, default=200, help="of pooling; default: %(default)s")
-    parser.add_argument("--pairs", type=int, default=5, help="default: %(default)s")
-    parser.add_argument("--seconds", type=int, default=12, help="of each run; default: %(default)s")
+    parser.add_argument("--pairs", type=int, default=15, help="default: %(default)s")
+    parser.add_argument("--seconds", type=int, help="of each run; default: 4, of pooling 20: all clients connect first")
     parser.add_argument("--scale", type=int, default=20, help="of pgbench's tables, 15 MiB each; default: %(default)s")
     options = parser.parse_args()
-    measure, title = MEASURES[options.what]
+    measure, title, seconds = MEASURES[options.what]
+    options.seconds = options.seconds or seconds
     try:
         with Bench(options.inventory) as bench:
             runs = measure(bench, options)

@@ -25,8 +25,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.storage", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--inventory", default="inventories/lab.py", help="default: %(default)s")
     parser.add_argument("--host", help="a database host; default: the first")
-    parser.add_argument("--pairs", type=int, default=5, help="default: %(default)s")
-    parser.add_argument("--seconds", type=int, default=12, help="of each run; default: %(default)s")
+    parser.add_argument("--pairs", type=int, default=15, help="default: %(default)s")
+    parser.add_argument("--seconds", type=int, default=4, help="of each run; default: %(default)s")
     parser.add_argument("--scale", type=int, default=20, help="of pgbench's tables, 15 MiB each; default: %(default)s")
     options = parser.parse_args()
     try:

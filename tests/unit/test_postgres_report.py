@@ -138,3 +138,24 @@ def test_old_reports_are_forgotten_and_the_last_is_found(program, tmp_path):
         "2026-09.html",
         "2026-10.html",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("postgres_report_schedule", "each month", "systemd calendar expression"),
+        ("postgres_report_schedule", "", "systemd calendar expression"),
+        ("postgres_report_schedule", "*-*-01 05:20; reboot", "systemd calendar expression"),
+        ("postgres_report_keep_months", 1, "greater than or equal to 2"),
+        ("postgres_report_keep_months", 121, "less than or equal to 120"),
+    ],
+)
+def test_refused(declaration, key, value, allowed):
+    declaration.own[key] = value
+    assert allowed in declaration.problems()[key]
+
+
+@pytest.mark.parametrize("value", ["monthly", "*-*-01 05:20", "Sun *-*-1..7 03:00:00"])
+def test_when_it_may_be_made(declaration, value):
+    declaration.own["postgres_report_schedule"] = value
+    assert declaration.read().postgres.postgres_report_schedule == value
