@@ -17,6 +17,7 @@ from xteam_infra.settings import (
     CertificatesSettings,
     EdgeSettings,
     EtcdSettings,
+    FilesSettings,
     FirewallSettings,
     LogsSettings,
     PostgresSettings,
@@ -58,6 +59,7 @@ class Estate(BaseModel):
     router: RouterSettings
     app: AppSettings
     celery: CelerySettings
+    files: FilesSettings
     edge: EdgeSettings
     logs: LogsSettings
 

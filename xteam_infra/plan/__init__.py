@@ -21,6 +21,7 @@ LAYERS = (
     "router",
     "app",
     "celery",
+    "files",
     "edge",
     "logs",
 )

@@ -8,6 +8,7 @@ from xteam_infra.settings.celery import CelerySettings
 from xteam_infra.settings.certificates import CertificatesSettings
 from xteam_infra.settings.edge import EdgeSettings
 from xteam_infra.settings.etcd import EtcdSettings
+from xteam_infra.settings.files import FilesSettings
 from xteam_infra.settings.firewall import FirewallSettings
 from xteam_infra.settings.logs import LogsSettings
 from xteam_infra.settings.model import LayerSettings
@@ -29,6 +30,7 @@ MODELS: tuple[type[LayerSettings], ...] = (
     RouterSettings,
     AppSettings,
     CelerySettings,
+    FilesSettings,
     EdgeSettings,
     LogsSettings,
 )

@@ -1,0 +1,116 @@
+"""Uploads and workspaces: backed up hourly by every API host, kept by the backup host, where no sender can delete.
+
+A restore puts back what is missing and overwrites nothing: docs/runbooks/files-restore.md
+"""
+
+from shlex import quote
+
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
+from xteam_infra.plan import files as plan
+from xteam_infra.runtime import here, open_estate
+
+estate = open_estate()
+settings = estate.files
+machine = here()
+senders = [one for one in estate.machines if plan.sends(estate, one)]
+keeper = next(iter(estate.members("backup")), None)
+context = {
+    "settings": settings,
+    "machine": machine,
+    "plan": plan,
+    "senders": senders,
+    "gate": plan.gate_certificate(estate, machine),
+    "client": plan.client_certificate(estate, machine),
+    "keeper": estate.fqdn(keeper.name) if keeper else "",
+}
+WHEN = {
+    "backup": settings.files_backup_on,
+    "prove": settings.files_backup_prove_on,
+    "keep": settings.files_backup_expire_on,
+}
+
+
+def unit(name, template="", **more):
+    return HostFile(f"/etc/systemd/system/{name}", f"files/{template or name}.j2", {**context, **more})
+
+
+def password(sender, path, owner="root"):
+    """Of a host's repository."""
+    secret = {"secret_name": plan.cipher(sender)}
+    return HostFile(path, "files/password.j2", {**context, **secret}, owner=owner, mode="400")
+
+
+def timed(jobs):
+    """The jobs' units, and the timers that start them."""
+    timers = [
+        HostFile(
+            f"/etc/systemd/system/{plan.timer(job)}",
+            "files/timer.j2",
+            {"job": job, "calendar": WHEN[job]},
+            validate=f"systemd-analyze calendar {quote(WHEN[job])}",
+        )
+        for job in jobs
+    ]
+    return [*(unit(f"xteam-files-{job}.service", "xteam-files-job.service", job=job) for job in jobs), *timers]
+
+
+# The keeper first, so that the senders find it.
+if plan.keeps(estate, machine):
+    defaults = HostFile("/etc/default/restic-rest-server", "files/restic-rest-server.j2", context)
+    limits = unit(f"{plan.SERVER_UNIT}.d/10-xteam.conf", "server-limits.conf")
+    gate = HostFile("/etc/xteam/files-gate.cfg", "files/gate.cfg.j2", context, validate="haproxy -c -q -f {}")
+    gate_unit = unit(plan.GATE_UNIT)
+    owner = plan.SERVER_ACCOUNT
+    directories(
+        [
+            HostDirectory(plan.HOME, mode="755"),
+            HostDirectory(plan.STATE, mode="755"),
+            HostDirectory(settings.files_backup_path, owner=owner, group=owner, mode="700"),
+        ],
+        name="Make the directories of files' backups",
+    )
+    write(
+        [
+            defaults,
+            limits,
+            gate,
+            gate_unit,
+            *(password(sender, f"{plan.HOME}/{sender.name}.pass", owner) for sender in senders),
+            HostFile("/usr/local/sbin/xteam-files-keep", "files/xteam-files-keep.j2", context, mode="755"),
+            *timed(plan.KEEPS),
+        ],
+        name="Write the files of what keeps files' backups",
+    )
+    service(plan.SERVER_UNIT, [defaults, limits], name="Keep files' backups, and let nobody delete one")
+    service(plan.GATE_UNIT, [gate, gate_unit, context["gate"].crt], action="reload", name="Let each host to its own")
+    for job in plan.KEEPS:
+        service(plan.timer(job), [], name=f"Start {plan.timer(job)}")
+barrier(name="files' backups have a place")
+
+if plan.sends(estate, machine):
+    directories(
+        [HostDirectory(plan.HOME, mode="755"), HostDirectory(plan.STATE, mode="755")],
+        name="Make the directories of what sends files' backups",
+    )
+    write(
+        [
+            password(machine, f"{plan.HOME}/password"),
+            HostFile("/usr/local/sbin/xteam-files", "files/xteam-files.j2", context, mode="755"),
+            *timed(plan.SENDS),
+        ],
+        name="Write the files of what sends files' backups",
+    )
+    ensure("xteam-files init", "xteam-files done init", name="Make this host's repository")
+    ensure(
+        "systemctl daemon-reload; systemctl start xteam-files-backup.service",
+        "xteam-files done backup",
+        name="Back up what users have stored",
+    )
+    ensure(
+        "systemctl daemon-reload; systemctl start xteam-files-prove.service",
+        "xteam-files done prove",
+        name="Restore it beside, and compare",
+    )
+    for job in plan.SENDS:
+        service(plan.timer(job), [], name=f"Start {plan.timer(job)}")
+barrier(name="files is laid")

@@ -1,0 +1,19 @@
+"""Backups of uploads and workspaces: every API host sends, the backup host keeps, and no sender can delete."""
+
+# On the backup host: a repository for each API host, encrypted with a password that only these two have.
+files_backup_path = "/var/lib/xteam/files-backup"
+
+# When backups are taken, and after how many minutes without one the checks complain.
+files_backup_on = "*:40"
+files_backup_max_age_minutes = 130
+
+# How many are kept, by period, and when the backup host removes the others and reads a part of what it keeps.
+files_backup_keep = {"hourly": 24, "daily": 14, "weekly": 8, "monthly": 6}
+files_backup_expire_on = "04:10"
+
+# When every API host restores its newest backup beside its files, and compares each byte.
+files_backup_prove_on = "Sun 04:50"
+files_backup_prove_max_age_days = 8
+
+# Seconds one backup, proof or expiry may take.
+files_backup_seconds = 7200

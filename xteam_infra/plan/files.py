@@ -1,0 +1,83 @@
+"""What the backups of uploads and workspaces need: who sends them, and who keeps them where no sender can delete."""
+
+from xteam_infra.pki.leaf import Subject
+from xteam_infra.plan.app import UPLOADS, WORKSPACES
+from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.secrets import Secret
+
+HOME = "/etc/xteam/files"
+STATE = "/var/lib/xteam/files"
+GATE_PORT = 8093
+# Debian's server of restic's repositories: it speaks to its own host alone, where the gate asks for certificates.
+SERVER_PORT = 8094
+SERVER_UNIT = "restic-rest-server.service"
+SERVER_ACCOUNT = "restic-rest-server"
+GATE_UNIT = "xteam-files-gate.service"
+DIRECTORIES = (UPLOADS, WORKSPACES)
+# Jobs: of a host that sends, and of the one that keeps.
+SENDS, KEEPS = ("backup", "prove"), ("keep",)
+# Memory (MiB): restic's index and buffers; the server and its gate.
+RESTIC_MB = 256
+SERVER_MB = 128
+
+
+def needs(estate, machine) -> Needs:
+    """Every API host sends what users stored on it to the backup host."""
+    found = Needs()
+    if sends(estate, machine):
+        found = Needs(
+            packages=("restic",),
+            certificates=(client_certificate(estate, machine),),
+            memory_mb={"files-backup": RESTIC_MB},
+            units=tuple(timer(job) for job in SENDS),
+        )
+    if keeps(estate, machine):
+        own = Needs(
+            packages=("restic", "restic-rest-server", "haproxy"),
+            listens=(
+                Listen(GATE_PORT, "uploads' backups", ("app",)),
+                Listen(SERVER_PORT, "restic, behind its gate", ("local",)),
+            ),
+            certificates=(gate_certificate(estate, machine),),
+            memory_mb={"files-server": SERVER_MB},
+            units=(SERVER_UNIT, GATE_UNIT, *(timer(job) for job in KEEPS)),
+        )
+        found = Needs(
+            packages=tuple(dict.fromkeys((*found.packages, *own.packages))),
+            listens=own.listens,
+            certificates=(*found.certificates, *own.certificates),
+            memory_mb={**found.memory_mb, **own.memory_mb},
+            units=(*found.units, *own.units),
+        )
+    return found
+
+
+def sends(estate, machine) -> bool:
+    """Whether users' files are on `machine`, and somebody keeps backups."""
+    return "app" in machine.groups and bool(estate.members("backup"))
+
+
+def keeps(estate, machine) -> bool:
+    """Whether `machine` keeps the backups."""
+    return "backup" in machine.groups and bool(estate.members("app"))
+
+
+def timer(job: str) -> str:
+    """What starts a job."""
+    return f"xteam-files-{job}.timer"
+
+
+def cipher(machine) -> Secret:
+    """Password of a host's repository: no host can read another's."""
+    return Secret(f"files/{machine.name}/cipher")
+
+
+def client_certificate(estate, machine) -> Certificate:
+    """By which a host proves whose repository it may open."""
+    return Certificate("files-client", Subject(machine.name, (estate.fqdn(machine.name),)), bundle=True)
+
+
+def gate_certificate(estate, machine) -> Certificate:
+    """What the gate shows."""
+    names = (estate.fqdn(machine.name), machine.name)
+    return Certificate("files-gate", Subject(machine.name, names, (machine.address,)), bundle=True)

@@ -1,0 +1,51 @@
+"""Settings of the files layer: backups of what users stored as files."""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+from pydantic import Field, field_validator
+
+from xteam_infra.errors import Problem
+from xteam_infra.settings.backup import CALENDAR
+from xteam_infra.settings.model import LayerSettings
+from xteam_infra.settings.redis_backup import Period
+
+
+class FilesSettings(LayerSettings):
+    """group_data/files.py"""
+
+    layer: ClassVar[str] = "files"
+
+    files_backup_path: str = Field("/var/lib/xteam/files-backup", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
+    """Directory on the backup host, with an encrypted repository of restic's for each API host."""
+    files_backup_on: str = "*:40"
+    """When uploads and workspaces are backed up, as a systemd calendar expression."""
+    files_backup_max_age_minutes: int = Field(130, ge=10, le=60 * 24 * 7)
+    """The checks and alerts call the newest backup too old after this: two pauses and one duration."""
+    files_backup_keep: dict[Period, Annotated[int, Field(ge=1, le=1000)]] = Field(
+        {"hourly": 24, "daily": 14, "weekly": 8, "monthly": 6}, min_length=1
+    )
+    """How many backups of each host are kept, by period. A user's erased files are gone when the last one expired."""
+    files_backup_expire_on: str = "04:10"
+    """When the backup host removes what expired, and reads a part of what it keeps."""
+    files_backup_prove_on: str = "Sun 04:50"
+    """When every API host restores its newest backup beside its files, and compares each byte."""
+    files_backup_prove_max_age_days: int = Field(8, ge=1, le=100)
+    """The same for the newest such proof."""
+    files_backup_seconds: int = Field(7200, ge=60, le=86_400)
+    """How long one backup, proof or expiry may take."""
+
+    @field_validator("files_backup_on", "files_backup_expire_on", "files_backup_prove_on")
+    @classmethod
+    def _calendar(cls, value: str) -> str:
+        if not CALENDAR.match(value):
+            raise ValueError('a systemd calendar expression such as "hourly" or "Sun 03:30"')
+        return value
+
+    def problems(self, estate) -> Iterator[Problem]:
+        others = {"redis_backup_path": estate.redis.redis_backup_path, "backup_path": estate.backup.backup_path}
+        for name, other in others.items():
+            if f"{self.files_backup_path}/".startswith(f"{other}/") or f"{other}/".startswith(
+                f"{self.files_backup_path}/"
+            ):
+                yield self.problem("files_backup_path", self.files_backup_path, f"a directory beside {name}, {other}")
