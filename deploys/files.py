@@ -82,7 +82,7 @@ if plan.keeps(estate, machine):
         name="Write the files of what keeps files' backups",
     )
     service(plan.SERVER_UNIT, [defaults, limits], name="Keep files' backups, and let nobody delete one")
-    service(plan.GATE_UNIT, [gate, gate_unit, context["gate"].crt], action="reload", name="Let each host to its own")
+    service(plan.GATE_UNIT, [gate, gate_unit, context["gate"].crt], name="Let each host to its own")
     for job in plan.KEEPS:
         service(plan.timer(job), [], name=f"Start {plan.timer(job)}")
 barrier(name="files' backups have a place")

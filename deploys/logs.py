@@ -29,12 +29,8 @@ if "logs" in here().groups:
     write([settings, server, socket, gate, gate_unit, timer, retention], name="Write the collector's files")
     service(f"{collector}.socket", [socket], name="Listen for journals")
     service(f"{collector}.service", [settings, server, socket], name="Run the journal collector")
-    service(
-        "xteam-logs-gate.service",
-        [gate, gate_unit, certificate.crt],
-        action="reload",
-        name="Run the collector's TLS door",
-    )
+    # A restart, not a reload: a sender's connection lasts for ever, and it goes on where it was.
+    service("xteam-logs-gate.service", [gate, gate_unit, certificate.crt], name="Run the collector's TLS door")
     service("xteam-logs-retention.timer", [timer, retention], name="Delete logs past their retention daily")
 barrier(name="the log collector is laid")
 
