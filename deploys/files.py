@@ -84,7 +84,7 @@ if plan.keeps(estate, machine):
     service(plan.SERVER_UNIT, [defaults, limits], name="Keep files' backups, and let nobody delete one")
     service(plan.GATE_UNIT, [gate, gate_unit, context["gate"].crt], name="Let each host to its own")
     for job in plan.KEEPS:
-        service(plan.timer(job), [], name=f"Start {plan.timer(job)}")
+        service(plan.timer(job), [], name=f"Look after kept files in time ({plan.timer(job)})")
 barrier(name="files' backups have a place")
 
 if plan.sends(estate, machine):
@@ -112,5 +112,5 @@ if plan.sends(estate, machine):
         name="Restore it beside, and compare",
     )
     for job in plan.SENDS:
-        service(plan.timer(job), [], name=f"Start {plan.timer(job)}")
+        service(plan.timer(job), [], name=f"Work on this host's files in time ({plan.timer(job)})")
 barrier(name="files is laid")
