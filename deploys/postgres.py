@@ -39,7 +39,7 @@ from xteam_infra.plan.postgres import (
 )
 from xteam_infra.plan.rights import goals
 from xteam_infra.plan.tuning import Hardware, of_host
-from xteam_infra.postgres_report import report_files, timer
+from xteam_infra.postgres_report import report_files, timer, unit
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
@@ -134,6 +134,6 @@ barrier(name="the leader beats")
 
 if here() == report_host(estate):
     write([*report_files(estate), timer()], name="Write the monthly report's files")
-    service(REPORT_TIMER, [timer()], name="Make a report every month")
+    service(REPORT_TIMER, [timer(), unit()], name="Make a report every month")
     ensure(f"systemctl start {REPORT_UNIT}", f"test -s {REPORTS}/latest.html", name="Make the first report")
 barrier(name="postgres is laid")

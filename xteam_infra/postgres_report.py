@@ -15,7 +15,7 @@ PASSWORD = "/etc/xteam/postgres-report.pass"  # noqa: S105 - where it is, not wh
 
 def report_files(estate) -> list[HostFile]:
     """Program, configuration, password and unit."""
-    return [*carried("xteam_postgres_report", MODULES), _config(estate), _password(estate), _unit()]
+    return [*carried("xteam_postgres_report", MODULES), _config(estate), _password(estate), unit()]
 
 
 def timer() -> HostFile:
@@ -43,7 +43,8 @@ def _password(estate) -> HostFile:
     return HostFile(PASSWORD, text=lambda: secret(reference), mode="600")
 
 
-def _unit() -> HostFile:
+def unit() -> HostFile:
+    """How it is made."""
     context = {
         "account": plan.REPORT_ACCOUNT,
         "memory_mb": plan.REPORT_MB,
