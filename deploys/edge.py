@@ -52,7 +52,7 @@ values = {
     "admin_socket": ADMIN_SOCKET,
     "reasons": REASONS,
 }
-config = HostFile("/etc/haproxy/haproxy.cfg", "edge/haproxy.cfg.j2", values, validate="haproxy -c -q -f {}")
+config = HostFile("/etc/haproxy/haproxy.cfg", "edge/haproxy.cfg.j2", values, validate="haproxy -c -f {}")
 
 
 def supplied_pem() -> str:

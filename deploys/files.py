@@ -58,7 +58,7 @@ def timed(jobs):
 if plan.keeps(estate, machine):
     defaults = HostFile("/etc/default/restic-rest-server", "files/restic-rest-server.j2", context)
     limits = unit(f"{plan.SERVER_UNIT}.d/10-xteam.conf", "server-limits.conf")
-    gate = HostFile("/etc/xteam/files-gate.cfg", "files/gate.cfg.j2", context, validate="haproxy -c -q -f {}")
+    gate = HostFile("/etc/xteam/files-gate.cfg", "files/gate.cfg.j2", context, validate="haproxy -c -f {}")
     gate_unit = unit(plan.GATE_UNIT)
     owner = plan.SERVER_ACCOUNT
     directories(

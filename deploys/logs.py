@@ -21,7 +21,7 @@ if "logs" in here().groups:
     settings = HostFile(drop_in.format("journal-remote.conf"), "logs/journal-remote.conf.j2")
     server = HostFile(drop_in.format(f"system/{collector}.service"), "logs/journal-remote-unit.conf.j2")
     socket = HostFile(drop_in.format(f"system/{collector}.socket"), "logs/journal-remote-socket.conf.j2", context)
-    gate = HostFile(context["config"], "logs/gate.cfg.j2", context, validate="haproxy -c -q -f {}")
+    gate = HostFile(context["config"], "logs/gate.cfg.j2", context, validate="haproxy -c -f {}")
     gate_unit = HostFile(unit.format("xteam-logs-gate.service"), "logs/xteam-logs-gate.service.j2", context)
     timer = HostFile(unit.format("xteam-logs-retention.timer"), "logs/xteam-logs-retention.timer.j2")
     retention = HostFile(unit.format("xteam-logs-retention.service"), "logs/xteam-logs-retention.service.j2")

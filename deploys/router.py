@@ -40,7 +40,7 @@ router_config = HostFile(
     router_values,
     group="haproxy",
     mode="640",
-    validate="haproxy -c -q -f {}",
+    validate="haproxy -c -f {}",
 )
 router_unit = HostFile(f"/etc/systemd/system/{ROUTER_UNIT}", "router/xteam-router.service.j2", router_values)
 
