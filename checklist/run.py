@@ -46,10 +46,13 @@ class Nobody:
 
 @dataclass
 class Collected:
-    """A test of this run. items: of the checklist. checks: what it came to, a second time when its end failed."""
+    """A test of this run. items: of the checklist. checks: what it came to, a second time when its end failed.
+
+    asks_hosts: whether it looks at the estate, as a check does; other tests may only need the inventory.
+    """
 
     items: list[str]
-    of_a_machine: bool
+    asks_hosts: bool
     checks: list[Check] = field(default_factory=list)
 
 
@@ -85,7 +88,8 @@ class ChecklistRun:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """A report of some layers only must not look like one of the whole estate."""
         for item in session.items:
-            self._collected[item.nodeid] = Collected(items_of(item), "machine" in getattr(item, "fixturenames", ()))
+            asks = {"machine", "hosts"} & set(getattr(item, "fixturenames", ()))
+            self._collected[item.nodeid] = Collected(items_of(item), bool(asks))
         collected = {item.path for item in session.items}
         directories = {path.parent for path in collected if path.parent.name == "hosts"}
         left_out = {path for directory in directories for path in directory.glob("test_*.py")} - collected
@@ -199,8 +203,8 @@ class ChecklistRun:
         return [check for one in self._collected.values() if identifier in one.items for check in one.checks]
 
     def _others(self) -> list[Check]:
-        """Checks of machines that prove no item."""
-        return [check for one in self._collected.values() if one.of_a_machine and not one.items for check in one.checks]
+        """Checks that prove no item."""
+        return [check for one in self._collected.values() if one.asks_hosts and not one.items for check in one.checks]
 
     def _judged(self) -> Report:
         drilled = self._drilled()
