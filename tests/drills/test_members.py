@@ -1,19 +1,17 @@
 """Members of PostgreSQL and etcd come and go by the inventory alone, while an application writes."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from checklist.run import not_applicable
 from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.controller import pyinfra
 from tests.drills.harness.writers import postgres_orders
 
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill_members"
 PATIENCE = 240
-DEPLOY_SECONDS = 600
 # The lab's inventory with some members taken out; its name decides whose group data it gets.
 SMALLER = Path("build/drills/smaller/lab.py")
 GROUPS = ("edge", "app", "worker", "postgres", "etcd", "redis", "backup", "logs", "metrics")
@@ -30,12 +28,7 @@ def smaller(stays="", **kept):
 
 
 def deploy(inventory):
-    program = Path(sys.executable).with_name("pyinfra")
-    command = [program, "-y", inventory, "deploys/etcd.py", "deploys/postgres.py"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=DEPLOY_SECONDS, stdin=subprocess.DEVNULL, check=False
-    )
-    return done.returncode, done.stdout + done.stderr
+    return pyinfra(inventory, "deploys/etcd.py", "deploys/postgres.py")
 
 
 def etcd_members(host):

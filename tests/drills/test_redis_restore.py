@@ -4,8 +4,6 @@ They interrupt the role sessions for seconds. The evidence in the report holds t
 """
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,16 +16,12 @@ from xteam_infra.secrets.vault import make_token
 pytestmark = pytest.mark.group("redis", first=True)
 ROLE = "sessions"
 KEYS = 200
-RESTORE_SECONDS = 300
 
 
-def restore(pytestconfig, confirm=f"replace {ROLE}", snapshot="latest"):
+def restore(deploys, confirm=f"replace {ROLE}", snapshot="latest"):
     """deploys/restore_redis.py, as a person runs it."""
     data = {"redis_restore_role": ROLE, "redis_restore_confirm": confirm, "redis_restore_snapshot": snapshot}
-    words = [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
-    program = Path(sys.executable).with_name("pyinfra")
-    command = [program, "-y", pytestconfig.getoption("inventory"), "deploys/restore_redis.py", *words]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=RESTORE_SECONDS)
+    return deploys("restore_redis", **data)
 
 
 @pytest.fixture
@@ -110,17 +104,16 @@ def test_a_role_is_put_back(
 
 @pytest.mark.item("RED-02", "TST-05")
 @pytest.mark.parametrize("fault", ["altered", "not-a-snapshot"])
-def test_a_damaged_snapshot_is_refused(host, hosts, estate, pytestconfig, fault):
+def test_a_damaged_snapshot_is_refused(host, hosts, estate, deploys, fault):
     """Put into the repository behind the backup's back; the role goes on serving as if nothing had been asked."""
     backup, master = hosts.group("backup")[0], master_of(host, hosts)
     started = [one.check_output(f"systemctl show -p MainPID redis-server@{ROLE}") for one in hosts.group("redis")]
     identifier = plant(backup, estate, fault)
     try:
-        done = restore(pytestconfig, snapshot=identifier)
+        status, said = restore(deploys, snapshot=identifier)
     finally:
         backup.check_output(f"{restic(estate)} forget {identifier}")
-    assert done.returncode != 0, "a damaged snapshot was restored"
-    said = done.stdout + done.stderr
+    assert status != 0, "a damaged snapshot was restored"
     assert "not what was stored" in said or "redis-check-rdb ended with" in said, f"it says: {said[-2000:]}"
     assert started == [
         one.check_output(f"systemctl show -p MainPID redis-server@{ROLE}") for one in hosts.group("redis")
@@ -171,21 +164,18 @@ def another_password(estate):
 
 @pytest.mark.item("RED-02")
 @pytest.mark.parametrize("setting", ["redis_backup_cipher", "redis_backup_s3_cipher"])
-def test_another_password_is_refused(hosts, estate, pytestconfig, another_password, setting):
+def test_another_password_is_refused(hosts, estate, deploys, another_password, setting):
     """Before it is written: what is kept can still be read, and taken."""
     if setting == "redis_backup_s3_cipher" and not estate.backup.backup_s3_bucket:
         not_applicable("backup_s3_bucket is not set: there is one repository")
     another_password(setting)
-    program = Path(sys.executable).with_name("pyinfra")
-    command = [program, "-y", pytestconfig.getoption("inventory"), "deploys/redis_backup.py"]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=RESTORE_SECONDS)
-    said = done.stdout + done.stderr
-    assert done.returncode != 0 and "has another password: give" in said, said[-2000:]
+    status, said = deploys("redis_backup")
+    assert status != 0 and "has another password: give" in said, said[-2000:]
     assert getattr(estate.redis, setting).name in said
     assert hosts.group("backup")[0].run("xteam-redis-backup list").rc == 0, "the repositories can't be read any more"
 
 
-def test_a_restore_must_be_confirmed(pytestconfig):
-    done = restore(pytestconfig, confirm="yes")
-    assert done.returncode != 0
-    assert "redis_restore_confirm" in done.stdout + done.stderr and f"replace {ROLE}" in done.stdout + done.stderr
+def test_a_restore_must_be_confirmed(deploys):
+    status, said = restore(deploys, confirm="yes")
+    assert status != 0
+    assert "redis_restore_confirm" in said and f"replace {ROLE}" in said

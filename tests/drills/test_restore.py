@@ -5,36 +5,22 @@ Writes a few rows to the cluster and takes them back. Beside the repository whil
 
 import re
 import shlex
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.group("backup", first=True)
 SCHEMA = "xteam_restore_drill"
 PSQL = f"cd / && PGOPTIONS='-c search_path={SCHEMA}' runuser -u postgres -- psql -XqAt"
-# A restore that takes longer in a lab has a fault.
-RESTORE_SECONDS = 300
-# In place: replicas are copied anew and full backups taken.
-CLUSTER_SECONDS = 900
 
 
 @pytest.fixture
-def restore(pytestconfig):
+def restore(deploys):
     """Run deploys/restore.py as an operator does; give its exit status and all it printed."""
 
     def run(limit=("--limit", "backup"), **data):
-        words = [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
-        program = Path(sys.executable).with_name("pyinfra")
-        inventory = pytestconfig.getoption("inventory")
-        command = [program, "-y", inventory, "deploys/restore.py", *limit, *words]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=CLUSTER_SECONDS, stdin=subprocess.DEVNULL, check=False
-        )
-        return done.returncode, done.stdout + done.stderr
+        return deploys("restore", *limit, **data)
 
     return run
 

@@ -23,10 +23,10 @@ class Deploys:
     def __init__(self, inventory: str):
         self.inventory = inventory
 
-    def __call__(self, name: str, **data: object) -> tuple[int, str]:
-        """Exit status, and what it said. data: settings that override all others."""
-        options = [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
-        return pyinfra(self.inventory, f"deploys/{name}.py", *options)
+    def __call__(self, name: str, *options: str, **data: object) -> tuple[int, str]:
+        """Exit status, and what it said. options: of pyinfra. data: settings that override all others."""
+        overrides = [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
+        return pyinfra(self.inventory, f"deploys/{name}.py", *options, *overrides)
 
     def good(self, name: str, **data: object) -> str:
         """What it said; it must succeed."""
