@@ -41,7 +41,7 @@ def asker(hosts, estate, address):
     found.stop()
 
 
-@pytest.mark.item("INF-02")
+@pytest.mark.item("INF-02", "TST-06")
 @pytest.mark.parametrize("fault", ["power loss", "cut", "HAProxy hangs"])
 def test_another_edge_takes_the_address_over(hosts, holder, asker, faults, figures, eventually, fault):
     """And keeps it when the first one is back, so that nobody is interrupted twice."""

@@ -136,7 +136,7 @@ def test_no_segment_waits(hosts, estate):
 
 
 @repository
-@pytest.mark.item("BAK-02", "TST-05", kind="drill")
+@pytest.mark.item("BAK-02", "TST-05", "OPS-07", kind="drill")
 def test_a_restore_was_rehearsed(host, estate, number, stanza):
     """The repository became a database not long ago: opened, every index checked, every page, every marker."""
     limit = estate.backup.restore_drill_max_age_days * (2 if estate.backup.backup_s3_bucket else 1)
@@ -153,7 +153,7 @@ def test_a_restore_was_rehearsed(host, estate, number, stanza):
 
 
 @repository
-@pytest.mark.item("BAK-02", "TST-05", kind="drill")
+@pytest.mark.item("BAK-02", "TST-05", "OPS-07", kind="drill")
 def test_restores_are_rehearsed_by_a_timer(host, estate):
     _timer_runs(host, "xteam-restore-drill@next", estate.backup.restore_drill_on)
 
