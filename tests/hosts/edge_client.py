@@ -1,15 +1,20 @@
-"""Clients of an edge, which nobody else is: its own loopback addresses."""
+"""Clients of an edge: its own loopback addresses, a new one for each purpose, since edges and application remember."""
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from secrets import randbelow
 from typing import Any
 
 from xteam_client import Answer
 from xteam_client import curl as ask_by_curl
 
-BUSY, CALM, CURIOUS = "127.0.77.1", "127.0.77.2", "127.0.77.3"
 SERVED = {"200", "503"}  # 503: the application is away, which is another check's business
+
+
+def anybody() -> str:
+    """The address of a client that nobody has been before."""
+    return f"127.88.{randbelow(256)}.{1 + randbelow(254)}"
 
 
 def curl(estate, client):
@@ -28,25 +33,32 @@ def ask_often(host, estate, client, times, path="/healthz"):
     return Counter(said.split())
 
 
-def forget(hosts, *clients):
-    """No edge knows of these clients (of any) any more: each has a copy of what the others counted."""
+def forget(hosts):
+    """No edge knows of any client any more: each has a copy of what the others counted."""
     tables = [f"{what}-{edge.name}" for what in ("clients", "strict") for edge in hosts.group("edge")]
-    which = [f" key {client}" for client in clients] or [""]
-    commands = "; ".join(f"xteam-edge clear table {table}{key}" for table in tables for key in which)
-    hosts.at_once(hosts.group("edge"), commands)
+    hosts.at_once(hosts.group("edge"), "; ".join(f"xteam-edge clear table {table}" for table in tables))
 
 
 @dataclass
 class Visitor:
-    """Asks an edge for anything, as the public name, exactly as written."""
+    """Asks an edge for anything, as the public name, exactly as written. Each is a client of its own to every limit."""
 
     host: Any
     estate: Any
+    address: str = field(default_factory=anybody)
 
     def __call__(self, path: str, method: str = "GET", token: str = "", body: Any = None, options: str = "") -> Answer:
         """body: sent as JSON. options: further ones of curl, such as `--request-target`."""
         domain = self.estate.all.domain
-        config = ["max-time = 30", "include", "path-as-is", "globoff", "http1.1", "insecure", f"interface = {CURIOUS}"]
+        config = [
+            "max-time = 30",
+            "include",
+            "path-as-is",
+            "globoff",
+            "http1.1",
+            "insecure",
+            f"interface = {self.address}",
+        ]
         config += [f"connect-to = {domain}:443:127.0.0.1:443", f"request = {method}"]
         config.append(f"url = {json.dumps(f'https://{domain}{path}')}")
         if token:
