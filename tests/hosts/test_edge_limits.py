@@ -13,11 +13,38 @@ pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one, pytest.mark.use
 
 # More than so many requests are not sent for real: the counter is set ahead instead.
 SENT = 600
+TRIES = 3
+
+
+@pytest.fixture
+def counted(host):
+    """Carry out what counts requests. Once more when a reload, which forgets the counts, fell into it."""
+
+    def carry_out(counting):
+        for _ in range(TRIES):
+            before = process(host)
+            try:
+                return counting()
+            except AssertionError:
+                if process(host) == before:
+                    raise
+        raise AssertionError(f"HAProxy was reloaded {TRIES} times meanwhile")
+
+    return carry_out
+
+
+def process(host):
+    """The process id of the HAProxy that serves now; a reload's takes over a moment after the reload has returned."""
+    return re.search(r"(?m)^Pid: (\d+)", host.check_output("sleep 1; xteam-edge show info"))[1]
 
 
 @pytest.mark.item("SEC-07", "SEC-08")
-def test_a_client_that_asks_too_often_has_to_wait(host, estate):
+def test_a_client_that_asks_too_often_has_to_wait(host, estate, counted):
     """Request N+1 within a minute is refused and says for how long; another client is unaffected."""
+    counted(lambda: _asks_too_often(host, estate))
+
+
+def _asks_too_often(host, estate):
     limit, busy = estate.app.rate_limit_requests_per_minute, anybody()
     assert estate.app.rate_limit_enabled, "rate_limit_enabled is False in group_data/app.py"
     ahead = max(0, limit - SENT)
@@ -34,8 +61,12 @@ def test_a_client_that_asks_too_often_has_to_wait(host, estate):
 
 
 @pytest.mark.item("SEC-07")
-def test_passwords_can_not_be_guessed_fast(host, estate):
+def test_passwords_can_not_be_guessed_fast(host, estate, counted):
     """A strict path has a limit of its own, in whatever disguise; the client's other requests are unaffected."""
+    counted(lambda: _guesses_fast(host, estate))
+
+
+def _guesses_fast(host, estate):
     limit = estate.edge.edge_strict_requests_per_minute
     for path in estate.edge.edge_strict_paths:
         busy, disguised = anybody(), f"/%{ord(path[1]):02x}{path[2:]}"
