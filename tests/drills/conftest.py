@@ -1,10 +1,14 @@
 """What every drill may use: `faults`, `write`, `figures`, `runbook`, `deploys`, and for releases `versions`, `home`.
 
+Drills on PostgreSQL also have `cluster` and `client`.
+
 docs/verification.md, "Drills"
 """
 
 import pytest
 
+from checklist.run import not_applicable
+from tests.drills.harness.cluster import PATIENCE, Cluster
 from tests.drills.harness.controller import Deploys
 from tests.drills.harness.faults import Faults
 from tests.drills.harness.releases import Versions, serving
@@ -19,6 +23,26 @@ def faults(hosts):
     found = Faults(hosts)
     yield found
     found.undo()
+
+
+@pytest.fixture
+def cluster(hosts, estate, eventually):
+    """PostgreSQL on two hosts or more, whole before and after."""
+    if len(hosts.group("postgres")) < 2:
+        not_applicable("one PostgreSQL host: nobody to hand over to")
+    found = Cluster(hosts, estate)
+    eventually(found.whole, seconds=PATIENCE, interval=1)
+    yield found
+    eventually(found.whole, seconds=PATIENCE, interval=1)
+
+
+@pytest.fixture
+def client(cluster, hosts):
+    """A host of the application that is no member of the cluster."""
+    found = [one for one in hosts if {"app", "worker"} & set(one.machine.groups) and one not in cluster.members]
+    if not found:
+        not_applicable("no host of the application beside the members in the inventory")
+    return found[0]
 
 
 @pytest.fixture

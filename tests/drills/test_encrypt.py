@@ -6,7 +6,7 @@ import pytest
 
 from checklist.rerun import RerunError, deploy
 from checklist.run import not_applicable
-from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.writers import postgres_orders
 
 pytestmark = pytest.mark.group("postgres", first=True)
@@ -15,29 +15,16 @@ DATA = "/var/lib/postgresql/17"
 STORAGE = Path("deploys/storage.py")
 # What makes a bare host a member, without a tree.
 PLAIN = ("base", "firewall", "certificates", "etcd", "postgres", "backup")
-PATIENCE = 240
-
-
-@pytest.fixture
-def cluster(hosts, estate, eventually):
-    """A cluster with a replica, whole before and after."""
-    if estate.storage.storage_encryption != "fscrypt" or len(hosts.group("postgres")) < 2 or not hosts.group("backup"):
-        not_applicable("no encrypted cluster of two members with a backup host")
-    found = Cluster(hosts, estate)
-    eventually(found.whole, seconds=PATIENCE, interval=1)
-    yield found
-    eventually(found.whole, seconds=PATIENCE, interval=1)
 
 
 @pytest.mark.item("DB-07")
 def test_a_plain_member_gets_its_tree(
-    cluster, hosts, estate, secret, faults, runbook, write, figures, eventually, pytestconfig
+    cluster, client, hosts, estate, secret, faults, runbook, write, figures, eventually, pytestconfig
 ):
     """A replica that was made without encryption; the application goes on writing."""
+    if estate.storage.storage_encryption != "fscrypt" or not hosts.group("backup"):
+        not_applicable("no encrypted cluster, or no backup host")
     inventory, book = pytestconfig.getoption("inventory"), runbook("encrypt")
-    clients = [one for one in hosts if {"app", "worker"} & set(one.machine.groups) and one not in cluster.members]
-    if not clients:
-        not_applicable("no host of the application beside the members in the inventory")
     plain = next(host for host in cluster.members if host.name != cluster.leader())
     faults.replace(plain.name)
     for layer in PLAIN:
@@ -47,7 +34,7 @@ def test_a_plain_member_gets_its_tree(
     with pytest.raises(RerunError, match="not encrypted"):
         deploy(inventory, STORAGE, "")
     with cluster.table(TABLE, "number integer PRIMARY KEY"):
-        application = write(clients[0], postgres_orders(estate, secret, TABLE, "router"))
+        application = write(client, postgres_orders(estate, secret, TABLE, "router"))
         book.run("prepare", KEYHOSTS="backup")
         book.run("empty", plain)
         book.run("lay", HOST=plain.name)

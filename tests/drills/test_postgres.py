@@ -9,7 +9,7 @@ import time
 import pytest
 
 from checklist.run import not_applicable
-from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.witness import Witness, handovers, overlaps
 from tests.drills.harness.writers import postgres_orders
 from tests.haproxy import servers_up
@@ -18,28 +18,13 @@ pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill"
 ASKED = "public.xteam_drill_asked"
 PATRONI = "patroni@17-main.service"
-# A bound against hanging, far above what is measured: figures are judged by people, in bench/ and in docs/postgres.md.
-PATIENCE = 240
 
 
 @pytest.fixture
-def cluster(host, hosts, estate, eventually):
-    """The cluster, whole before and after."""
-    if len(hosts.group("postgres")) < 2:
-        not_applicable("one PostgreSQL host: nobody to hand over to")
-    found = Cluster(hosts, estate)
-    eventually(found.whole, seconds=PATIENCE, interval=1)
-    return found
-
-
-@pytest.fixture
-def application(cluster, hosts, estate, secret, write, faults, eventually):
+def application(cluster, client, estate, secret, write, faults, eventually):
     """An application that writes through its router."""
-    clients = [one for one in hosts if {"app", "worker"} & set(one.machine.groups) and one not in cluster.members]
-    if not clients:
-        not_applicable("no host of the application beside the members in the inventory")
     with cluster.table(TABLE, "number integer PRIMARY KEY"):
-        yield write(clients[0], postgres_orders(estate, secret, TABLE, "router"))
+        yield write(client, postgres_orders(estate, secret, TABLE, "router"))
         faults.undo()
         eventually(cluster.whole, seconds=PATIENCE, interval=1)
 

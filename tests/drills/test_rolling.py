@@ -6,7 +6,7 @@ import pytest
 
 from checklist.rerun import deploy, planned
 from checklist.run import not_applicable
-from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.writers import postgres_orders
 
 pytestmark = pytest.mark.group("postgres", first=True)
@@ -14,22 +14,11 @@ TABLE = "public.xteam_drill_rolling"
 DEPLOY = Path("deploys/postgres.py")
 SHARED = "Agree on the cluster's parameters and access rules"
 MORE = 20
-PATIENCE = 240
 
 
 @pytest.fixture
 def inventory(pytestconfig):
     return pytestconfig.getoption("inventory")
-
-
-@pytest.fixture
-def cluster(hosts, estate, eventually):
-    """A cluster with a replica."""
-    if len(hosts.group("postgres")) < 2:
-        not_applicable("one PostgreSQL host: it restarts, and nobody takes over meanwhile")
-    found = Cluster(hosts, estate)
-    eventually(found.whole, seconds=PATIENCE, interval=1)
-    return found
 
 
 def started(cluster):
@@ -43,15 +32,12 @@ def connections(cluster):
 
 
 @pytest.mark.item("DB-05")
-def test_restarts_roll(cluster, hosts, estate, secret, inventory, write, figures, eventually):
+def test_restarts_roll(cluster, client, estate, secret, inventory, write, figures, eventually):
     """Raised: replicas first, then a handover, the old leader last. Lowered again: the leader first."""
-    clients = [one for one in hosts if {"app", "worker"} & set(one.machine.groups) and one not in cluster.members]
-    if not clients:
-        not_applicable("no host of the application beside the members in the inventory")
     declared = estate.postgres.postgres_max_connections
     old, before = cluster.leader(), started(cluster)
     with cluster.table(TABLE, "number integer PRIMARY KEY"):
-        application = write(clients[0], postgres_orders(estate, secret, TABLE, "router"))
+        application = write(client, postgres_orders(estate, secret, TABLE, "router"))
         try:
             assert SHARED in planned(inventory, DEPLOY, "", postgres_max_connections=declared + MORE)
             deploy(inventory, DEPLOY, "", postgres_max_connections=declared + MORE)

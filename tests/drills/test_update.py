@@ -6,7 +6,7 @@ import pytest
 
 from checklist.rerun import planned
 from checklist.run import not_applicable
-from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.controller import pyinfra
 from tests.drills.harness.writers import postgres_orders
 
@@ -15,7 +15,6 @@ TABLE = "public.xteam_drill"
 UPDATE = Path("deploys/update_postgres.py")
 NEWER = Path(__file__).parent / "harness" / "newer.sh"
 OFFER, SOURCE = "/var/lib/xteam-drill-packages", "/etc/apt/sources.list.d/xteam-drill.list"
-PATIENCE = 240
 PATRONI = "patroni@17-main.service"
 VERSION = "dpkg-query -W -f '${Version}' postgresql-17"
 # The processes of the member whose program is not the file that is there now.
@@ -26,24 +25,10 @@ OUTDATED = (
 
 
 @pytest.fixture
-def cluster(host, hosts, estate, eventually):
-    """Two members or more, whole before and after."""
-    if len(hosts.group("postgres")) < 2:
-        not_applicable("one PostgreSQL host: nobody to hand over to")
-    found = Cluster(hosts, estate)
-    eventually(found.whole, seconds=PATIENCE, interval=1)
-    yield found
-    eventually(found.whole, seconds=PATIENCE, interval=1)
-
-
-@pytest.fixture
-def application(cluster, hosts, estate, secret, write):
+def application(cluster, client, estate, secret, write):
     """An application that writes through its router."""
-    clients = [one for one in hosts if {"app", "worker"} & set(one.machine.groups) and one not in cluster.members]
-    if not clients:
-        not_applicable("no host of the application beside the members in the inventory")
     with cluster.table(TABLE, "number integer PRIMARY KEY"):
-        yield write(clients[0], postgres_orders(estate, secret, TABLE, "router"))
+        yield write(client, postgres_orders(estate, secret, TABLE, "router"))
 
 
 def put_back(host, version):
