@@ -17,7 +17,7 @@ from checklist.run import ChecklistRun
 from checklist.shell import CannotLook
 
 # Where the checks live that leave the hosts as they were. Drills and mutations have the estate for themselves.
-DIRECTORIES = {"hosts", "repo"}
+DIRECTORIES = {"hosts", "repo", "suite"}
 FORK = multiprocessing.get_context("fork")
 # Until a child that is told to end has put back what its checks changed.
 END_SECONDS = 30

@@ -25,7 +25,13 @@ from checklist.vault import SecretReader
 from checklist.web import write_html
 
 NOT_APPLICABLE = "not applicable: "
-KIND_OF_DIRECTORY: dict[str, Kind] = {"drills": "drill", "cloud": "cloud", "repo": "repo", "unit": "repo"}
+KIND_OF_DIRECTORY: dict[str, Kind] = {
+    "drills": "drill",
+    "cloud": "cloud",
+    "repo": "repo",
+    "suite": "repo",
+    "unit": "repo",
+}
 # An exit status of pytest: tests ran and some failed.
 FAILED = pytest.ExitCode.TESTS_FAILED
 FIGURES: pytest.StashKey[dict[str, int | float | str]] = pytest.StashKey()

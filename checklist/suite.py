@@ -9,6 +9,9 @@ import pytest
 from pydantic import BaseModel
 
 PATH = Path("build/report/suite.json")
+# What must have passed before the full estate is verified, which says of the suite what came out.
+DIRECTORIES = ("tests/unit", "tests/repo")
+ESTATES = {"tests/e2e/test_lab.py", "tests/e2e/test_solo.py"}
 
 
 class Suite(BaseModel):
@@ -18,14 +21,25 @@ class Suite(BaseModel):
     passed: dict[str, int]
     failed: dict[str, int]
 
+    def missing(self) -> list[str]:
+        """The files of which no test has passed."""
+        wanted = {str(path) for directory in DIRECTORIES for path in Path(directory).glob("test_*.py")} | ESTATES
+        return sorted(wanted - set(self.passed))
 
-def write(config: pytest.Config) -> None:
+
+def read() -> Suite:
+    """What was kept last. Raises FileNotFoundError when nothing was, ValueError when it can't be read."""
+    return Suite.model_validate_json(PATH.read_text())
+
+
+def write(config: pytest.Config) -> Suite:
     """Keep what the running pytest has seen so far."""
     stats = config.pluginmanager.getplugin("terminalreporter").stats
     passed, bad = stats.get("passed", []), [*stats.get("failed", []), *stats.get("error", [])]
     suite = Suite(files=files(), passed=_by_file(passed), failed=_by_file(bad))
     PATH.parent.mkdir(parents=True, exist_ok=True)
     PATH.write_text(suite.model_dump_json(indent=1) + "\n")
+    return suite
 
 
 def _by_file(reports: list[pytest.TestReport]) -> dict[str, int]:

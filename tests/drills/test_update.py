@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from checklist.rerun import planned
-from checklist.run import not_applicable
 from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.controller import pyinfra
 from tests.drills.harness.writers import postgres_orders
