@@ -11,6 +11,7 @@ from xteam_infra.operations.app import current, release, roll
 from xteam_infra.operations.deployment import free
 from xteam_infra.plan import app as paths
 from xteam_infra.runtime import here, open_estate
+from xteam_infra.shared_files import timer_file
 
 estate = open_estate()
 settings = estate.app
@@ -31,7 +32,9 @@ context = {
     "site_packages": application.SITE_PACKAGES,
 }
 api_unit = HostFile(f"/etc/systemd/system/{paths.API_TEMPLATE}", f"app/{paths.API_TEMPLATE}.j2", context)
-cleanup_timer = HostFile(f"/etc/systemd/system/{paths.CLEANUP_TIMER}", "app/xteam-cleanup.timer.j2", context)
+cleanup_timer = timer_file(
+    paths.CLEANUP_TIMER, "When old XTeam workspaces are removed", settings.workspace_cleanup_schedule
+)
 process_files = application.process_files(estate, here(), wanted.id if wanted else "")
 
 if code_hosts and here() == code_hosts[0]:

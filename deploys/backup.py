@@ -1,8 +1,6 @@
 """pgBackRest: encrypted repositories (a directory on the backup host, a bucket elsewhere), WAL archived from the
 databases, backups and their checks by timers."""
 
-from shlex import quote
-
 from pyinfra import host
 
 from xteam_infra.backup import DATABASE_COMMANDS, REPOSITORY_COMMANDS, marker_files, operator_files, storage_authority
@@ -26,6 +24,7 @@ from xteam_infra.plan.backup import (
     repositories,
 )
 from xteam_infra.runtime import here, open_estate
+from xteam_infra.shared_files import timer_file
 
 estate = open_estate()
 settings = estate.backup
@@ -60,20 +59,12 @@ repository = HostFile(
     validate=keys_fit(repositories(estate), STANZA),
 )
 timers = {
-    job.timer: HostFile(
-        f"{systemd}/{job.timer}",
-        "backup/xteam-backup@.timer.j2",
-        {"job": job},
-        validate=f"systemd-analyze calendar {quote(job.calendar)}",
-    )
+    job.timer: timer_file(job.timer, f"Time of {job.name} of PostgreSQL's backups", job.calendar)
     for job in jobs(estate)
 }
 timers[METRICS_TIMER] = HostFile(f"{systemd}/{METRICS_TIMER}", "backup/xteam-backup-metrics.timer.j2")
-timers[DRILL_TIMER] = HostFile(
-    f"{systemd}/{DRILL_TIMER}",
-    "backup/xteam-restore-drill@next.timer.j2",
-    context,
-    validate=f"systemd-analyze calendar {quote(settings.restore_drill_on)}",
+timers[DRILL_TIMER] = timer_file(
+    DRILL_TIMER, "Time of the restore drill; repositories take turns", settings.restore_drill_on
 )
 marker = marker_files()
 

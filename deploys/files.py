@@ -3,11 +3,10 @@
 A restore puts back what is missing and overwrites nothing: docs/runbooks/files-restore.md
 """
 
-from shlex import quote
-
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.plan import files as plan
 from xteam_infra.runtime import here, open_estate
+from xteam_infra.shared_files import gate_unit_file, password_file, timer_file
 
 estate = open_estate()
 settings = estate.files
@@ -34,24 +33,13 @@ def unit(name, template="", **more):
     return HostFile(f"/etc/systemd/system/{name}", f"files/{template or name}.j2", {**context, **more})
 
 
-def password(sender, path, owner="root"):
-    """Of a host's repository."""
-    secret = {"secret_name": plan.cipher(sender)}
-    return HostFile(path, "files/password.j2", {**context, **secret}, owner=owner, mode="400")
-
-
 def timed(jobs):
     """The jobs' units, and the timers that start them."""
-    timers = [
-        HostFile(
-            f"/etc/systemd/system/{plan.timer(job)}",
-            "files/timer.j2",
-            {"job": job, "calendar": WHEN[job]},
-            validate=f"systemd-analyze calendar {quote(WHEN[job])}",
-        )
-        for job in jobs
+    what = "When users' files are worked on ({})"
+    return [
+        *(unit(f"xteam-files-{job}.service", "xteam-files-job.service", job=job) for job in jobs),
+        *(timer_file(plan.timer(job), what.format(job), WHEN[job], spread_seconds=120) for job in jobs),
     ]
-    return [*(unit(f"xteam-files-{job}.service", "xteam-files-job.service", job=job) for job in jobs), *timers]
 
 
 # The keeper first, so that the senders find it.
@@ -59,7 +47,7 @@ if plan.keeps(estate, machine):
     defaults = HostFile("/etc/default/restic-rest-server", "files/restic-rest-server.j2", context)
     limits = unit(f"{plan.SERVER_UNIT}.d/10-xteam.conf", "server-limits.conf")
     gate = HostFile("/etc/xteam/files-gate.cfg", "files/gate.cfg.j2", context, validate="haproxy -c -f {}")
-    gate_unit = unit(plan.GATE_UNIT)
+    gate_unit = gate_unit_file(plan.GATE_UNIT, "Door of the backups of users' files", gate.dest, plan.SERVER_UNIT)
     owner = plan.SERVER_ACCOUNT
     directories(
         [
@@ -75,7 +63,7 @@ if plan.keeps(estate, machine):
             limits,
             gate,
             gate_unit,
-            *(password(sender, f"{plan.HOME}/{sender.name}.pass", owner) for sender in senders),
+            *(password_file(f"{plan.HOME}/{one.name}.pass", plan.cipher(one), owner) for one in senders),
             HostFile("/usr/local/sbin/xteam-files-keep", "files/xteam-files-keep.j2", context, mode="755"),
             *timed(plan.KEEPS),
         ],
@@ -94,7 +82,7 @@ if plan.sends(estate, machine):
     )
     write(
         [
-            password(machine, f"{plan.HOME}/password"),
+            password_file(f"{plan.HOME}/password", plan.cipher(machine)),
             HostFile("/usr/local/sbin/xteam-files", "files/xteam-files.j2", context, mode="755"),
             *timed(plan.SENDS),
         ],

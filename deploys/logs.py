@@ -2,6 +2,7 @@
 
 from xteam_infra.operations import HostFile, barrier, service, write
 from xteam_infra.runtime import here, open_estate, plan
+from xteam_infra.shared_files import gate_unit_file, timer_file
 
 estate = open_estate()
 collectors = estate.members("logs")
@@ -16,14 +17,17 @@ if "logs" in here().groups:
     context = {
         "certificate": certificate,
         "socket": "/run/xteam-journal.sock",
-        "config": "/etc/xteam/logs-gate.cfg",
     }
     settings = HostFile(drop_in.format("journal-remote.conf"), "logs/journal-remote.conf.j2")
     server = HostFile(drop_in.format(f"system/{collector}.service"), "logs/journal-remote-unit.conf.j2")
     socket = HostFile(drop_in.format(f"system/{collector}.socket"), "logs/journal-remote-socket.conf.j2", context)
-    gate = HostFile(context["config"], "logs/gate.cfg.j2", context, validate="haproxy -c -f {}")
-    gate_unit = HostFile(unit.format("xteam-logs-gate.service"), "logs/xteam-logs-gate.service.j2", context)
-    timer = HostFile(unit.format("xteam-logs-retention.timer"), "logs/xteam-logs-retention.timer.j2")
+    gate = HostFile("/etc/xteam/logs-gate.cfg", "logs/gate.cfg.j2", context, validate="haproxy -c -f {}")
+    gate_unit = gate_unit_file(
+        "xteam-logs-gate.service", "TLS door of the journal collector", gate.dest, f"{collector}.socket"
+    )
+    timer = timer_file(
+        "xteam-logs-retention.timer", "Delete collected logs past their retention", "daily", spread_seconds=1800
+    )
     retention = HostFile(unit.format("xteam-logs-retention.service"), "logs/xteam-logs-retention.service.j2")
 
     write([settings, server, socket, gate, gate_unit, timer, retention], name="Write the collector's files")

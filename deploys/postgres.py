@@ -133,7 +133,7 @@ else:
 barrier(name="the leader beats")
 
 if here() == report_host(estate):
-    write([*report_files(estate), timer()], name="Write the monthly report's files")
-    service(REPORT_TIMER, [timer(), unit()], name="Make a report every month")
+    write([*report_files(estate), timer(estate)], name="Write the monthly report's files")
+    service(REPORT_TIMER, [timer(estate), unit()], name="Make a report every month")
     ensure(f"systemctl start {REPORT_UNIT}", f"test -s {REPORTS}/latest.html", name="Make the first report")
 barrier(name="postgres is laid")

@@ -28,6 +28,7 @@ from xteam_infra.plan.redis import (
     unit,
 )
 from xteam_infra.runtime import here, open_estate
+from xteam_infra.shared_files import password_file
 
 estate = open_estate()
 settings = estate.redis
@@ -77,10 +78,7 @@ administration = [
     HostFile("/usr/local/sbin/xteam-redis", "redis/xteam-redis.j2", cli_ports, mode="700"),
     HostFile("/usr/local/sbin/xteam-redis-restore", "redis/xteam-redis-restore.j2", cli_ports, mode="700"),
     HostFile("/usr/local/sbin/xteam-redis-handover", "redis/xteam-redis-handover.j2", cli_ports, mode="700"),
-    *(
-        HostFile(f"/etc/xteam/redis/{name}.pass", "redis/admin.pass.j2", {"role": name}, mode="600")
-        for name in (*roles, SENTINEL)
-    ),
+    *(password_file(f"/etc/xteam/redis/{name}.pass", f"redis/{name}/admin") for name in (*roles, SENTINEL)),
 ]
 exporter_values = {
     **cli_ports,

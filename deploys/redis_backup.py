@@ -4,8 +4,6 @@ if there is one, and proves it weekly.
 The Redis hosts can't reach what is kept: nobody pushes.
 """
 
-from shlex import quote
-
 from pyinfra import host
 
 from xteam_infra.backup import storage_authority
@@ -25,6 +23,7 @@ from xteam_infra.plan.redis_backup import (
     takes_backups,
 )
 from xteam_infra.runtime import here, open_estate
+from xteam_infra.shared_files import password_file, timer_file
 
 estate = open_estate()
 settings = estate.redis
@@ -56,7 +55,7 @@ context = {
 
 
 def private(path, template, validate="", **more):
-    """A file with a password in it, or with what goes with one."""
+    """A file that goes with a password."""
     return HostFile(path, f"redis_backup/{template}.j2", {**context, **more}, mode="600", validate=validate)
 
 
@@ -71,15 +70,7 @@ def run_now(name):
     )
 
 
-timers = {
-    job.timer: HostFile(
-        f"/etc/systemd/system/{job.timer}",
-        "redis_backup/timer.j2",
-        {"job": job},
-        validate=f"systemd-analyze calendar {quote(job.calendar)}",
-    )
-    for job in jobs(estate)
-}
+timers = {job.timer: timer_file(job.timer, job.what, job.calendar, spread_seconds=60) for job in jobs(estate)}
 passwords = {
     "sentinel": "redis/sentinel/backup",
     **{role: f"redis/{role}/backup" for role in kept},
@@ -104,11 +95,8 @@ if takes_backups(estate, machine):
     write(
         [
             *storage,
-            *(
-                private(one.password_file, "password", opens(one), secret_name=one.cipher)
-                for one in repositories(estate)
-            ),
-            *(private(f"{HOME}/{name}.pass", "password", secret_name=secret) for name, secret in passwords.items()),
+            *(password_file(one.password_file, one.cipher, validate=opens(one)) for one in repositories(estate)),
+            *(password_file(f"{HOME}/{name}.pass", secret) for name, secret in passwords.items()),
             private(f"{HOME}/settings.json", "settings.json"),
             *(
                 private(f"{HOME}/serve-{role}.conf", "serve.conf", role=role, instance=one)

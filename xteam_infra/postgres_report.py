@@ -7,7 +7,7 @@ from xteam_infra.operations import HostFile
 from xteam_infra.plan import CA_PATH
 from xteam_infra.plan import postgres as plan
 from xteam_infra.plan.tuning import parameters
-from xteam_infra.runtime import secret
+from xteam_infra.shared_files import password_file, timer_file
 
 CONFIG = "/etc/xteam/postgres-report.json"
 PASSWORD = "/etc/xteam/postgres-report.pass"  # noqa: S105 - where it is, not what
@@ -18,9 +18,11 @@ def report_files(estate) -> list[HostFile]:
     return [*carried("xteam_postgres_report", MODULES), _config(estate), _password(estate), unit()]
 
 
-def timer() -> HostFile:
+def timer(estate) -> HostFile:
     """When it is made."""
-    return HostFile(f"/etc/systemd/system/{plan.REPORT_TIMER}", "postgres/xteam-postgres-report.timer.j2")
+    return timer_file(
+        plan.REPORT_TIMER, "Monthly report on PostgreSQL", estate.postgres.postgres_report_schedule, spread_seconds=600
+    )
 
 
 def _config(estate) -> HostFile:
@@ -39,8 +41,7 @@ def _config(estate) -> HostFile:
 
 
 def _password(estate) -> HostFile:
-    reference = estate.postgres.postgres_monitor_password
-    return HostFile(PASSWORD, text=lambda: secret(reference), mode="600")
+    return password_file(PASSWORD, estate.postgres.postgres_monitor_password)
 
 
 def unit() -> HostFile:
