@@ -15,6 +15,15 @@ def sql(host, statements, database="postgres"):
     return host.check_output(command)
 
 
+def readable_tables(host, role, database):
+    """How many tables of the application a role may read."""
+    asked = (
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') "  # noqa: S608 - our own roles
+        f"AND has_table_privilege('{role}', oid, 'SELECT')"
+    )
+    return int(sql(host, asked, database))
+
+
 def connect(host, conninfo, statement="SELECT 1", password=""):
     """Connect from `host` over the network; a password goes by standard input."""
     given = "IFS= read -r PGPASSWORD; export PGPASSWORD PGCONNECT_TIMEOUT=5; "

@@ -22,6 +22,7 @@ from xteam_infra.facts.postgres import (
     psql,
 )
 from xteam_infra.operations.scram import verifier
+from xteam_infra.operations.switchover import handover
 from xteam_infra.plan.postgres import REST_PORT
 from xteam_infra.plan.rights import Goal
 from xteam_infra.runtime import here, open_estate, secret
@@ -112,8 +113,7 @@ def _leader_last(leaders: list[Member]) -> Iterator[StringCommand]:
         others = [one for one in host.get_fact(Members, addresses=_addresses()) if not one.leads and one.running]
         if others:
             heir = next((one for one in others if one.synchronous), others[0])
-            change = f"{CTL} switchover --leader {leader.name} --candidate {heir.name} --force"
-            yield StringCommand(f"{change} && {_answers(heir, 'primary')}")
+            yield StringCommand(handover(open_estate(), leader.name, heir.name))
         yield _restart(leader, "health")
 
 
