@@ -1,6 +1,6 @@
 """What every drill may use: `faults`, `write`, `figures`, `runbook`, `deploys`, and for releases `versions`, `home`.
 
-Drills on PostgreSQL also have `cluster` and `client`.
+Drills on PostgreSQL also have `cluster` and `client`, those on Redis `redis_hosts`.
 
 docs/verification.md, "Drills"
 """
@@ -43,6 +43,15 @@ def client(cluster, hosts):
     if not found:
         not_applicable("no host of the application beside the members in the inventory")
     return found[0]
+
+
+@pytest.fixture
+def redis_hosts(hosts):
+    """The Redis hosts, when there are several."""
+    found = hosts.group("redis")
+    if len(found) == 1:
+        not_applicable("one Redis host: nobody to hand over to")
+    return found
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from checklist.run import not_applicable
 from tests.drills.harness.redis import acknowledged_alone, all_follow, ask, master_of
 from tests.drills.harness.writers import redis_orders
 from xteam_infra.plan.redis import unit
@@ -18,15 +17,6 @@ ROLE = "queue"
 PATIENCE = 180
 # Replicas report once a second, and the master looks once a second.
 REPORTS_SECONDS = 2
-
-
-@pytest.fixture
-def members(hosts):
-    """The Redis hosts, when there are several."""
-    found = hosts.group("redis")
-    if len(found) == 1:
-        not_applicable("one Redis host: nobody to fail over to")
-    return found
 
 
 @pytest.fixture
@@ -60,11 +50,11 @@ def test_a_killed_process_loses_nothing(host, hosts, estate, secret, write, figu
 
 
 @pytest.mark.item("RED-05", "TST-06")
-def test_power_loss(host, hosts, estate, secret, members, write, faults, figures, whole, eventually):
+def test_power_loss(host, hosts, estate, secret, redis_hosts, write, faults, figures, whole, eventually):
     """The master's host loses its power: another takes over, no acknowledged task is lost, the old one follows."""
     whole(host)
     old = master_of(host, hosts, ROLE)
-    other = next(one for one in members if one.name != old.name)
+    other = next(one for one in redis_hosts if one.name != old.name)
     writer = write(other, redis_orders(estate, secret, ROLE, KEY))
     time.sleep(2)
     faults.kill(old.name)
@@ -79,7 +69,7 @@ def test_power_loss(host, hosts, estate, secret, members, write, faults, figures
 
 @pytest.mark.item("RED-05", "TST-06")
 def test_a_client_cut_off_with_the_old_master(
-    host, hosts, estate, secret, members, write, faults, figures, whole, eventually
+    host, hosts, estate, secret, redis_hosts, write, faults, figures, whole, eventually
 ):
     """The worst place for a client: it sees no fault. Its master must stop it before much is lost that others replace.
 
@@ -87,7 +77,7 @@ def test_a_client_cut_off_with_the_old_master(
     """
     whole(host)
     old = master_of(host, hosts, ROLE)
-    other = next(one for one in members if one.name != old.name)
+    other = next(one for one in redis_hosts if one.name != old.name)
     orders = {**redis_orders(estate, secret, ROLE, KEY), "sentinels": [old.address]}
     writer = write(old, orders)
     time.sleep(2)
