@@ -2,7 +2,8 @@
 
     pyinfra INVENTORY deploys/release.py --data version=v1.2.3
 
-The version: a ref of app_source if that is a git address; or a directory, a wheel, ADDRESS@REF of git.
+The version: a ref of app_source if that is a git address, a version if it is NAME==VERSION of a package index; or a
+directory, a wheel, NAME==VERSION, ADDRESS@REF of git.
 docs/runbooks/release.md
 """
 

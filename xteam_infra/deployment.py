@@ -12,12 +12,15 @@ from pathlib import Path
 from gevent.lock import BoundedSemaphore
 
 from xteam_infra.errors import Problem, SettingsError
-from xteam_infra.release import Release, ReleaseError, build
+from xteam_infra.release import Release, ReleaseError, build, index
 from xteam_infra.release.record import Entry, Record, path, read
 from xteam_infra.runtime import PROJECT
 from xteam_infra.settings.window import inside
 
-VERSIONS = "a ref of app_source if that is a git address; or a directory, a wheel, ADDRESS@REF of git"
+VERSIONS = (
+    "a ref of app_source if that is a git address, a version if it is NAME==VERSION of a package index; "
+    "or a directory, a wheel, NAME==VERSION, ADDRESS@REF of git"
+)
 
 
 @dataclass
@@ -106,6 +109,10 @@ def source_of(version: str, app_source: str) -> str:
     """What is to be built for a version. Raises ReleaseError when that can't be told."""
     if "://" in version or version.startswith("git@") or version.endswith(".whl") or Path(version).is_dir():
         return version
+    if index.is_requirement(version):
+        return version
+    if index.is_requirement(app_source) and index.is_requirement(found := index.version_of(app_source, version)):
+        return found
     if "://" not in app_source and not app_source.startswith("git@"):
         raise ReleaseError(f"unknown version {version}: app_source is {app_source}. Allowed: {VERSIONS}")
     address, mark, subdirectory = app_source.partition("#")

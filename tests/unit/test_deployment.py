@@ -33,6 +33,8 @@ def entry(name):
     [
         (GIT, "v2", "https://git.example.com/xteam.git@v2"),
         ("https://git.example.com/xteam.git", "v2", "https://git.example.com/xteam.git@v2"),
+        ("xteam==1.0", "2.0", "xteam==2.0"),
+        ("examples/xteam", "xteam==2.0", "xteam==2.0"),
         ("git@example.com:xteam.git@v1", "v2", "git@example.com:xteam.git@v2"),
         (f"{GIT}#subdirectory=api", "v2", "https://git.example.com/xteam.git@v2#subdirectory=api"),
         ("examples/xteam", "dist/xteam-2.whl", "dist/xteam-2.whl"),

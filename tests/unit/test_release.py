@@ -1,8 +1,12 @@
 """Releases: the same input gives the same archive, and every gap is named."""
 
+import hashlib
 import subprocess
 import tarfile
+import threading
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -127,6 +131,49 @@ def test_a_git_source(tmp_path: Path) -> None:
         resolve(address, tmp_path / "without")
     with pytest.raises(ReleaseError, match="can't clone"):
         resolve(f"{address}-away@v1", tmp_path / "away")
+
+
+@pytest.fixture
+def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A package index on this machine that has tiny 1.0, its lock in the package. Yields the wheel's SHA-256."""
+    files = tmp_path / "served" / "simple" / "tiny"
+    wheel = make_wheel(files, **{"tiny/requirements.lock": ""})
+    (files / "requirements.lock").unlink()
+    (files / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
+    handler = partial(QuietHandler, directory=str(tmp_path / "served"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"user:sesame@127.0.0.1:{server.server_port}"  # pragma: allowlist secret
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://{address}/simple")
+        yield hashlib.sha256(wheel.read_bytes()).hexdigest()
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_version_of_a_package_index(tmp_path: Path, package_index: str) -> None:
+    plain = build("tiny==1.0", out=tmp_path / "out")
+    assert plain.archive.is_file() and plain.source == "tiny==1.0"
+    assert build(f"tiny==1.0 --hash=sha256:{package_index}", out=tmp_path / "out").id == plain.id
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"), [("tiny==2.0", "tiny==2.0"), (f"tiny==1.0 --hash=sha256:{'0' * 64}", "DO NOT MATCH")]
+)
+def test_an_index_without_it_is_refused(tmp_path: Path, package_index: str, source: str, reason: str) -> None:
+    with pytest.raises(ReleaseError, match=reason) as refused:
+        resolve(source, tmp_path)
+    assert "sesame" not in str(refused.value)
+
+
+def test_a_wheel_without_any_lock_is_refused(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path)
+    (tmp_path / "requirements.lock").unlink()
+    with pytest.raises(ReleaseError, match=r"no requirements\.lock beside tiny-1\.0"):
+        resolve(wheel, tmp_path)
 
 
 def test_a_password_in_an_address_is_not_shown(tmp_path: Path) -> None:

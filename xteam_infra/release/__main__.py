@@ -1,7 +1,8 @@
 """Build a release of an application: python -m xteam_infra.release SOURCE
 
-SOURCE is a directory with pyproject.toml and requirements.lock, a wheel with requirements.lock beside it, or a git
-address with a ref: https://git.example.com/xteam.git@v1.2.3 (add #subdirectory=PATH if it is not at the top).
+SOURCE is a directory with pyproject.toml and requirements.lock, a wheel with requirements.lock beside it or in its
+package, NAME==VERSION of a package index, or a git address with a ref: https://git.example.com/xteam.git@v1.2.3 (add
+#subdirectory=PATH if it is not at the top).
 """
 
 import argparse
@@ -18,7 +19,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", help="directory, wheel or git address with @ref")
+    parser.add_argument("source", help="directory, wheel, NAME==VERSION or git address with @ref")
     parser.add_argument("--python-version", default=PYTHON_VERSION, help="of the hosts (default: %(default)s)")
     parser.add_argument("--platform", default=PLATFORM, help="of the hosts, in uv's words (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=OUT, help="where archives are kept (default: %(default)s)")

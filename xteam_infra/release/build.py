@@ -10,11 +10,10 @@ from pathlib import Path
 from gevent.lock import RLock
 
 from xteam_infra.release.errors import ReleaseError
-from xteam_infra.release.source import Parts, public, resolve, run_uv
+from xteam_infra.release.source import PYTHON_VERSION, Parts, public, resolve, run_uv
 from xteam_infra.release.tree import make_portable, write_archive
 from xteam_infra.release.wheel import contents, missing_dependencies
 
-PYTHON_VERSION = "3.13"  # Debian 13's
 PLATFORM = "x86_64-manylinux_2_28"  # the oldest glibc that most projects still build for; Debian 13 has 2.41
 OUT = Path("build/releases")
 ID_LENGTH = 12  # hexadecimal digits: 48 bits, far more than anybody has releases
@@ -62,8 +61,9 @@ def build(
 ) -> Release:
     """Build the release of an application, or find it if it was built before.
 
-    `source`: a directory with pyproject.toml and requirements.lock, a wheel with requirements.lock beside it, or a git
-    address with a ref (ADDRESS@REF, with #subdirectory=PATH if needed). `platform` is uv's --python-platform.
+    `source`: a directory with pyproject.toml and requirements.lock, a wheel with requirements.lock beside it or in its
+    package, NAME==VERSION of a package index, or a git address with a ref (ADDRESS@REF, with #subdirectory=PATH if
+    needed). `platform` is uv's --python-platform.
     The archive is OUT/<id>.tar.gz and unpacks to `site-packages/`.
 
     Raises ReleaseError naming what is missing: the lock, the ref, a dependency that exists as source only, a hash.
@@ -71,7 +71,7 @@ def build(
     with tempfile.TemporaryDirectory(prefix="release-") as directory:
         work = Path(directory)
         _say(f"building the wheel of {public(str(source))}")
-        parts = resolve(source, work)
+        parts = resolve(source, work, python_version)
         release_id = identify(parts, python_version, platform)
         archive = out / f"{release_id}.tar.gz"
         if archive.is_file():

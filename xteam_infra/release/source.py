@@ -3,14 +3,17 @@
 import re
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from uv import find_uv_bin
 
+from xteam_infra.release import index
 from xteam_infra.release.errors import ReleaseError
 
 LOCK = "requirements.lock"
+PYTHON_VERSION = "3.13"  # Debian 13's
 _GIT = re.compile(r"^(?P<address>.+?)(?:@(?P<ref>[^@/#:][^@#:]*))?(?:#subdirectory=(?P<subdirectory>[^#]+))?$")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -23,21 +26,40 @@ class Parts:
     lock: Path
 
 
-def resolve(source: str | Path, work: Path) -> Parts:
+def resolve(source: str | Path, work: Path, python_version: str = PYTHON_VERSION) -> Parts:
     """The wheel and the lock of `source`; what has to be made for that is made in `work`.
 
     Raises ReleaseError when the source isn't there, has no lock, or doesn't build."""
     named = str(source)
     path = Path(named).expanduser()
     if path.is_file() and path.suffix == ".whl":
-        return Parts(path.resolve(), _lock_in(path.resolve().parent))
+        return Parts(path.resolve(), _lock_of(path.resolve(), work))
     if path.is_dir():
         return _from_directory(path.resolve(), work)
     if "://" in named or named.startswith("git@"):
         return _from_directory(_checked_out(named.removeprefix("git+"), work), work)
+    if index.is_requirement(named):
+        wheel = index.download(named, python_version, work / "index")
+        return Parts(wheel, _lock_of(wheel, work))
     raise ReleaseError(
-        f"no such source: {named}. Give a directory with pyproject.toml, a .whl file, "
+        f"no such source: {named}. Give a directory with pyproject.toml, a .whl file, {index.FORM}, "
         "or a git address with a ref, such as https://git.example.com/xteam.git@v1.2.3"
+    )
+
+
+def _lock_of(wheel: Path, work: Path) -> Path:
+    """The lock beside a wheel, or else the one in its package."""
+    if (wheel.parent / LOCK).is_file():
+        return wheel.parent / LOCK
+    with zipfile.ZipFile(wheel) as opened:
+        inside = [name for name in opened.namelist() if re.fullmatch(rf"[^/]+/{re.escape(LOCK)}", name)]
+        if len(inside) == 1:
+            lock = work / LOCK
+            lock.write_bytes(opened.read(inside[0]))
+            return lock
+    raise ReleaseError(
+        f"no {LOCK} beside {wheel.name}, and {len(inside)} in its package: ship one as <package>/{LOCK} "
+        "(docs/app-contract.md)"
     )
 
 

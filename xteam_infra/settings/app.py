@@ -25,7 +25,8 @@ class AppSettings(LayerSettings):
     layer: ClassVar[str] = "app"
 
     app_source: str = "examples/xteam"
-    """What is deployed: a directory with pyproject.toml and requirements.lock, a wheel, or ADDRESS@REF of git."""
+    """What is deployed: a directory with pyproject.toml and requirements.lock, a wheel, NAME==VERSION of a package
+    index, or ADDRESS@REF of git."""
     app_module: str = Field("xteam.main:app", pattern=OBJECT)
     """The ASGI application, as uvicorn names it."""
     app_migrate_module: str = Field("xteam.migrate", pattern=MODULE)
