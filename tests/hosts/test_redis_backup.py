@@ -102,7 +102,7 @@ def test_only_the_backup_host_can_read_them(host, hosts, estate, kept, numbers, 
     assert not plain, f"not encrypted: {plain}"
     names = [f"repository{number}.pass" for number in numbers] + (["s3.credentials"] if 2 in numbers else [])
     for name in names:
-        assert host.file(f"{HOME}/{name}").mode == 0o600, f"others can read {HOME}/{name}"
+        assert not host.file(f"{HOME}/{name}").mode & 0o077, f"others can read {HOME}/{name}"
     redis, backup = estate.redis, estate.backup
     ciphers = [secret(redis.redis_backup_cipher.name)]
     keys = []
