@@ -16,6 +16,7 @@ from xteam_infra.plan.edge import (
     ALIVE_PORT,
     CERTBOT_TIMER,
     FLOATING_UNIT,
+    MASTER_SOCKET,
     PEERS_PORT,
     UNIT,
     certificate_path,
@@ -50,9 +51,11 @@ values = {
     "applications": estate.members("app"),
     "ports": ports(estate.app),
     "admin_socket": ADMIN_SOCKET,
+    "master_socket": MASTER_SOCKET,
     "reasons": REASONS,
 }
 config = HostFile("/etc/haproxy/haproxy.cfg", "edge/haproxy.cfg.j2", values, validate="haproxy -c -f {}")
+unit = HostFile("/etc/systemd/system/haproxy.service.d/10-xteam.conf", "edge/10-xteam.conf.j2", values)
 
 
 def supplied_pem() -> str:
@@ -86,7 +89,7 @@ if "edge" in machine.groups:
             *supplied,
             *acme_files(),
             config,
-            HostFile("/etc/systemd/system/haproxy.service.d/10-xteam.conf", "edge/10-xteam.conf.j2"),
+            unit,
             HostFile("/usr/local/sbin/xteam-edge", "edge/xteam-edge.j2", values, mode="755"),
         ],
         name="Write the edge's files",
@@ -99,7 +102,7 @@ for peer in host.loop(edges):
         service(
             UNIT,
             # What certbot brings, it hands over by itself.
-            [config, *([] if settings.acme else [certificate]), *([own] if len(edges) > 1 else [])],
+            [config, unit, *([] if settings.acme else [certificate]), own],
             action="reload",
             health="curl -sk -o /dev/null https://127.0.0.1/",
             name=f"Run edge {peer.name} with its present files",

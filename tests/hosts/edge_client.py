@@ -1,6 +1,7 @@
 """Clients of an edge: its own loopback addresses, a new one for each purpose, since edges and application remember."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from secrets import randbelow
@@ -9,12 +10,13 @@ from typing import Any
 from xteam_client import Answer
 from xteam_client import curl as ask_by_curl
 
+OWN = "127.88."
 SERVED = {"200", "503"}  # 503: the application is away, which is another check's business
 
 
 def anybody() -> str:
     """The address of a client that nobody has been before."""
-    return f"127.88.{randbelow(256)}.{1 + randbelow(254)}"
+    return f"{OWN}{randbelow(256)}.{1 + randbelow(254)}"
 
 
 def curl(estate, client):
@@ -33,10 +35,24 @@ def ask_often(host, estate, client, times, path="/healthz"):
     return Counter(said.split())
 
 
+def known(host, edge, client):
+    """Requests of a client in the last minute that `edge` has counted, as `host` has been told."""
+    said = host.check_output(f"xteam-edge show table clients-{edge.name} key {client}")
+    rate = re.search(r"http_req_rate\(\d+\)=(\d+)", said)
+    return int(rate[1]) if rate else 0
+
+
 def forget(hosts):
-    """No edge knows of any client any more: each has a copy of what the others counted."""
+    """No edge knows of the controller any more: each has a copy of what the others counted.
+
+    Clients of an address of their own stay: another check may be counting them.
+    """
     tables = [f"{what}-{edge.name}" for what in ("clients", "strict") for edge in hosts.group("edge")]
-    hosts.at_once(hosts.group("edge"), "; ".join(f"xteam-edge clear table {table}" for table in tables))
+    others = f"sed -n 's/.* key=\\([^ ]*\\) .*/\\1/p' | grep -v '^::ffff:{OWN}'"
+    clear = (
+        f"xteam-edge show table $table | {others} | while read -r key; do xteam-edge clear table $table key $key; done"
+    )
+    hosts.at_once(hosts.group("edge"), f"for table in {' '.join(tables)}; do {clear}; done")
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What the edge layer needs of a host: HAProxy, open to the world on ports 80 and 443.
 
-Several edges tell each other what their clients ask for, and may share an address by VRRP.
+Edges tell each other, and themselves at a reload, what their clients ask for; several may share an address by VRRP.
 """
 
 from xteam_infra.pki import Subject
@@ -14,6 +14,7 @@ ACME_PORT = 8088
 ALIVE_PORT = 8404
 VRRP = 112  # its number as a protocol of IP
 ADMIN_SOCKET = "/run/haproxy/admin.sock"
+MASTER_SOCKET = "/run/haproxy-master.sock"  # where Debian's unit puts it
 SUPPLIED_PEM = f"{PKI_DIRECTORY}/edge-supplied.pem"
 ACME_PEM = f"{PKI_DIRECTORY}/edge-acme.pem"
 
@@ -27,18 +28,18 @@ def needs(estate, machine) -> Needs:
     if "edge" not in machine.groups:
         return Needs()
     memory = BASE_MB + round(CONNECTION_MB * estate.edge.edge_max_connections)
-    several, floating = len(estate.members("edge")) > 1, estate.edge.edge_floating_address is not None
+    floating = estate.edge.edge_floating_address is not None
     listens = [
         Listen(80, "HTTP, redirected", ("world",)),
         Listen(443, "HTTPS", ("world",)),
         Listen(ALIVE_PORT, "whether HAProxy answers", ("local",)),
-        *_if(several, Listen(PEERS_PORT, "clients' counts", ("edge",))),
+        Listen(PEERS_PORT, "clients' counts", ("edge",)),
         *_if(estate.edge.acme, Listen(ACME_PORT, "ACME challenges", ("edge",))),
         *_if(floating, Listen(VRRP, "VRRP", ("edge",), protocol="vrrp")),
     ]
     certificates = [
         *_if(not estate.edge.supplied, internal_certificate(estate)),
-        *_if(several, peer_certificate(estate, machine)),
+        peer_certificate(estate, machine),
     ]
     return Needs(
         packages=("haproxy", "socat", *_if(floating, "keepalived"), *_if(estate.edge.acme, "certbot")),
@@ -54,7 +55,7 @@ def _if(condition: bool, one):
 
 
 def peer_certificate(estate, machine) -> Certificate:
-    """By which an edge proves itself to the others, and they to it."""
+    """By which an edge proves itself to the others and to itself, and they to it."""
     names = (estate.fqdn(machine.name), machine.name)
     return Certificate("edge-peer", Subject(names[0], names), bundle=True)
 
