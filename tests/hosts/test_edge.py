@@ -16,62 +16,6 @@ from xteam_infra.plan.app import COLOURS
 pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one, pytest.mark.usefixtures("unlimited")]
 
 CA = "/etc/xteam/pki/ca.crt"
-EXPIRY_DAYS = 21
-
-
-def handshake(host, estate, options):
-    command = f"openssl s_client -connect 127.0.0.1:443 -servername {estate.all.domain} {options} </dev/null 2>&1"
-    return host.run(command).stdout
-
-
-@pytest.mark.item("SEC-03", "PRE-04")
-def test_certificate_verifies_for_every_public_name(host, estate, browse):
-    # A public certificate must hold against what every client trusts.
-    ca = None if estate.edge.public else host.file(CA).content_string
-    for name in estate.edge.hosts(estate):
-        try:
-            browse(name=name, ca=ca, verify=True)
-        except OSError as error:
-            pytest.fail(f"https://{name} can't be trusted: {error}")
-
-
-@pytest.mark.item("SEC-03", "PRE-04")
-def test_certificate_is_not_near_its_end(host, estate):
-    command = f"openssl s_client -connect 127.0.0.1:443 -servername {estate.all.domain} </dev/null 2>/dev/null"
-    shown = host.run(f"{command} | openssl x509 -noout -enddate -checkend {EXPIRY_DAYS * 86400}")
-    assert "notAfter" in shown.stdout, "the edge shows no certificate"
-    assert shown.rc == 0, f"the certificate has less than {EXPIRY_DAYS} days left: {shown.stdout}"
-
-
-@pytest.mark.item("SEC-03", "PRE-04")
-def test_certificate_renews_itself(host, estate):
-    """certbot's timer runs, and what it renews is what the edge shows."""
-    if not estate.edge.acme:
-        not_applicable("edge_acme_directory is None: the certificate comes from elsewhere")
-    assert host.service("certbot.timer").is_running, "nothing renews the certificate"
-    assert host.run("xteam-acme done").rc == 0, "the certificate on disk is not one of edge_acme_directory"
-    shown = host.run(
-        f"openssl s_client -connect 127.0.0.1:443 -servername {estate.all.domain} </dev/null 2>/dev/null"
-        " | openssl x509 -noout -fingerprint -sha256"
-    )
-    kept = host.check_output("openssl x509 -in /etc/letsencrypt/live/xteam/cert.pem -noout -fingerprint -sha256")
-    assert shown.stdout.strip() == kept.strip(), "the edge shows another certificate than certbot's newest"
-
-
-@pytest.mark.item("SEC-03")
-def test_old_tls_is_refused(host, estate):
-    for old in ("-tls1", "-tls1_1"):
-        said = handshake(host, estate, f"{old} -cipher DEFAULT@SECLEVEL=0")
-        assert "Cipher is (NONE)" in said or "Cipher    : 0000" in said, f"the edge speaks {old.lstrip('-')}"
-
-
-@pytest.mark.item("SEC-03")
-def test_ciphers_keep_the_past_secret(host, estate):
-    """Only authenticated encryption with a key of its own for each connection."""
-    assert "Cipher is ECDHE-" in handshake(host, estate, "-tls1_2"), "the edge does not speak TLS 1.2"
-    weak = handshake(host, estate, "-tls1_2 -cipher ALL:@SECLEVEL=0:!ECDHE+AESGCM:!ECDHE+CHACHA20")
-    assert "Cipher is (NONE)" in weak, f"the edge accepts {re.findall('Cipher is .*', weak)}"
-    assert "Cipher is TLS_" in handshake(host, estate, "-tls1_3"), "the edge does not speak TLS 1.3"
 
 
 @pytest.mark.item("SEC-03")
@@ -93,10 +37,6 @@ def test_browsers_are_told_what_to_refuse(estate, browse):
         for name in ("x-frame-options", "referrer-policy", "content-security-policy"):
             assert headers.get(name), f"{path} has no {name}"
         assert "server" not in headers, f"{path} says who serves it: {headers['server']}"
-
-
-def test_http2_is_offered(host, estate):
-    assert "ALPN protocol: h2" in handshake(host, estate, "-alpn h2,http/1.1"), "browsers get HTTP/1.1 only"
 
 
 @pytest.mark.item("SEC-12")
