@@ -86,3 +86,7 @@ api_tasks_max = 256
 api_drain_seconds = 10
 api_graceful_seconds = 20
 api_ready_seconds = 60
+
+# Seconds after which a WebSocket is closed with 1012 ("connect again"), and with 1001 when nobody has said anything.
+api_websocket_max_age_seconds = 3600
+api_websocket_idle_seconds = 900

@@ -1,7 +1,7 @@
 """Who may ask the application for what. Asked of every API host, through no edge."""
 
 import pytest
-from xteam_client import CA, claims, forge, run_python, through
+from xteam_client import claims, forge, through
 
 # Keys that are in documentation and examples; the first thing an attacker tries.
 KNOWN_KEYS = ("", "secret", "changeme", "change-me", "your-secret-key", "your-secret-key-here", "supersecretkey", "dev")
@@ -92,46 +92,3 @@ def test_a_token_is_worth_nothing_after_logout(api, hosts, estate, staff):
     for other in hosts.group("app"):
         answer = through(other, hosts, estate)("/me", token=token)
         assert answer.status == 401, f"{other.name} accepts a token after logout: {answer.status}"
-
-
-WEBSOCKET = """
-import asyncio, json, ssl, websockets
-name, address, port = {name!r}, {address!r}, {port!r}
-tokens = {tokens!r}
-tls = ssl.create_default_context(cafile={ca!r})
-async def talk(token):
-    headers = {{"Authorization": "Bearer " + token}} if token else {{}}
-    where = {{"host": address, "port": port, "server_hostname": address}}
-    async with websockets.connect(f"wss://{{name}}/ws", ssl=tls, additional_headers=headers, **where) as socket:
-        said = []
-        try:
-            for word in ("ping", "hello"):
-                await socket.send(word)
-                said.append(await asyncio.wait_for(socket.recv(), 10))
-        except websockets.ConnectionClosed as closed:
-            return [*said, closed.rcvd.code if closed.rcvd else None]
-        await socket.close()
-        return [*said, socket.close_code]
-async def main():
-    return {{name: await talk(token) for name, token in tokens.items()}}
-print(json.dumps(asyncio.run(main())))
-"""
-
-
-@pytest.mark.group("app")
-@pytest.mark.item("SEC-14", "POST-06")
-def test_websocket_needs_a_token(host, api, estate, staff, token):
-    """With one it echoes and is closed cleanly; without, with a forged or a revoked one it is refused."""
-    revoked = api.login(staff.name, staff.password)
-    api("/auth/logout", "POST", revoked)
-    script = WEBSOCKET.format(
-        name=estate.all.domain,
-        address=host.address,
-        port=api.port,
-        ca=CA,
-        tokens={"none": "", "forged": forge("secret", staff.id), "revoked": revoked, "good": token},
-    )
-    said = run_python(host, script)
-    assert said.pop("good") == ["pong", "hello", 1000], "a WebSocket with a good token does not echo"
-    for what, answer in said.items():
-        assert answer == [4401], f"a WebSocket with a token that is {what} gets {answer}"

@@ -116,6 +116,12 @@ class AppSettings(LayerSettings):
     stopped: WebSockets that are left are closed with 1012, "connect again"."""
     api_graceful_seconds: int = Field(20, ge=1, le=300)
     """How long a stopping API goes on with the requests it has."""
+    api_websocket_max_age_seconds: int = Field(3600, ge=60, le=86_400)
+    """A WebSocket older than this is closed with 1012, "connect again"; after a reload, an edge keeps its old process
+    no longer than for it."""
+    api_websocket_idle_seconds: int = Field(900, ge=30, le=86_400)
+    """A WebSocket on which neither side has said anything for this long is closed with 1001; what server and browser
+    exchange to see that they are alive does not count."""
     api_ready_seconds: int = Field(60, ge=5, le=600)
     """How long a started API may take until it is ready; then it is stopped again and the old one goes on serving."""
 

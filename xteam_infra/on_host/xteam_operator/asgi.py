@@ -1,4 +1,4 @@
-"""The application behind what the edge is told about it: whether this instance may get requests.
+"""The application, its WebSockets ended in time, behind what the edge is told: whether this instance may get requests.
 
 Served by uvicorn in the application's place. While the file XTEAM_API_HELD exists, the readiness path answers 404,
 which tells the edge to send nothing new here and to leave alone what is under way. Every answer to a readiness check is
@@ -10,16 +10,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from xteam_operator.lifetime import Lifetime
+
 # xteam-roll asks with this header, and learns whether an instance would be ready.
 PROBE = b"x-xteam-probe"
 READY_PATH = os.environ["XTEAM_API_READY_PATH"]
 STATE, HELD = Path(os.environ["XTEAM_API_STATE"]), Path(os.environ["XTEAM_API_HELD"])
+MAX_AGE, IDLE = (float(os.environ[f"XTEAM_API_WEBSOCKET_{name}"]) for name in ("MAX_AGE", "IDLE"))
 _module, _, _name = os.environ["XTEAM_API_APP"].partition(":")
 _application = getattr(import_module(_module), _name)
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """The ASGI application."""
+    if scope["type"] == "websocket":
+        await Lifetime(receive, send, MAX_AGE, IDLE).run(_application, scope)
+        return
     if scope["type"] != "http" or scope["path"] != READY_PATH or any(name == PROBE for name, _ in scope["headers"]):
         await _application(scope, receive, send)
         return
