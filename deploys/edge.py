@@ -53,7 +53,11 @@ values = {
     "admin_socket": ADMIN_SOCKET,
     "master_socket": MASTER_SOCKET,
     "reasons": REASONS,
+    # The application's own hosts: their smoke suite looks before users do.
+    "let_in": (*settings.edge_maintenance_networks, *(machine.address for machine in estate.members("app"))),
+    "page": "/etc/haproxy/away.html",
 }
+page = HostFile("/etc/haproxy/away.html", "edge/away.html.j2", values)
 config = HostFile("/etc/haproxy/haproxy.cfg", "edge/haproxy.cfg.j2", values, validate="haproxy -c -f {}")
 unit = HostFile("/etc/systemd/system/haproxy.service.d/10-xteam.conf", "edge/10-xteam.conf.j2", values)
 
@@ -88,6 +92,7 @@ if "edge" in machine.groups:
         [
             *supplied,
             *acme_files(),
+            page,
             config,
             unit,
             HostFile("/usr/local/sbin/xteam-edge", "edge/xteam-edge.j2", values, mode="755"),
@@ -102,7 +107,7 @@ for peer in host.loop(edges):
         service(
             UNIT,
             # What certbot brings, it hands over by itself.
-            [config, unit, *([] if settings.acme else [certificate]), own],
+            [config, page, unit, *([] if settings.acme else [certificate]), own],
             action="reload",
             health="curl -sk -o /dev/null https://127.0.0.1/",
             name=f"Run edge {peer.name} with its present files",

@@ -25,6 +25,17 @@ edge_server_timeout_seconds = 60
 edge_strict_paths = ("/auth/login",)
 edge_strict_requests_per_minute = 20
 
+# Below this path are files for browsers with a digest of what is in them in their names: clients keep them for so many
+# seconds, unless the application says otherwise. None: there are no such files.
+edge_static_path = "/static/"
+edge_static_max_age_seconds = 31536000
+
+# While operators work on the application: give --data edge_maintenance="We are back at 14:00 UTC" to a run, and users
+# read that; the next run without it lets them in again. Who gets in meanwhile, and when the others are to come back.
+edge_maintenance = None
+edge_maintenance_networks = ()
+edge_retry_after_seconds = 60
+
 # With several edges in one network: an address that one of them holds and the next takes over, such as
 # "203.0.113.5/24". Publish it in DNS. None: publish every edge's address, or put your cloud's load balancer in front.
 edge_floating_address = None

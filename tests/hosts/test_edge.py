@@ -103,6 +103,25 @@ def test_answers_are_compressed_for_who_accepts_it(browse):
     assert "content-encoding" not in plain.headers, "compressed for a client that did not ask for it"
 
 
+@pytest.mark.item("PERF-08", "INF-08", kind="wire")
+def test_assets_are_kept_by_clients_and_nothing_else_is(estate, browse):
+    """Files whose names say what is in them, for long; no answer else, and no file that is not there."""
+    below = estate.edge.edge_static_path
+    if below is None:
+        not_applicable("edge_static_path is None: the application has no assets")
+    listed = browse("/assets").json()
+    assert listed, "/assets lists nothing, so this check proves nothing"
+    wanted = f"public, max-age={estate.edge.edge_static_max_age_seconds}, immutable"
+    for path in listed.values():
+        asset = browse(path, headers={"Accept-Encoding": "gzip"})
+        assert asset.status == 200 and asset.headers["cache-control"] == wanted, f"{path}: {asset.headers}"
+        again = browse(path, headers={"If-None-Match": asset.headers["etag"]})
+        assert again.status == 304, f"{path} is sent again to who has it: {again.status}"
+    for path in ("/healthz", "/assets", "/me", f"{below}no.0123456789ab.css"):
+        kept = browse(path).headers.get("cache-control")
+        assert kept == "no-store", f"{path} may be kept: {kept}"
+
+
 @pytest.mark.item("INF-04", "MON-09")
 def test_only_health_is_public(estate, browse):
     assert browse(estate.app.app_live_path).status == 200, "the world can't see whether we are up"

@@ -46,6 +46,21 @@ def test_a_floating_address_for_one_edge(declaration):
     assert "nobody to take it over" in declaration.problems()["edge_floating_address"]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("edge_maintenance", "", "at least 1 character"),
+        ("edge_maintenance_networks", ("0.0.0.0/0",), "for everybody there is no maintenance"),
+        ("edge_static_path", "static", "match pattern"),
+        ("edge_static_path", "/static", "match pattern"),
+        ("edge_retry_after_seconds", 0, "greater than or equal to 1"),
+    ],
+)
+def test_what_clients_can_not_be_told(declaration, key, value, allowed):
+    declaration.own[key] = value
+    assert allowed in declaration.problems()[key]
+
+
 @pytest.mark.parametrize("path", ["auth/login", "/auth/login?x", "/a b"])
 def test_strict_paths_that_are_none(declaration, path):
     declaration.own["edge_strict_paths"] = (path,)

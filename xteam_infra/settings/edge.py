@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import ClassVar
 
@@ -56,13 +56,26 @@ class EdgeSettings(LayerSettings):
     edge_max_connections: int = Field(2000, ge=100, le=100_000)
     """Client connections an edge host holds; about 0.1 MiB each. More wait in the kernel's queue."""
     edge_tunnel_timeout_seconds: int = Field(3600, ge=60, le=86_400)
-    """A WebSocket without traffic for this long is closed. The application's own idle limit should come first."""
+    """A WebSocket without any traffic for this long is broken off: its client is gone. The silence of one that is there
+    is bounded by api_websocket_idle_seconds."""
     edge_server_timeout_seconds: int = Field(60, ge=5, le=3600)
     """A request the application has not begun to answer in this time gets 504."""
     edge_strict_paths: tuple[str, ...] = ("/auth/login",)
     """Paths at which passwords could be guessed; each client has a lower limit for all of them together."""
     edge_strict_requests_per_minute: int = Field(20, ge=1, le=10_000)
     """That limit. It holds while rate_limit_enabled does."""
+    edge_static_path: str | None = Field("/static/", pattern=r"^/([A-Za-z0-9_.-]+/)+$")
+    """Files for browsers are below it, each with a digest of what is in it in its name; the application answers for
+    them. Clients keep those for which it says nothing else. None: there are none."""
+    edge_static_max_age_seconds: int = Field(31_536_000, ge=0, le=31_536_000)
+    """How long they keep it."""
+    edge_maintenance: str | None = Field(None, min_length=1)
+    """What users read instead of the application, such as "We are back at 14:00 UTC": everybody gets 503 and a page
+    with it. Meant for one run: --data edge_maintenance=...; the next run without it lets them in again."""
+    edge_maintenance_networks: tuple[str, ...] = ()
+    """Networks (CIDR) that get to the application all the same, beside its own hosts (for the smoke suite)."""
+    edge_retry_after_seconds: int = Field(60, ge=1, le=86_400)
+    """When clients are told to come back during maintenance, or when no application host is ready."""
     edge_floating_address: str | None = None
     """An address with its prefix, "203.0.113.5/24", that one of several edges holds by VRRP; the next one takes it over
     within seconds. In the edges' own network. None: publish every edge's address, or have a load balancer do this."""
@@ -72,6 +85,13 @@ class EdgeSettings(LayerSettings):
     def _paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [path for path in value if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", path)]:
             raise ValueError(f"paths such as /auth/login, without query; {wrong[0]!r} is none")
+        return value
+
+    @field_validator("edge_maintenance_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(ip_network(network).prefixlen == 0 for network in value):
+            raise ValueError("networks narrower than /0: for everybody there is no maintenance")
         return value
 
     @field_validator("edge_floating_address")

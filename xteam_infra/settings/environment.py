@@ -49,6 +49,8 @@ PURPOSES = {
     "XTEAM_API_HELD": "While this file exists, the instance gets no new request from the edges.",
     "XTEAM_API_APP": "The application that is served (`app_module`).",
     "XTEAM_API_READY_PATH": "The question that is answered for it while it is held (`app_ready_path`).",
+    "XTEAM_API_WEBSOCKET_MAX_AGE": "Seconds a WebSocket may last (`api_websocket_max_age_seconds`).",
+    "XTEAM_API_WEBSOCKET_IDLE": "Seconds it may be silent (`api_websocket_idle_seconds`).",
     "WORKER_QUEUES": "The queues this worker serves (`celery_workers`).",
     "WORKER_CONCURRENCY": "How many tasks it works on at once (`celery_workers`).",
 }

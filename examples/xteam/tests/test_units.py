@@ -1,11 +1,13 @@
 """What can be known without any service."""
 
+import hashlib
 import json
 import logging
 
 import pytest
 
 from xteam import revisions
+from xteam.api import assets
 from xteam.log import JsonFormatter, accept_request_id, request_id
 from xteam.security import hash_password, verify_password
 from xteam.tasks import BY_NAME
@@ -33,6 +35,14 @@ def test_a_log_line_is_one_json_object() -> None:
     assert "\n" not in line
     found = json.loads(line)
     assert (found["request_id"], found["status"], found["level"]) == ("abc-1", 200, "INFO")
+
+
+def test_assets_are_named_after_what_is_in_them() -> None:
+    assert assets.assets()
+    for name, path in assets.assets().items():
+        digest = hashlib.sha256((assets.DIRECTORY / path.rpartition("/")[2]).read_bytes()).hexdigest()[:12]
+        stem, suffix = name.split(".")
+        assert path == f"/static/{stem}.{digest}.{suffix}"
 
 
 def test_pauses_grow_and_are_bounded() -> None:

@@ -1,9 +1,10 @@
 """The API: `python -m uvicorn xteam.main:app`."""
 
 from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
 
 from xteam import __version__, errors, middleware
-from xteam.api import accounts, files, me, operators, tasks, upstream, websocket
+from xteam.api import accounts, assets, files, me, operators, tasks, upstream, websocket
 from xteam.config import get_settings
 from xteam.log import configure_logging
 
@@ -21,8 +22,9 @@ def create_app() -> FastAPI:
         redoc_url="/redoc" if documented else None,
         openapi_url="/openapi.json" if documented else None,
     )
-    for part in (operators, accounts, me, files, tasks, upstream, websocket):
+    for part in (operators, accounts, assets, me, files, tasks, upstream, websocket):
         app.include_router(part.router)
+    app.mount(assets.PATH, StaticFiles(directory=assets.DIRECTORY))
     errors.install(app)
     middleware.install(app, settings)
     return app
