@@ -6,7 +6,15 @@ from xteam_infra import application
 from xteam_infra.operations import HostFile, barrier, service, write
 from xteam_infra.operations.app import in_use
 from xteam_infra.plan import app as paths
-from xteam_infra.plan.celery import BEAT_UNIT, LIVENESS_TIMER, worker_unit
+from xteam_infra.plan.celery import (
+    BEAT_UNIT,
+    LIVENESS_TIMER,
+    METRICS,
+    METRICS_TIMER,
+    consumes,
+    takes_tasks,
+    worker_unit,
+)
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
@@ -19,12 +27,13 @@ if members:
     application.refuse_without_backends(estate)
     wanted = application.release(estate)
 
-context = {"paths": paths, "names": names}
+context = {"paths": paths, "workers": consumes(settings), "metrics": METRICS}
 process_files = application.process_files(estate, here(), wanted.id if wanted else "")
 shared = [*process_files, paths.CURRENT]
 worker_template = HostFile("/etc/systemd/system/xteam-worker@.service", "celery/xteam-worker@.service.j2", context)
 beat_unit = HostFile(f"/etc/systemd/system/{BEAT_UNIT}", "celery/xteam-beat.service.j2", context)
 liveness_timer = HostFile(f"/etc/systemd/system/{LIVENESS_TIMER}", "celery/xteam-liveness.timer.j2", context)
+metrics_timer = HostFile(f"/etc/systemd/system/{METRICS_TIMER}", "celery/xteam-celery-metrics.timer.j2", context)
 worker_environments = {
     name: HostFile(f"/etc/xteam/worker-{name}.env", "celery/worker.env.j2", {"name": name, "worker": worker})
     for name, worker in settings.celery_workers.items()
@@ -42,6 +51,11 @@ if here() in members:
             liveness_timer,
             HostFile("/etc/systemd/system/xteam-liveness.service", "celery/xteam-liveness.service.j2", context),
             HostFile("/usr/local/sbin/xteam-liveness", "celery/xteam-liveness.j2", context, mode="755"),
+            metrics_timer,
+            HostFile(
+                "/etc/systemd/system/xteam-celery-metrics.service", "celery/xteam-celery-metrics.service.j2", context
+            ),
+            HostFile("/usr/local/sbin/xteam-celery-metrics", "celery/xteam-celery-metrics.j2", context, mode="755"),
             HostFile("/usr/local/sbin/xteam-deadletters", "celery/xteam-deadletters.j2", context, mode="755"),
         ],
         name="Write Celery's files",
@@ -52,15 +66,15 @@ barrier(name="Celery's files are on every host")
 for peer in host.loop(members):
     if peer == here():
         for name in host.loop(names):
-            node = f"{name}@$(uname -n)"
             service(
                 worker_unit(name),
                 [worker_template, worker_environments[name], *shared],
-                health=f"xteam-run -m celery --app {settings.celery_app} inspect ping --timeout 3 --destination {node}",
+                health=takes_tasks(settings, name),
                 health_seconds=90,
                 name=f"Run worker {name} on {peer.name}",
             )
         service(BEAT_UNIT, [beat_unit, *shared], name=f"Run Beat on {peer.name}")
         service(LIVENESS_TIMER, [liveness_timer], name=f"Watch the workers of {peer.name}")
-    barrier(name=f"the workers of {peer.name} answer")
+        service(METRICS_TIMER, [metrics_timer], name=f"Write the figures of the workers of {peer.name}")
+    barrier(name=f"the workers of {peer.name} take tasks")
 barrier(name="celery is laid")

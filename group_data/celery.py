@@ -3,10 +3,11 @@
 # The Celery application inside the release.
 celery_app = "xteam.worker:app"
 
-# The worker units of each host, xteam-worker@NAME. concurrency: processes, each with one task at a time.
+# The worker units of each host, xteam-worker@NAME. concurrency: processes at most, each with one task at a time;
+# min_concurrency: those it keeps when little is to be done (without: all).
 # Every queue of the application needs a worker; slow ones are better kept away from the rest.
 celery_workers = {
-    "1": {"queues": ("default",), "concurrency": 2},
+    "1": {"queues": ("default",), "concurrency": 2, "min_concurrency": 1},
     "2": {"queues": ("slow", "default"), "concurrency": 1},
 }
 
@@ -37,5 +38,10 @@ celery_beat_memory_mb = 192
 # Failed tasks kept for inspection and replay (xteam-deadletters on a worker host).
 celery_dead_letters_max = 5000
 
-# Seconds between two looks at whether every worker still takes tasks; a silent one is restarted.
+# Seconds a worker's additional processes stay after the last task came in.
+celery_autoscale_seconds = 20
+
+# Seconds between two looks at whether every worker still takes tasks (one that does not is restarted), and between
+# two figures for Prometheus.
 celery_liveness_seconds = 120
+celery_metrics_seconds = 60

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from xteam_infra import application
 from xteam_infra.plan import app as paths
-from xteam_infra.plan.celery import BEAT_UNIT, worker_unit
+from xteam_infra.plan.celery import BEAT_UNIT, takes_tasks, worker_unit
 from xteam_infra.plan.router import POOLER_PORT, READ_PORT, WRITE_PORT
 
 
@@ -52,6 +52,4 @@ def _shared(estate, machine) -> list[str]:
 
 def _worker(estate, name: str, shared: list[str]) -> Unit:
     inputs = ["/etc/systemd/system/xteam-worker@.service", f"/etc/xteam/worker-{name}.env", *shared]
-    celery = f"xteam-run -m celery --app {estate.celery.celery_app}"
-    ask = f"{celery} inspect ping --timeout 3 --destination {name}@$(uname -n)"
-    return Unit(worker_unit(name), inputs, ask)
+    return Unit(worker_unit(name), inputs, takes_tasks(estate.celery, name))

@@ -1,6 +1,7 @@
 """The modules that run inside the application's Celery, with a real Celery application and no broker."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,14 @@ def test_large_or_strange_arguments_are_shortened(settings):
     assert _arguments([1], {"a": 2}) == {"args": [1], "kwargs": {"a": 2}}
     assert _arguments(["x" * ARGUMENT_CHARACTERS], {})["shortened"] is True
     assert _arguments([object()], {})["shortened"] is True
+
+
+def test_a_task_says_when_it_was_sent(app):
+    from xteam_operator import loader
+
+    app.conf.broker_url, app.conf.broker_transport_options = "memory://", {}
+    before = time.time()
+    app.send_task("shop.order", queue="orders")
+    with app.connection_for_read() as connection:
+        message = connection.default_channel.basic_get("orders")
+    assert before <= message.headers[loader.SENT] <= time.time()

@@ -169,6 +169,23 @@ def test_application_pools_beyond_the_pooler(ha):
     assert "pgbouncer_client_connections" in ha.problems()["database_pool_size + database_max_overflow"]
 
 
+def worker(**more):
+    return {"celery_workers": {"1": {"queues": ("default",), "concurrency": 4, **more}}}
+
+
+def test_more_worker_processes_than_memory(declaration):
+    declaration.own = worker() | {"celery_worker_memory_mb": 325}
+    declaration.read()
+    declaration.own["celery_worker_memory_mb"] = 324
+    assert "at least 325" in declaration.problems()["celery_worker_memory_mb"]
+
+
+def test_a_worker_with_its_bounds_exchanged(declaration):
+    declaration.own = worker(min_concurrency=5)
+    said = next(text for key, text in declaration.problems().items() if key.startswith("celery_workers"))
+    assert "min_concurrency of at most concurrency (4), not 5" in said
+
+
 def test_even_number_of_deciders(ha):
     ha.hosts["db4"] = ("postgres", "etcd")
     ha.hosts["redis4"] = ("redis",)

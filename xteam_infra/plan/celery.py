@@ -4,6 +4,8 @@ from xteam_infra.plan.needs import Needs
 
 BEAT_UNIT = "xteam-beat.service"
 LIVENESS_TIMER = "xteam-liveness.timer"
+METRICS_TIMER = "xteam-celery-metrics.timer"
+METRICS = "/var/lib/prometheus/node-exporter/xteam-celery.prom"
 
 
 def needs(estate, machine) -> Needs:
@@ -17,10 +19,21 @@ def needs(estate, machine) -> Needs:
             **{f"worker-{name}": settings.celery_worker_memory_mb for name in names},
             "beat": settings.celery_beat_memory_mb,
         },
-        units=(*(worker_unit(name) for name in names), BEAT_UNIT, LIVENESS_TIMER),
+        units=(*(worker_unit(name) for name in names), BEAT_UNIT, LIVENESS_TIMER, METRICS_TIMER),
     )
 
 
 def worker_unit(name: str) -> str:
     """The systemd unit of a worker."""
     return f"xteam-worker@{name}.service"
+
+
+def consumes(settings, *names: str) -> tuple[str, ...]:
+    """Workers and their queues (all workers if none is named), as the modules on the host are told: 2=slow,default"""
+    workers = settings.celery_workers
+    return tuple(f"{name}={','.join(workers[name].queues)}" for name in names or workers)
+
+
+def takes_tasks(settings, name: str) -> str:
+    """A command that succeeds once the worker of this host has run a task, and takes them from all its queues."""
+    return f"xteam-run -m xteam_operator.liveness {consumes(settings, name)[0]}"

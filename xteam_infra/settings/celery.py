@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from xteam_infra.errors import Problem
 from xteam_infra.settings.app import OBJECT
@@ -12,6 +12,8 @@ from xteam_infra.settings.model import LayerSettings
 
 INSTANCE = re.compile(r"^[a-z0-9]{1,16}$")
 QUEUE = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
+# Memory (MiB) of a worker's main process, and of each of its processes that work.
+MAIN_MB, PROCESS_MB = 85, 60
 # A delivery that is not acknowledged is made again after the visibility timeout: later than any task can still run.
 VISIBILITY_MARGIN = 60
 
@@ -24,7 +26,20 @@ class CeleryWorker(BaseModel):
     queues: tuple[str, ...] = Field(min_length=1)
     """Queues it takes tasks from."""
     concurrency: int = Field(ge=1, le=64)
-    """Tasks it works on at once, each in a process of its own."""
+    """Tasks it works on at once at most, each in a process of its own."""
+    min_concurrency: int | None = Field(default=None, ge=1, le=64)
+    """Processes it keeps when little is to be done; more come while tasks wait. None: all, always."""
+
+    @property
+    def least(self) -> int:
+        """Processes it always has."""
+        return self.min_concurrency or self.concurrency
+
+    @model_validator(mode="after")
+    def _bounds(self):
+        if self.least > self.concurrency:
+            raise ValueError(f"min_concurrency of at most concurrency ({self.concurrency}), not {self.min_concurrency}")
+        return self
 
     @field_validator("queues")
     @classmethod
@@ -43,14 +58,14 @@ class CelerySettings(LayerSettings):
     """The Celery application."""
     celery_workers: dict[str, CeleryWorker] = Field(
         default_factory=lambda: {
-            "1": CeleryWorker(queues=("default",), concurrency=2),
+            "1": CeleryWorker(queues=("default",), concurrency=2, min_concurrency=1),
             "2": CeleryWorker(queues=("slow", "default"), concurrency=1),
         },
         min_length=1,
     )
     """The worker units of each host: xteam-worker@NAME. While one restarts the others go on."""
     celery_worker_memory_mb: int = Field(384, ge=128)
-    """Memory (MiB) each worker unit may use: about 85 for itself and 60 for each process."""
+    """Memory (MiB) each worker unit may use: at least 85 for itself and 60 for each process."""
     celery_worker_cpu_percent: int | None = Field(None, ge=10, le=6400)
     """CPU time each worker unit may use, in percent of one core; None: no bound but the host's."""
     celery_tasks_max: int = Field(128, ge=16, le=8192)
@@ -76,8 +91,13 @@ class CelerySettings(LayerSettings):
     """Memory (MiB) Beat may use."""
     celery_dead_letters_max: int = Field(5000, ge=100, le=1_000_000)
     """Failed tasks kept for inspection and replay; the oldest go first. They take memory of the queue's Redis."""
+    celery_autoscale_seconds: int = Field(20, ge=5, le=3600)
+    """How long a worker's additional processes stay after the last task came in."""
     celery_liveness_seconds: int = Field(120, ge=30, le=3600)
-    """How often each worker is asked whether it still takes tasks; one that is silent twice is restarted."""
+    """How often each worker is sent a task that it alone can run; one that runs neither it nor a second one is
+    restarted."""
+    celery_metrics_seconds: int = Field(60, ge=15, le=300)
+    """How often the figures of queues, workers and Beat are taken for Prometheus."""
     dead_letters: Literal["list", "replay", "purge"] = "list"
     """Only for deploys/dead_letters.py, as --data dead_letters=replay: what becomes of failed tasks."""
     ids: str | None = None
@@ -106,6 +126,13 @@ class CelerySettings(LayerSettings):
                 "or a task that still runs is given to a second worker"
             )
             yield self.problem("celery_visibility_timeout_seconds", visibility, allowed)
+        for name, worker in self.celery_workers.items():
+            if self.celery_worker_memory_mb < (least := MAIN_MB + PROCESS_MB * worker.concurrency):
+                allowed = (
+                    f"at least {least}: {MAIN_MB}, and {PROCESS_MB} for each of the {worker.concurrency} processes of "
+                    f"worker {name}"
+                )
+                yield self.problem("celery_worker_memory_mb", self.celery_worker_memory_mb, allowed)
         lock, interval = self.celery_beat_lock_seconds, self.celery_beat_interval_seconds
         if lock < 3 * interval:
             allowed = f"at least {3 * interval}: three times celery_beat_interval_seconds, or a healthy Beat loses it"

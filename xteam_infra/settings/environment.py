@@ -52,7 +52,8 @@ PURPOSES = {
     "XTEAM_API_WEBSOCKET_MAX_AGE": "Seconds a WebSocket may last (`api_websocket_max_age_seconds`).",
     "XTEAM_API_WEBSOCKET_IDLE": "Seconds it may be silent (`api_websocket_idle_seconds`).",
     "WORKER_QUEUES": "The queues this worker serves (`celery_workers`).",
-    "WORKER_CONCURRENCY": "How many tasks it works on at once (`celery_workers`).",
+    "WORKER_AUTOSCALE": "How many tasks it works on at once, at most and at least (`celery_workers`).",
+    "AUTOSCALE_KEEPALIVE": "How long additional processes stay (`celery_autoscale_seconds`).",
 }
 
 

@@ -101,7 +101,8 @@ class Faults:
         key = f"let go {name} {pid}"
 
         def let_go() -> None:
-            self.hosts[name].check_output(f"kill -CONT {pid}")
+            # It may have been ended meanwhile.
+            self.hosts[name].run(f"kill -CONT {pid}")
             self._undo.pop(key, None)
 
         self._undo[key] = let_go

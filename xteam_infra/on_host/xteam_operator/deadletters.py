@@ -12,14 +12,12 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery
 from celery.app.utils import find_app
 from celery.signals import task_failure, task_rejected, task_unknown
-from xteam_operator import settings
+from xteam_operator import broker, settings
 
 log = logging.getLogger(__name__)
 TRACEBACK_CHARACTERS = 4000
@@ -91,20 +89,13 @@ def _keep(app: Celery, record: dict[str, Any]) -> None:
     wanted = settings.read()["dead_letters"]
     record |= {"time": time.time(), "host": socket.gethostname()}
     try:
-        with _redis(app) as client:
+        with broker.redis(app) as client:
             pipeline = client.pipeline()
             pipeline.lpush(wanted["key"], json.dumps(record, default=repr))
             pipeline.ltrim(wanted["key"], 0, wanted["limit"] - 1)
             pipeline.execute()
     except Exception:
         log.exception("dead letter of task %s, id %s, not kept", record["task"], record["id"])
-
-
-@contextmanager
-def _redis(app: Celery) -> Iterator[Any]:
-    """The client of the broker's own Redis, with the broker's credentials and TLS."""
-    with app.pool.acquire(block=True, timeout=10) as connection:
-        yield connection.default_channel.client
 
 
 # --- The command
@@ -170,7 +161,7 @@ def main() -> int:
     options = parser.parse_args()
     wanted = settings.read()
     app = find_app(wanted["app"])
-    with _redis(app) as client:
+    with broker.redis(app) as client:
         options.run(app, client, wanted["dead_letters"]["key"], options)
     return 0
 

@@ -4,10 +4,15 @@
 lock belong together, and one of them changed alone makes tasks run twice or get lost.
 """
 
+import time
 from typing import Any
 
 from celery.loaders.app import AppLoader
+from celery.signals import before_task_publish
 from xteam_operator import settings
+
+# A header of every task: when it was sent. Redis does not know how long a message has waited.
+SENT = "xteam_sent"
 
 
 class Loader(AppLoader):
@@ -16,6 +21,7 @@ class Loader(AppLoader):
     def __init__(self, app: Any, **arguments: Any):
         super().__init__(app, **arguments)
         app.on_after_configure.connect(_force, weak=False)
+        before_task_publish.connect(_stamp, weak=False)
 
     @property
     def conf(self) -> dict[str, Any]:
@@ -25,12 +31,18 @@ class Loader(AppLoader):
 
     def on_worker_init(self) -> None:
         # Before the pool forks, so that every process of the worker records failures.
-        from xteam_operator import deadletters
+        from xteam_operator import canary, deadletters
 
         deadletters.watch()
+        canary.register(self.app)
 
 
 def _force(source: Any, **_: Any) -> None:
     source.update(settings.read()["forced"])
     # RedBeat would use the broker's address by itself only until its version 2.5.
     source.setdefault("redbeat_redis_url", source["broker_url"])
+
+
+def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
+    if headers is not None:
+        headers[SENT] = time.time()
