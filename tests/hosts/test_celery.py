@@ -134,10 +134,12 @@ def test_failing_tasks_are_tried_again(host, probe):
 @pytest.mark.group("worker", first=True)
 @pytest.mark.item("CEL-04")
 def test_delivery_survives_a_lost_worker(host, hosts, estate, probe):
-    """What the running workers do about tasks whose worker is lost, and how often a failed send is repeated."""
+    """What the running workers do about tasks whose worker is lost or whose queue changes its master, and how often a
+    failed send is repeated."""
     for node in nodes(hosts, estate):
         conf = (probe["conf"] or {}).get(node, {})
-        for key in ("task_acks_late", "task_reject_on_worker_lost", "task_retry_on_worker_lost"):
+        lost = ("task_acks_late", "task_reject_on_worker_lost", "task_retry_on_worker_lost")
+        for key in (*lost, "broker_channel_error_retry"):
             assert conf.get(key) is True, f"{node} runs with {key}={conf.get(key)}"
         policy = conf.get("task_publish_retry_policy", {})
         assert policy.get("max_retries") == estate.celery.celery_publish_retries, f"{node}: {policy}"
