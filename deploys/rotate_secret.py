@@ -32,6 +32,21 @@ members = estate.members("postgres")
 environment = environment_of(estate, rotation.role)
 clients = tuple(m for m in estate.machines if {"app", "worker"} & set(m.groups)) if environment else ()
 
+
+def everybody_uses(login, said):
+    """One client host after the other starts its processes anew, with `login` and the new password."""
+    for peer in host.loop(clients):
+        if peer == here():
+            credentials(environment, login, rotation.new, name=f"Give {peer.name} {said}")
+            if inputs := api_inputs(estate, here(), environment):
+                rolled(inputs, name=f"Roll the API of {peer.name} with {said}")
+            for unit in host.loop(worker_units(estate, here(), environment)):
+                service(
+                    unit.name, unit.inputs, health=unit.health, health_seconds=90, name=f"Restart {unit.name}, {said}"
+                )
+        barrier(name=f"{peer.name} uses {said}")
+
+
 if here() in members:
     second_login(rotation, name="Open a second login with the new password")
 barrier(name="two logins are valid")
@@ -39,31 +54,13 @@ if here() in clients:
     proved_login(rotation, ways(estate, rotation.role), name="Prove the second login on every client host")
 barrier(name="the second login works everywhere")
 
-for peer in host.loop(clients):
-    if peer == here():
-        credentials(environment, rotation.second, rotation.new, name=f"Give {peer.name} the second login")
-        if inputs := api_inputs(estate, here(), environment):
-            rolled(inputs, name=f"Roll the API of {peer.name} with the second login")
-        for unit in host.loop(worker_units(estate, here(), environment)):
-            service(
-                unit.name, unit.inputs, health=unit.health, health_seconds=90, name=f"Restart {unit.name}, second login"
-            )
-    barrier(name=f"{peer.name} uses the second login")
+everybody_uses(rotation.second, "the second login")
 
 if here() in members:
     take_over(rotation, name="Give the role the new password and end what runs under the old one")
 barrier(name="the old password is revoked")
 
-for peer in host.loop(clients):
-    if peer == here():
-        credentials(environment, rotation.role, rotation.new, name=f"Give {peer.name} the new password")
-        if inputs := api_inputs(estate, here(), environment):
-            rolled(inputs, name=f"Roll the API of {peer.name} with the new password")
-        for unit in host.loop(worker_units(estate, here(), environment)):
-            service(
-                unit.name, unit.inputs, health=unit.health, health_seconds=90, name=f"Restart {unit.name}, new password"
-            )
-    barrier(name=f"{peer.name} uses the new password")
+everybody_uses(rotation.role, "the new password")
 
 if here() in members:
     close_second_login(rotation, name="Take the second login away")
