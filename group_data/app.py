@@ -32,6 +32,9 @@ deploy_window = ()
 # Who is told (a POST of JSON) when a release begins, succeeds or fails: Secret("app/DEPLOY_WEBHOOK", generate="never").
 deploy_webhook = None
 
+# Run every release's migrations on a restored copy of the newest backup first. For one: --data rehearse=true.
+rehearse = False
+
 # "production" hides the API's documentation and accepts safe values only.
 ENVIRONMENT = "production"
 DEBUG = False

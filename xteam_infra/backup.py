@@ -6,6 +6,7 @@ from typing import Any
 
 from xteam_infra.carried import MODULES, carried
 from xteam_infra.operations import HostFile
+from xteam_infra.plan.backup import REHEARSALS
 from xteam_infra.settings.backup import BackupSettings
 
 REPOSITORY_COMMANDS = ("xteam-backup", "xteam-backup-metrics", "xteam-restore")
@@ -14,7 +15,7 @@ DATABASE_COMMANDS = ("xteam-restore",)
 
 def operator_files(context: Mapping[str, Any], commands: tuple[str, ...]) -> Iterator[HostFile]:
     """Commands, their settings, and the modules, copied as they are."""
-    yield HostFile("/etc/xteam/backup.json", "backup/backup.json.j2", context)
+    yield HostFile("/etc/xteam/backup.json", "backup/backup.json.j2", {**context, "rehearsals": REHEARSALS})
     for name in commands:
         yield HostFile(f"/usr/local/sbin/{name}", f"backup/{name}.j2", {**context, "modules": MODULES}, mode="755")
     yield from carried("xteam_backup", MODULES)

@@ -53,6 +53,14 @@ def begun(estate) -> Deployment | None:
     return _begun.get(id(estate))
 
 
+def under_way(estate) -> Deployment:
+    """The release or rollback this run is. Raises SettingsError when it is neither."""
+    found = begun(estate)
+    if found is None:
+        raise SettingsError([Problem("this deploy", "run", "by itself", "deploys/release.py or deploys/rollback.py")])
+    return found
+
+
 def record_file(estate) -> Path:
     """Where the estate's releases are recorded."""
     return path(estate.app.app_release_directory, estate.inventory)

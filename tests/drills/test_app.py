@@ -5,6 +5,7 @@ Figures are kept, not asserted; what must hold is that nobody's request fails.
 
 import json
 import time
+from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,7 @@ from tests.drills.harness.releases import revision, serving
 from tests.drills.harness.users import Users
 
 pytestmark = pytest.mark.group("app", first=True)
+LOCK = "/var/lib/xteam/deploy.lock"
 # How long users work without a host, after every edge has left it out.
 AWAY_SECONDS = 30
 
@@ -83,6 +85,48 @@ def test_a_broken_release_goes_back_by_itself(host, hosts, deploys, users, versi
     assert wanted == before[host.name]
 
 
+# Of the release that is killed, so that the next one need not wait long.
+LEASE_SECONDS = 60
+
+
+@pytest.mark.item("CI-06", "PRE-06")
+def test_a_release_whose_controller_dies_is_taken_up(
+    host, hosts, deploys, users, versions, home, figures, eventually, tmp_path
+):
+    """Killed under load between the canary and the second host: users get through, the lock says whose it is and
+    expires, and the same release again ends well."""
+    if len(hosts.group("app")) < 2:
+        not_applicable("one host of the application: nothing is between it and the next")
+    before, load, version = serving(hosts), users(), versions.good()
+    old = f"/opt/xteam/releases/{before[host.name]}"
+    run = deploys.start("release", tmp_path / "said", version=version, deploy_lock_seconds=LEASE_SECONDS)
+
+    def canary_serves():
+        """The link says so; the next host's roll takes longer than it takes to see it."""
+        return not run.running() or host.check_output("readlink /opt/xteam/current") != old
+
+    try:
+        eventually(canary_serves, seconds=900, interval=0.5)
+        assert run.running(), f"it has ended by itself: {run.said()[-2000:]}"
+    finally:
+        run.kill()
+    died = time.monotonic()
+    between = serving(hosts)
+    status, said = deploys("app")
+    assert status != 0 and "another deployment is under way: release of" in said and "expires in" in said, said[-2000:]
+    held = json.loads(host.check_output(f"cat {LOCK}"))
+    eventually(lambda: time.time() > held["expires"], seconds=2 * LEASE_SECONDS, interval=1)
+    said = deploys.good("release", version=version)
+    figures["seconds_until_taken_up"] = round(time.monotonic() - died, 1)
+    assert f"took over the expired lock of {held['owner']}" in said, said[-2000:]
+    load.result(eventually, figures)
+    after = serving(hosts)
+    assert len(set(after.values())) == 1 and after[host.name] == between[host.name] != before[host.name], (
+        f"{before}, then {between}, became {after}"
+    )
+    assert not host.check_output(f"cat {LOCK}"), "the lock is still held"
+
+
 @pytest.mark.item("INF-02")
 def test_a_host_without_power_is_left_out(hosts, users, faults, figures, eventually):
     """What was under way on it may fail; edges leave it out, users get through meanwhile; back, it serves again."""
@@ -123,23 +167,39 @@ SLOW = revision(
 )
 
 
+# Three runs on a host; of each when it began and ended, its exit status and its last words.
+AT_ONCE = """for i in 1 2 3; do (
+    began=$(date +%s.%N); said=$(xteam-migrate upgrade {release} 2>&1); status=$?
+    echo "$began|$(date +%s.%N)|$status|$(echo "$said" | tail -n 1)"
+) & done; wait"""
+
+
+class Migration(NamedTuple):
+    """One run of it; moments as seconds since the epoch, all of one length."""
+
+    began: str
+    ended: str
+    status: str
+    said: str
+
+
 @pytest.mark.item("DB-04")
 def test_hosts_that_migrate_at_once_keep_apart(host, hosts, deploys, versions, home, schema, figures):
-    """Three runs on each host at the same moment: one migrates, the others wait. Then back, with the database ahead."""
+    """Three runs on every host at the same moment: one migrates, the others wait. Then back, the database ahead."""
     before = serving(hosts)
     deploys.good("release", version=versions.good(SLOW))
     new = serving(hosts)[host.name]
     assert host.run("xteam-migrate check").rc == 0
     schema()
     assert host.run("xteam-migrate check").rc == 1, "the revision was taken back, for the runs to find"
-    start = f"xteam-migrate upgrade {new} > /run/xteam-drill.$i 2>&1 || echo failed >> /run/xteam-drill.$i"
-    run = f"for i in 1 2 3; do ( {start} ) & done; wait; cat /run/xteam-drill.?; rm -f /run/xteam-drill.?"
-    began = time.monotonic()
-    said = "\n".join(one.stdout for one in hosts.at_once(hosts.group("app"), run).values())
-    figures["migrating_at_once_seconds"] = round(time.monotonic() - began, 1)
-    figures["migrations_at_once"] = len(hosts.group("app")) * 3
-    ended = (said.count("upgraded from 0004"), said.count("nothing to do"), said.count("failed"))
-    assert ended == (1, figures["migrations_at_once"] - 1, 0), said
+    said = [one.stdout for one in hosts.at_once(hosts.group("app"), AT_ONCE.format(release=new)).values()]
+    runs = [Migration(*words.split("|")) for one in said for words in one.strip().splitlines()]
+    figures["hosts"], figures["migrations_at_once"] = len(said), len(runs)
+    figures["migrating_at_once_seconds"] = round(max(float(run.ended) - float(run.began) for run in runs), 1)
+    assert all(run.status == "0" for run in runs) and len(runs) == 3 * len(hosts.group("app")), runs
+    [migrated] = [run for run in runs if "upgraded from 0004" in run.said]
+    assert sum("nothing to do" in run.said for run in runs) == len(runs) - 1, runs
+    assert max(run.began for run in runs) < migrated.ended, f"they did not meet: {runs}"
     deploys.good("rollback")
     assert serving(hosts) == before
     assert host.run("xteam-migrate check").rc == 4, "the database is ahead of the release before, which goes on serving"

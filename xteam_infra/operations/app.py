@@ -1,6 +1,7 @@
 """The application's releases on a host: each whole in a directory of its own, one of them in use."""
 
 import hashlib
+from collections.abc import Iterator
 
 from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
@@ -33,7 +34,7 @@ touch "$new"
 mv -T "$new" {releases}/{id}"""
 
 # What --data says to one run is no declaration.
-OF_ONE_RUN = {"app": {"version", "outside_window"}, "backup": {"target", "replace"}}
+OF_ONE_RUN = {"app": {"version", "outside_window", "rehearse"}, "backup": {"target", "replace"}}
 
 
 @operation()
@@ -42,10 +43,15 @@ def release(wanted: Release):
     if wanted.id in host.get_fact(Releases).present:
         host.noop(f"release {wanted.id} is there")
         return
+    yield from shipped(wanted, RELEASES)
+
+
+def shipped(wanted: Release, directory: str) -> Iterator[StringCommand | FileUploadCommand]:
+    """Send a release, check it, and unpack it below a directory."""
     wanted = wanted.fetched()
-    yield StringCommand(f"install -d -m 755 {RELEASES}")
-    yield FileUploadCommand(str(wanted.archive), f"{RELEASES}/.{wanted.id}.tar.gz")
-    yield StringCommand("sh -c", QuoteString(UNPACK.format(releases=RELEASES, id=wanted.id, sha256=wanted.sha256)))
+    yield StringCommand(f"install -d -m 755 {directory}")
+    yield FileUploadCommand(str(wanted.archive), f"{directory}/.{wanted.id}.tar.gz")
+    yield StringCommand("sh -c", QuoteString(UNPACK.format(releases=directory, id=wanted.id, sha256=wanted.sha256)))
 
 
 @operation()

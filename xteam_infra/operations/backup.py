@@ -129,16 +129,16 @@ def aim(settings) -> StringCommand:
 def restore(settings):
     """Restore into a scratch instance beside the repository; prints what it does and found."""
     command = StringCommand("xteam-restore to", aim(settings), "--replace" if settings.replace else "")
-    yield FunctionCommand(_run_and_show, (command,), {})
+    yield FunctionCommand(run_and_show, (command,), {})
 
 
 @operation(is_idempotent=False)
 def step(*bits: Any):
     """One step of a restore in place; prints what it says."""
-    yield FunctionCommand(_run_and_show, (StringCommand(*bits),), {})
+    yield FunctionCommand(run_and_show, (StringCommand(*bits),), {})
 
 
-def _run_and_show(state, host, command: StringCommand) -> bool:
+def run_and_show(state, host, command: StringCommand) -> bool:
     """Run a command and print what it says while it says it. False when it fails: pyinfra then stops.
 
     pyinfra itself shows a command's output only with -v. The names of the parameters are what it looks for.

@@ -82,12 +82,13 @@ def free(estate):
 @operation(is_idempotent=False)
 def lock(deployment: Deployment, seconds: int):
     """Take the estate's deploy lock, and renew it until the run ends. Fails while another run holds it."""
-    yield _lease("take", deployment, seconds)
-    yield FunctionCommand(_renew, (deployment, seconds), {})
+    yield FunctionCommand(_take, (deployment, seconds), {})
 
 
-def _renew(state, host, deployment: Deployment, seconds: int) -> None:
-    """Start what renews the lease in the background; it dies with this process."""
+def _take(state, host, deployment: Deployment, seconds: int) -> bool:
+    """Take the lease, say whose it was, and start what renews it in the background; that dies with this process."""
+    if not on(host, _lease("take", deployment, seconds), show=True):
+        return False
 
     def renewing() -> None:
         while True:
@@ -95,6 +96,7 @@ def _renew(state, host, deployment: Deployment, seconds: int) -> None:
             on(host, _lease("renew", deployment, seconds))
 
     gevent.spawn(renewing)
+    return True
 
 
 @operation(is_idempotent=False)

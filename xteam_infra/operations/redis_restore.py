@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
 from xteam_infra.errors import Problem, SettingsError
-from xteam_infra.operations.backup import _run_and_show
+from xteam_infra.operations.backup import run_and_show
 
 SERVE = "xteam-redis-serve@{}.service"
 
@@ -37,7 +37,7 @@ def offer(role: str, snapshot: str, repository: int):
     why = f"{{ journalctl --no-pager -n 20 -u '{unit}' >&2; exit 1; }}"
     say = f"journalctl --no-pager -o cat -n 200 -u '{unit}' _COMM=python3 | tail -n 1"
     command = StringCommand(f"systemctl stop '{SERVE.format('*')}'; systemctl start '{unit}' || {why}; {say}")
-    yield FunctionCommand(_run_and_show, (command,), {})
+    yield FunctionCommand(run_and_show, (command,), {})
 
 
 @operation(is_idempotent=False)
@@ -50,4 +50,4 @@ def withdraw():
 def step(verb: str, role: str):
     """One host's part of a restore: fetch, set-aside, replace or follow."""
     command = StringCommand("/usr/local/sbin/xteam-redis-restore", QuoteString(verb), QuoteString(role))
-    yield FunctionCommand(_run_and_show, (command,), {})
+    yield FunctionCommand(run_and_show, (command,), {})

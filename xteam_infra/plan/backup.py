@@ -18,6 +18,8 @@ PORT = 8432
 STANZA = "main"
 UNIT = "pgbackrest.service"
 RESULTS = "/var/lib/xteam/backup"
+# Where a release is unpacked while its migrations are rehearsed.
+REHEARSALS = "/var/lib/xteam/rehearsal"
 STORAGE_CA = "/etc/pgbackrest/storage-ca.crt"
 METRICS_TIMER = "xteam-backup-metrics.timer"
 DRILL_TIMER = "xteam-restore-drill@next.timer"

@@ -52,6 +52,9 @@ class AppSettings(LayerSettings):
     """When releases may begin, in UTC, such as ("Tue-Thu 09:00-16:00", "Sat 02:00-05:00"). Empty: always."""
     outside_window: bool = False
     """Release all the same; given as --data outside_window=true."""
+    rehearse: bool = False
+    """Before a release changes anything, run its migrations on a restored copy of the newest backup, and stop if they
+    fail. For one release: --data rehearse=true."""
     deploy_webhook: Secret | None = None
     """Address that is told, by a POST of JSON, when a release begins, succeeds or fails. A secret: it holds a token."""
 
@@ -170,6 +173,8 @@ class AppSettings(LayerSettings):
     def problems(self, estate) -> Iterator[Problem]:
         if not (estate.members("app") or estate.members("worker")):
             return
+        if self.rehearse and not (estate.members("backup") and estate.members("postgres")):
+            yield self.problem("rehearse", True, "False: no host of this inventory keeps a backup of PostgreSQL")
         if self.production:
             yield from self._unsafe()
         yield from self._weak_key(estate)

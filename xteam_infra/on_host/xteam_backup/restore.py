@@ -7,6 +7,7 @@ On the backup host, into a scratch instance; the cluster is never touched:
   xteam-restore to 0/5000028 --repo 2         at a place in the WAL, from the second repository
   xteam-restore list | remove NAME
   xteam-restore drill next                    a rehearsal; what came of it is kept
+  xteam-restore rehearse RELEASE              its migrations on a copy; deploys/release.py brings it and calls this
 On a database host, a part of a restore in place (docs/runbooks/restore.md): cluster-check, cluster, aside.
 """
 
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 
 from xteam_backup import cluster, drill
 from xteam_backup.common import BackupError, read_settings, stamp
+from xteam_backup.rehearse import rehearse
 from xteam_backup.scratch import Scratches
 from xteam_backup.targets import FORMS, Target, parse
 
@@ -47,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="list scratch instances")
     commands.add_parser("remove", help="stop and delete a scratch instance").add_argument("name")
     commands.add_parser("drill", help="rehearse").add_argument("which", help="repo1, repo2, or next: the longest ago")
+    commands.add_parser("rehearse", help="a release's migrations on a copy").add_argument("release")
     commands.add_parser("cluster-check", parents=[aim], help="whether a restore in place can be carried out here")
     commands.add_parser("cluster", parents=[aim], help="restore this host's data directory; Patroni is stopped")
     commands.add_parser("aside", help="move this host's data directory aside; Patroni is stopped")
@@ -57,6 +60,9 @@ def _run(options: argparse.Namespace, settings: dict) -> bool:
     if options.command == "drill":
         which = options.which.removeprefix("repo")
         return drill.drill(settings, drill.choose(settings) if which == "next" else int(which))
+    if options.command == "rehearse":
+        rehearse(settings, options.release)
+        return True
     if options.command == "aside":
         cluster.set_aside()
         return True

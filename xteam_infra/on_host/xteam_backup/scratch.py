@@ -79,8 +79,9 @@ def configuration(path: Path, data: Path, settings: dict) -> str:
 class Scratches:
     """The scratch instances of this host, made from one repository."""
 
-    def __init__(self, settings: dict, repository: int, timeline: str = "latest"):
-        self.settings, self.repository, self.timeline = settings, repository, timeline
+    def __init__(self, settings: dict, repository: int, timeline: str = "latest", access: str = ""):
+        """access: lines of pg_hba.conf that let in others than postgres."""
+        self.settings, self.repository, self.timeline, self.access = settings, repository, timeline, access
         self.directory = Path(settings["directory"])
 
     def overview(self) -> None:
@@ -141,7 +142,7 @@ class Scratches:
         size = backup["info"]["size"] / 2**20
         say(f"restore backup {backup['label']} ({size:.0f} MB) from repository {self.repository} into {path}")
         (path / "postgresql.conf").write_text(configuration(path, path / "data", self.settings))
-        (path / "pg_hba.conf").write_text("local all all peer\n")
+        (path / "pg_hba.conf").write_text(f"{self.access}local all all peer\n")
         (path / "pg_ident.conf").write_text("")
         as_postgres(
             "pgbackrest", f"--config={self.settings['keys']}", f"--stanza={self.settings['stanza']}",
