@@ -14,6 +14,8 @@ TABLE = 'op.create_table("drill", sa.Column("id", sa.Integer))'
 EXISTING = ("0001_users_and_audit", "0002_uploads_and_workspaces", "0003_heartbeats", "0004_staff")
 # What is wrong with a release, and what it is refused with.
 WRONG = {
+    # Of every package whose hash begins so: what the registry has is not what was locked.
+    "other-hashes": ([("requirements.lock", "sha256:a", "sha256:b")], "Hash mismatch"),
     "no-head": ([(f"{REVISIONS}/{name}.py", "", None) for name in EXISTING], "0 heads"),
     "two-heads": ([revision("0005", "0004"), revision("0006", "0004")], "2 heads"),
     "no-way-back": ([revision("0005", "0004", downgrade="pass")], "0005 has no downgrade"),

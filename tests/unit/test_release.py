@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from xteam_infra.release import ReleaseError, build
+from xteam_infra.release import Release, ReleaseError, build
 from xteam_infra.release.__main__ import main
 from xteam_infra.release.build import identify
 from xteam_infra.release.source import Parts, resolve
@@ -197,6 +197,20 @@ def test_a_lock_without_hashes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="hash"):
         build(wheel, out=tmp_path / "out")
     assert not list((tmp_path / "out").iterdir()), "a failed build leaves no archive"
+
+
+def test_a_dependency_with_another_hash_is_refused(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, lock=f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(ReleaseError, match=r"(?si)hash mismatch.*six"):
+        build(wheel, out=tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir()), "a failed build leaves no archive"
+
+
+def test_an_archive_that_was_changed_is_refused(tmp_path: Path) -> None:
+    """Recorded when it was released; somebody or a broken disk has changed it since."""
+    (tmp_path / "abc.tar.gz").write_bytes(b"something else")
+    with pytest.raises(ReleaseError, match=r"is not what was released: its SHA-256 is .* recorded is 0000"):
+        Release.known("abc", "0" * 64, "examples/xteam", out=tmp_path).fetched()
 
 
 def test_a_dependency_without_a_wheel_is_refused(tmp_path: Path) -> None:
