@@ -10,6 +10,7 @@ from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.operations import HostFile
 from xteam_infra.plan import CA_PATH
 from xteam_infra.plan import app as paths
+from xteam_infra.plan.retention import backup_days
 from xteam_infra.plan.router import POOLER_PORT, WRITE_PORT, redis_ports
 from xteam_infra.release import PYTHON_VERSION, Release
 from xteam_infra.settings.celery import CelerySettings
@@ -53,6 +54,7 @@ def environment(estate, machine, release_id: str) -> HostFile:
         "broker_database": BROKER_DATABASE,
         "result_database": RESULT_DATABASE,
         "celery_settings": CELERY_SETTINGS,
+        "backup_days": backup_days(estate),
     }
     return HostFile(paths.ENVIRONMENT, "app/app.env.j2", context, group=paths.ACCOUNT, mode="640")
 

@@ -1,11 +1,14 @@
 """A person's data: all of it on request, and nothing of it after the erasure."""
 
+import json
+from datetime import UTC, date, datetime
 from uuid import uuid4
 
 import pytest
 from xteam_client import User, claims, make_user, run_python, through
 
 from xteam_infra.plan.app import UPLOADS, WORKSPACES
+from xteam_infra.plan.retention import backup_days
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def person(hosts, estate, password):
 
 @pytest.mark.group("app", first=True)
 @pytest.mark.item("LAW-06")
-def test_a_user_gets_all_of_his_data(host, person):
+def test_a_user_gets_all_of_his_data(estate, person):
     api, user, token, upload, workspace = person
     copy = api("/me/export", token=token).json()
     assert copy["user"]["name"] == user.name
@@ -33,16 +36,21 @@ def test_a_user_gets_all_of_his_data(host, person):
     assert [one["id"] for one in copy["workspaces"]] == [workspace]
     assert len(copy["sessions"]) == 1, "the export lacks the user's session"
     assert "login" in {one["action"] for one in copy["audit"]}, "the export lacks the user's audit"
+    assert copy["backups_keep_days"] == backup_days(estate), "the user is told another time than backups are kept"
     assert api(f"/uploads/{upload}", token=token).json() == {"dear": "diary"}
 
 
 @pytest.mark.group("app", first=True)
 @pytest.mark.item("LAW-07")
-def test_an_erased_user_is_gone(host, person):
+def test_an_erased_user_is_gone(host, estate, person):
     """From the database, the disk, the sessions and the caches; what stays is an audit row with the bare number."""
     api, user, token, _, _ = person
     assert host.run(f"ls -d {UPLOADS}/{user.id} {WORKSPACES}/{user.id}").rc == 0, "nothing to erase: no proof"
-    assert api("/me", "DELETE", token).status == 200
+    said = api("/me", "DELETE", token)
+    assert said.status == 200
+    days = (date.fromisoformat(said.json()["gone_from_backups"]) - datetime.now(UTC).date()).days
+    kept = backup_days(estate)
+    assert days in (kept - 1, kept), f"he is told {days} days; backups are kept for {kept}"
     assert api("/me", token=token).status == 401, "an erased user's token still works"
     again = api("/auth/login", "POST", body={"name": user.name, "password": user.password})
     assert again.status == 401, "an erased user can log in"
@@ -66,3 +74,21 @@ print(json.dumps({"rows": sum(rows), "keys": keys, "audit": audit}))
     assert found["rows"] == 0, f"{found['rows']} rows of an erased user are left"
     assert found["keys"] == 0, "sessions or cached answers of an erased user are left"
     assert "erase" in found["audit"], "no audit record of the erasure"
+
+
+@pytest.mark.group("app", first=True)
+@pytest.mark.item("LAW-06", "LAW-07")
+def test_operators_export_and_erase(host, hosts, estate, password):
+    """By the commands for those who can't log in any more: the same copy, and the same end."""
+    name, manage = f"person-{uuid4().hex[:8]}", f"xteam-run -m {estate.app.app_manage_module}"
+    make_user(host, name, password)
+    api = through(host, hosts, estate)
+    token = api.login(name, password)
+    api("/uploads?name=diary.txt", "POST", token, body={"dear": "diary"})
+    copy = json.loads(host.check_output(f"{manage} export {name}"))
+    assert copy["user"]["name"] == name and len(copy["uploads"]) == len(copy["sessions"]) == 1, copy
+    assert copy["backups_keep_days"] == backup_days(estate)
+    said = host.check_output(f"{manage} erase {name}")
+    assert "no backup has it from 20" in said, f"it does not say how long backups have it: {said}"
+    assert api("/me", token=token).status == 401, "an erased user's token still works"
+    assert host.run(f"{manage} export {name}").rc != 0, "an erased user can be exported"

@@ -29,6 +29,7 @@ PURPOSES = {
     "TRUSTED_PROXIES": "Addresses whose X-Forwarded-For counts: the edges.",
     "UPLOAD_DIR": "Where uploads are kept.",
     "WORKSPACE_DIR": "Where workspaces are kept.",
+    "BACKUP_RETENTION_DAYS": "Days until no backup holds what is erased today: the longest retention of any of them.",
     "POSTGRES_HOST": "Where PostgreSQL is reached: PgBouncer or the router on the same host, which find the leader.",
     "POSTGRES_PORT": "Its port there.",
     "migrate.env POSTGRES_USER": "The role that owns the tables.",

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from xteam.config import get_settings
+from xteam.privacy import gone_from_backups
 from xteam.stores import store
 
 pytestmark = pytest.mark.services
@@ -135,7 +136,10 @@ def test_export_and_erase(client: TestClient, member: Member) -> None:
     assert [len(copy[part]) for part in ("uploads", "workspaces", "sessions")] == [1, 1, 1]
     assert "login" in [event["action"] for event in copy["audit"]]
 
-    assert client.delete("/me", headers=member.headers).json()["erased"] == {"tokens": 1, "files": 2}
+    assert copy["backups_keep_days"] == get_settings().BACKUP_RETENTION_DAYS
+    said = client.delete("/me", headers=member.headers).json()
+    assert said["erased"] == {"tokens": 1, "files": 2}
+    assert said["gone_from_backups"] == gone_from_backups()
     assert client.get("/me", headers=member.headers).status_code == 401
     assert client.post("/auth/login", json={"name": member.name, "password": PASSWORD}).status_code == 401
     assert not list(get_settings().UPLOAD_DIR.glob("*"))

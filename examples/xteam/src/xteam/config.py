@@ -82,6 +82,7 @@ class Settings(DatabaseSettings):
     UPLOAD_DIR: Path
     WORKSPACE_DIR: Path
     WORKSPACE_MAX_AGE_DAYS: int = Field(30, gt=0)
+    BACKUP_RETENTION_DAYS: int = Field(0, ge=0)
 
     UPSTREAM_URL: str | None = None
     UPSTREAM_TIMEOUT_SECONDS: float = Field(5.0, gt=0, le=60)

@@ -57,7 +57,8 @@ def export(session: Session, arguments: argparse.Namespace) -> str:
 
 
 def erase(session: Session, arguments: argparse.Namespace) -> str:
-    return f"erased {arguments.name}: {privacy.erase(session, _find(session, arguments.name), actor='operator')}"
+    erased = privacy.erase(session, _find(session, arguments.name), actor="operator")
+    return f"erased {arguments.name}: {erased}; no backup has it from {privacy.gone_from_backups()} on"
 
 
 def cleanup(session: Session, _arguments: argparse.Namespace) -> str:

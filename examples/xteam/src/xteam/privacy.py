@@ -1,11 +1,12 @@
 """A user's right to a copy and to be forgotten. Used by the API and by `python -m xteam.manage`."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from xteam.config import get_settings
 from xteam.files import remove_user_files
 from xteam.models import Audit, Upload, User, Workspace
 from xteam.security import audit, end_all_sessions, sessions_of
@@ -23,7 +24,13 @@ def export(session: Session, user: User) -> dict[str, Any]:
         "workspaces": [_columns(row, "id", "name", "created_at") for row in workspaces],
         "sessions": list(sessions_of(user.id).values()),
         "audit": [_columns(row, "at", "action", "request_id") for row in events],
+        "backups_keep_days": get_settings().BACKUP_RETENTION_DAYS,
     }
+
+
+def gone_from_backups() -> str:
+    """The day from which no backup holds any more what is erased today."""
+    return (datetime.now(UTC) + timedelta(days=get_settings().BACKUP_RETENTION_DAYS)).date().isoformat()
 
 
 def _columns(row: object, *names: str) -> dict[str, Any]:

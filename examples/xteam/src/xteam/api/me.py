@@ -26,4 +26,5 @@ def export(login: CurrentLogin, session: DatabaseSession) -> dict[str, Any]:
 
 @router.delete("")
 def erase(login: CurrentLogin, session: DatabaseSession) -> dict[str, Any]:
-    return {"erased": privacy.erase(session, login.user, actor=login.user.id)}
+    erased = privacy.erase(session, login.user, actor=login.user.id)
+    return {"erased": erased, "gone_from_backups": privacy.gone_from_backups()}
