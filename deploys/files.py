@@ -1,12 +1,19 @@
-"""Uploads and workspaces: backed up hourly by every API host, kept by the backup host, where no sender can delete.
+"""Uploads and workspaces: backed up hourly by every API host, kept by the backup host, where no sender can delete, and
+copied from there into the bucket, if there is one.
 
 A restore puts back what is missing and overwrites nothing: docs/runbooks/files-restore.md
 """
 
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
+from pyinfra import host
+
+from xteam_infra.backup import storage_authority
+from xteam_infra.carried import MODULES, carried
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, started, write
+from xteam_infra.operations.bucket import bucket, bucket_client, refuse_unusable_s3
+from xteam_infra.operations.restic import opens, reachable
 from xteam_infra.plan import files as plan
 from xteam_infra.runtime import here, open_estate
-from xteam_infra.shared_files import gate_unit_file, password_file, timer_file
+from xteam_infra.shared_files import credentials_file, gate_unit_file, password_file, timer_file
 
 estate = open_estate()
 settings = estate.files
@@ -21,16 +28,36 @@ context = {
     "gate": plan.gate_certificate(estate, machine),
     "client": plan.client_certificate(estate, machine),
     "keeper": estate.fqdn(keeper.name) if keeper else "",
+    "modules": MODULES,
 }
+refuse_unusable_s3(estate)
+copies = [plan.copies(estate, one) for one in senders] if estate.backup.bucket else []
 WHEN = {
     "backup": settings.files_backup_on,
     "prove": settings.files_backup_prove_on,
     "keep": settings.files_backup_expire_on,
+    "copy": settings.files_backup_s3_on,
+    "prove-copy": settings.files_backup_s3_prove_on,
 }
 
 
 def unit(name, template="", **more):
     return HostFile(f"/etc/systemd/system/{name}", f"files/{template or name}.j2", {**context, **more})
+
+
+def keeping():
+    """What the backup host's jobs need to know; no secret is in it."""
+    bucket_url = copies[0].url.rpartition("/")[0] if copies else ""
+    where = {"url": bucket_url, "options": copies[0].options, "credentials": plan.CREDENTIALS} if copies else None
+    return {
+        "path": settings.files_backup_path,
+        "state": plan.STATE,
+        "owner": plan.SERVER_ACCOUNT,
+        "senders": [one.name for one in senders],
+        "keep": settings.files_backup_keep,
+        "seconds": settings.files_backup_seconds,
+        "bucket": where and {**where, "keep": settings.files_backup_s3_keep},
+    }
 
 
 def timed(jobs):
@@ -64,15 +91,28 @@ if plan.keeps(estate, machine):
             gate,
             gate_unit,
             *(password_file(f"{plan.HOME}/{one.name}.pass", plan.cipher(one), owner) for one in senders),
+            HostFile(f"{plan.HOME}/keep.json", "files/keep.json.j2", {"values": keeping()}),
+            *carried("xteam_files_keep", MODULES),
+            *carried("xteam_restic", MODULES),
             HostFile("/usr/local/sbin/xteam-files-keep", "files/xteam-files-keep.j2", context, mode="755"),
-            *timed(plan.KEEPS),
+            *timed(plan.kept_by(estate)),
         ],
         name="Write the files of what keeps files' backups",
     )
     service(plan.SERVER_UNIT, [defaults, limits], name="Keep files' backups, and let nobody delete one")
     service(plan.GATE_UNIT, [gate, gate_unit, context["gate"].crt], name="Let each host to its own")
-    for job in plan.KEEPS:
-        service(plan.timer(job), [], name=f"Look after kept files in time ({plan.timer(job)})")
+    if copies:
+        bucket(
+            estate.backup.bucket, bucket_client(estate), name=f"Make the bucket {estate.backup.bucket.name} for files"
+        )
+        write(
+            [
+                *storage_authority(estate.backup, plan.STORAGE_CA),
+                credentials_file(plan.CREDENTIALS, estate.backup, validate=reachable(copies[0])),
+                *(password_file(one.password_file, one.cipher, validate=opens(one)) for one in copies),
+            ],
+            name="Write what opens the copies of files' backups",
+        )
 barrier(name="files' backups have a place")
 
 if plan.sends(estate, machine):
@@ -89,16 +129,25 @@ if plan.sends(estate, machine):
         name="Write the files of what sends files' backups",
     )
     ensure("xteam-files init", "xteam-files done init", name="Make this host's repository")
-    ensure(
-        "systemctl daemon-reload; systemctl start xteam-files-backup.service",
-        "xteam-files done backup",
-        name="Back up what users have stored",
-    )
-    ensure(
-        "systemctl daemon-reload; systemctl start xteam-files-prove.service",
-        "xteam-files done prove",
-        name="Restore it beside, and compare",
-    )
+    ensure(started("xteam-files-backup.service"), "xteam-files done backup", name="Back up what users have stored")
+    ensure(started("xteam-files-prove.service"), "xteam-files done prove", name="Restore it beside, and compare")
     for job in plan.SENDS:
         service(plan.timer(job), [], name=f"Work on this host's files in time ({plan.timer(job)})")
+barrier(name="files are sent to their place")
+
+# Copies of what the senders have sent by now.
+if plan.keeps(estate, machine):
+    if copies:
+        ensure(
+            started("xteam-files-copy.service"),
+            "xteam-files-keep done copy",
+            name="Copy files' backups into the bucket",
+        )
+        ensure(
+            started("xteam-files-prove-copy.service"),
+            "xteam-files-keep done prove",
+            name="Restore the copies, and compare",
+        )
+    for job in host.loop(plan.kept_by(estate)):
+        service(plan.timer(job), [], name=f"Look after kept files in time ({plan.timer(job)})")
 barrier(name="files is laid")

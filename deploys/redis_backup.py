@@ -8,9 +8,9 @@ from pyinfra import host
 
 from xteam_infra.backup import storage_authority
 from xteam_infra.carried import MODULES, carried
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, started, write
 from xteam_infra.operations.bucket import bucket, bucket_client, refuse_unusable_s3
-from xteam_infra.operations.redis_backup import opens, reachable
+from xteam_infra.operations.restic import opens, reachable
 from xteam_infra.plan import CA_PATH
 from xteam_infra.plan.redis_backup import (
     CREDENTIALS,
@@ -23,7 +23,7 @@ from xteam_infra.plan.redis_backup import (
     takes_backups,
 )
 from xteam_infra.runtime import here, open_estate
-from xteam_infra.shared_files import password_file, timer_file
+from xteam_infra.shared_files import credentials_file, password_file, timer_file
 
 estate = open_estate()
 settings = estate.redis
@@ -38,7 +38,6 @@ context = {
     "certificate": certificate(estate, machine),
     "memory_mb": memory_mb(estate),
     "modules": MODULES,
-    "storage": estate.backup,
     "values": {
         "roles": {role: one.port for role, one in kept.items()},
         "sentinels": [member.address for member in estate.members("redis")],
@@ -63,13 +62,6 @@ def unit(name, template="", **more):
     return HostFile(f"/etc/systemd/system/{name}", f"redis_backup/{template or name}.j2", {**context, **more})
 
 
-def run_now(name):
-    """In its own unit, with its limits: a dropped connection does not end it."""
-    return (
-        f"systemctl daemon-reload; systemctl start {name} || {{ journalctl --no-pager -n 30 -u {name} >&2; exit 1; }}"
-    )
-
-
 timers = {job.timer: timer_file(job.timer, job.what, job.calendar, spread_seconds=60) for job in jobs(estate)}
 passwords = {
     "sentinel": "redis/sentinel/backup",
@@ -78,7 +70,7 @@ passwords = {
 # What opens the bucket is there before the password is tried on it.
 storage = [
     *storage_authority(estate.backup, STORAGE_CA),
-    *(private(CREDENTIALS, "s3.credentials", reachable(one)) for one in repositories(estate)[1:]),
+    *(credentials_file(CREDENTIALS, estate.backup, validate=reachable(one)) for one in repositories(estate)[1:]),
 ]
 
 if takes_backups(estate, machine):
@@ -103,6 +95,7 @@ if takes_backups(estate, machine):
                 for role, one in kept.items()
             ),
             *carried("xteam_redis_backup", MODULES),
+            *carried("xteam_restic", MODULES),
             HostFile("/usr/local/sbin/xteam-redis-backup", "redis_backup/xteam-redis-backup.j2", context, mode="700"),
             *(unit(job.unit) for job in jobs(estate)),
             unit("xteam-redis-serve@.service"),
@@ -112,18 +105,18 @@ if takes_backups(estate, machine):
     )
     ensure("xteam-redis-backup init", "xteam-redis-backup done init", name="Make the repositories of Redis' backups")
     ensure(
-        run_now("xteam-redis-backup.service"),
+        started("xteam-redis-backup.service"),
         "xteam-redis-backup done take",
         name="Take the first backup of every Redis role",
     )
     if estate.backup.bucket:
         ensure(
-            run_now("xteam-redis-copy.service"),
+            started("xteam-redis-copy.service"),
             "xteam-redis-backup done copy",
             name="Copy the first backup of every Redis role into the bucket",
         )
     ensure(
-        run_now("xteam-redis-prove.service"),
+        started("xteam-redis-prove.service"),
         "xteam-redis-backup done prove",
         name="Restore the first backup of every Redis role into a scratch instance",
     )

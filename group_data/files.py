@@ -15,5 +15,12 @@ files_backup_expire_on = "04:10"
 files_backup_prove_on = "Sun 04:50"
 files_backup_prove_max_age_days = 8
 
+# With a bucket (backup_s3_bucket in group_data/backup.py): when the newest backups are copied there, how many are kept,
+# after how many minutes without one the checks complain, and when they are restored on the backup host and compared.
+files_backup_s3_on = "*:55"
+files_backup_s3_keep = {"hourly": 24, "daily": 30, "weekly": 13}
+files_backup_s3_max_age_minutes = 200
+files_backup_s3_prove_on = "Sun 05:50"
+
 # Seconds one backup, proof or expiry may take.
 files_backup_seconds = 7200

@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 from shlex import quote
 
 from xteam_infra.operations import HostFile
+from xteam_infra.settings.backup import BackupSettings
 
 UNITS = PurePosixPath("/etc/systemd/system")
 
@@ -26,6 +27,11 @@ def password_file(path: str, secret_name: object, owner: str = "root", validate:
     return HostFile(
         path, "shared/password.j2", {"secret_name": secret_name}, owner=owner, mode="400", validate=validate
     )
+
+
+def credentials_file(path: str, storage: BackupSettings, validate: str) -> HostFile:
+    """The backup host's access key to the bucket, root's alone."""
+    return HostFile(path, "shared/s3.credentials.j2", {"storage": storage}, mode="600", validate=validate)
 
 
 def gate_unit_file(name: str, description: str, config: str, server_unit: str) -> HostFile:

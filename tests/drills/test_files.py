@@ -40,3 +40,34 @@ def test_a_lost_file_comes_back(host, estate, figures, runbook):
         figures["snapshots"] = len(json.loads(host.check_output("xteam-files list --json")))
     finally:
         host.run(f"rm -rf {home}")
+
+
+@pytest.mark.item("BAK-03")
+def test_lost_backups_come_back_from_the_bucket(host, hosts, estate, figures, runbook):
+    """By the runbook: the backup host loses a repository and gets it from the copy; then a lost file comes back."""
+    if not estate.backup.bucket or not estate.members("backup"):
+        not_applicable("no copy: backup_s3_bucket is not set")
+    keeper, book, lost = hosts.group("backup")[0], runbook("files-fetch"), f"{estate.files.files_backup_path}/"
+    home, words = f"{UPLOADS}/drill-{uuid4().hex}", {"HOST": host.name}
+    lost += host.name
+    try:
+        host.check_output(f"install -d -o xteam -g xteam -m 750 {home}; head -c 3000000 /dev/urandom > {home}/lost")
+        digest = host.check_output(f"sha256sum {home}/lost")
+        host.check_output("xteam-files backup")
+        keeper.check_output("systemctl start xteam-files-copy.service")
+        before = json.loads(host.check_output("xteam-files list --json"))
+        assert f"{host.name}  bucket" in book.run("look", keeper)
+        book.run("move-away", keeper, **words)
+        assert host.run("xteam-files list").rc != 0, "the backups are still there: this drill shows nothing"
+        seconds = -float(keeper.check_output("date +%s.%N"))
+        assert "are back from the bucket" in book.run("fetch", keeper, **words)
+        figures["fetch_seconds"] = round(seconds + float(keeper.check_output("date +%s.%N")), 1)
+        host.check_output(f"rm {home}/lost")
+        book.run("back-up", host)
+        after = json.loads(host.check_output("xteam-files list --json"))
+        assert before[-1]["time"] in [one["time"] for one in after], "the newest backup did not come back"
+        host.check_output(f"xteam-files restore {after[-2]['id']} {home}/lost")
+        assert host.check_output(f"sha256sum {home}/lost") == digest, "the file is not what it was"
+    finally:
+        host.run(f"rm -rf {home}")
+        keeper.run(f"[ -e {lost}/config ] || {{ rm -rf {lost}; mv {lost}.lost {lost}; }}; rm -rf {lost}.lost")

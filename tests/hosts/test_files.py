@@ -1,15 +1,34 @@
 """Backups of what users stored: recent, proved, and out of reach for the hosts that send them."""
 
 import json
+import re
 import time
+from datetime import datetime
 
 import pytest
 
 from checklist.run import not_applicable
-from xteam_infra.plan.files import GATE_PORT, KEEPS, SENDS, SERVER_PORT, client_certificate, timer
+from xteam_infra.plan.files import GATE_PORT, PREFIX, SENDS, SERVER_PORT, client_certificate, kept_by, timer
 
 sender = pytest.mark.group("app")
+keeps = pytest.mark.group("backup")
+METRICS = "/var/lib/prometheus/node-exporter"
 CA = "/etc/xteam/pki/ca.crt"
+
+
+@pytest.fixture
+def senders(estate):
+    """The hosts whose files are kept."""
+    if not estate.members("app"):
+        not_applicable("no API host in the inventory")
+    return [one.name for one in estate.members("app")]
+
+
+@pytest.fixture
+def in_bucket(estate):
+    """There is a copy."""
+    if not estate.backup.bucket:
+        not_applicable("backup_s3_bucket is not set: there is no copy")
 
 
 @pytest.fixture
@@ -54,15 +73,69 @@ def test_files_are_backed_up_by_a_timer(host, keeper, job):
     assert result == "success", f"the last {job} ended with {result}"
 
 
-@pytest.mark.group("backup")
+@keeps
 @pytest.mark.item("BAK-03", "LAW-02")
-@pytest.mark.parametrize("job", KEEPS)
-def test_expired_backups_of_files_are_removed_by_a_timer(host, estate, job):
-    if not estate.members("app"):
-        not_applicable("no API host in the inventory")
+@pytest.mark.parametrize("job", ["keep", "copy", "prove-copy"])
+def test_kept_files_are_looked_after_by_timers(host, estate, senders, job):
+    """Expired ones are removed; with a bucket they are copied there, and the copies proved."""
+    if job not in kept_by(estate):
+        not_applicable("backup_s3_bucket is not set: there is no copy")
     assert host.service(timer(job)).is_running, f"{timer(job)} does not run"
     result = host.check_output(f"systemctl show --property Result --value xteam-files-{job}.service")
     assert result == "success", f"the last {job} ended with {result}"
+
+
+@keeps
+@pytest.mark.item("BAK-03")
+def test_copies_of_files_are_recent(host, estate, senders, in_bucket):
+    """By what is in the bucket, of every host that sends."""
+    listed = [line.split() for line in host.check_output("xteam-files-keep list").splitlines()]
+    for name in senders:
+        times = [f"{time}Z" for sender, where, _, time in listed if (sender, where) == (name, "bucket")]
+        assert times, f"nothing of {name} is in the bucket"
+        age = (time.time() - datetime.fromisoformat(times[-1]).timestamp()) / 60
+        assert age <= estate.files.files_backup_s3_max_age_minutes, f"the newest copy of {name} is {age:.0f} min. old"
+
+
+@keeps
+@pytest.mark.item("BAK-03", kind="drill")
+def test_copies_of_files_were_restored_and_compared(host, estate, senders, in_bucket):
+    """Of every host, from the bucket, each byte, not long ago."""
+    for name in senders:
+        proof = json.loads(host.check_output(f"cat /var/lib/xteam/files/{name}.copy-proof.json"))
+        days = (time.time() - proof["completed"]) / 86400
+        assert days <= estate.files.files_backup_prove_max_age_days, f"{name}: the last proof was {days:.0f} days ago"
+
+
+@keeps
+@pytest.mark.item("BAK-03", "BAK-06", kind="cloud")
+def test_copies_of_files_can_not_be_destroyed(estate, senders, in_bucket, s3):
+    """Asked of S3: the newest objects of each kind are locked versions, and no upload can be read in them."""
+    bucket, mode = {"Bucket": estate.backup.backup_s3_bucket}, estate.backup.backup_s3_lock_mode
+    for name in senders:
+        found = s3.list_object_versions(**bucket, Prefix=f"{PREFIX}/{name}/")["Versions"]
+        for kind in ("snapshots", "data", "index"):
+            of_kind = [one for one in found if one["Key"].startswith(f"{PREFIX}/{name}/{kind}/")]
+            assert of_kind, f"{name} has no {kind} in the bucket"
+            newest = max(of_kind, key=lambda one: one["LastModified"])
+            got = s3.get_object(**bucket, Key=newest["Key"], VersionId=newest["VersionId"])
+            assert got.get("ObjectLockMode") == mode, f"{newest['Key']} is not locked"
+
+
+@keeps
+@pytest.mark.item("BAK-03")
+def test_the_backup_host_alone_opens_the_copies(host, hosts, estate, senders, in_bucket, secret):
+    """With passwords of their own: a host that sends can read its backups, and not the copies."""
+    for name in (*(f"{one}.copy.pass" for one in senders), "s3.credentials"):
+        found = host.file(f"/etc/xteam/files/{name}")
+        assert (found.user, found.mode & 0o077) == ("root", 0), f"others can read {name}"
+    for sender in hosts.group("app"):
+        copy, own = secret(f"files/{sender.name}/copy-cipher"), secret(f"files/{sender.name}/cipher")
+        assert copy != own, f"one password opens the backups of {sender.name} and their copies"
+        if sender.name != host.name:
+            wanted = f"{copy}\n{secret(estate.backup.backup_s3_key.name)}"
+            left = sender.run_with_stdin("grep -rlsF -f - /etc/xteam /var/lib/xteam", wanted).stdout
+            assert not left, f"{sender.name} holds what opens a copy: {left}"
 
 
 @sender
@@ -103,3 +176,26 @@ def test_the_server_behind_the_gate_is_for_its_own_host(host, estate):
     path = estate.files.files_backup_path
     for one in estate.members("app"):
         assert host.run(f"runuser -u nobody -- ls {path}/{one.name}").rc != 0, f"anybody reads {path}"
+
+
+def figures(host, name):
+    """{figure with its labels: its value}, as a program with no rights reads them."""
+    text = host.check_output(f"runuser -u nobody -- cat {METRICS}/{name}.prom")
+    return {one: float(value) for one, value in re.findall(r"^(xteam_files_\S+) (\S+)$", text, re.MULTILINE)}
+
+
+@sender
+@pytest.mark.parametrize("job", SENDS)
+def test_figures_of_files_are_exported(host, estate, keeper, job):
+    """For the node exporter, which is nobody in particular: when it last succeeded, as this host has it."""
+    told = figures(host, "xteam-files").get(f"xteam_files_{job}_success_timestamp_seconds")
+    assert told == float(host.check_output(f"cat /var/lib/xteam/files/{job}")), f"{job}: the figure is {told}"
+
+
+@keeps
+def test_figures_of_copies_are_exported(host, estate, senders, in_bucket):
+    """For the node exporter, of every host: the newest copy's time, and when it was copied and proved."""
+    told = figures(host, "xteam-files_keep")
+    for name in senders:
+        for figure in ("snapshot", "success", "prove_success"):
+            assert f'xteam_files_copy_{figure}_timestamp_seconds{{host="{name}"}}' in told, f"{name} has no {figure}"

@@ -152,7 +152,9 @@ def test_figures_are_exported(host, kept, numbers, snapshots):
     assert host.file(METRICS).exists, "no figures are exported"
     text = host.check_output("cat %s", METRICS)
     for number, role in product(numbers, kept):
-        found = dict(re.findall(rf'xteam_redis_backup_(\w+){{role="{role}",repository="{number}"}} (\S+)', text))
+        labels = {f'repository="{number}"', f'role="{role}"'}
+        told = re.findall(r"xteam_redis_backup_(\w+){(\S+)} (\S+)", text)
+        found = {figure: value for figure, named, value in told if set(named.split(",")) == labels}
         age = time.time() - float(found["snapshot_timestamp_seconds"])
         newest = seconds_since(snapshots[number][role][-1]["time"])
         assert abs(age - newest) < 5, f"{role}: {found} is not the newest snapshot of repository {number}"

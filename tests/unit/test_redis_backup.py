@@ -3,8 +3,8 @@
 import pytest
 
 from xteam_infra.errors import SettingsError
-from xteam_infra.operations.redis_backup import opens, reachable
 from xteam_infra.operations.redis_restore import refuse_unclear_restore
+from xteam_infra.operations.restic import opens, reachable
 from xteam_infra.plan.redis_backup import jobs, needs, repositories
 from xteam_infra.secrets import Secret
 

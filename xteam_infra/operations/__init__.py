@@ -5,7 +5,7 @@ Every call gives `name=`: pyinfra prints the arguments of an operation without o
 
 from xteam_infra.operations.barrier import barrier
 from xteam_infra.operations.certificates import certificates
-from xteam_infra.operations.ensure import ensure
+from xteam_infra.operations.ensure import ensure, started
 from xteam_infra.operations.files import HostDirectory, HostFile, directories, remove, write
 from xteam_infra.operations.packages import packages
 from xteam_infra.operations.services import service, stopped
@@ -20,6 +20,7 @@ __all__ = [
     "packages",
     "remove",
     "service",
+    "started",
     "stopped",
     "write",
 ]

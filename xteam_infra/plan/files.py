@@ -3,6 +3,7 @@
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.app import UPLOADS, WORKSPACES
 from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.plan.restic import Repository, in_bucket
 from xteam_infra.secrets import Secret
 
 HOME = "/etc/xteam/files"
@@ -14,8 +15,12 @@ SERVER_UNIT = "restic-rest-server.service"
 SERVER_ACCOUNT = "restic-rest-server"
 GATE_UNIT = "xteam-files-gate.service"
 DIRECTORIES = (UPLOADS, WORKSPACES)
-# Jobs: of a host that sends, and of the one that keeps.
-SENDS, KEEPS = ("backup", "prove"), ("keep",)
+# Jobs of a host that sends; kept_by() has those of the one that keeps.
+SENDS = ("backup", "prove")
+# The bucket's: who signed its certificate, the access key, and where below it files are.
+STORAGE_CA = f"{HOME}/storage-ca.crt"
+CREDENTIALS = f"{HOME}/s3.credentials"
+PREFIX = "files"
 # Memory (MiB): restic's index and buffers; the server and its gate.
 RESTIC_MB = 256
 SERVER_MB = 128
@@ -40,7 +45,7 @@ def needs(estate, machine) -> Needs:
             ),
             certificates=(gate_certificate(estate, machine),),
             memory_mb={"files-server": SERVER_MB},
-            units=(SERVER_UNIT, GATE_UNIT, *(timer(job) for job in KEEPS)),
+            units=(SERVER_UNIT, GATE_UNIT, *(timer(job) for job in kept_by(estate))),
         )
         found = Needs(
             packages=tuple(dict.fromkeys((*found.packages, *own.packages))),
@@ -62,6 +67,11 @@ def keeps(estate, machine) -> bool:
     return "backup" in machine.groups and bool(estate.members("app"))
 
 
+def kept_by(estate) -> tuple[str, ...]:
+    """Jobs of the host that keeps the backups: expiry (keep), and with a bucket the copies and their proof."""
+    return ("keep", "copy", "prove-copy") if estate.backup.bucket else ("keep",)
+
+
 def timer(job: str) -> str:
     """What starts a job."""
     return f"xteam-files-{job}.timer"
@@ -70,6 +80,13 @@ def timer(job: str) -> str:
 def cipher(machine) -> Secret:
     """Password of a host's repository: no host can read another's."""
     return Secret(f"files/{machine.name}/cipher")
+
+
+def copies(estate, machine) -> Repository:
+    """The copy of a host's repository, in the bucket; with a password of its own, which the backup host alone has."""
+    url, options = in_bucket(estate, f"{PREFIX}/{machine.name}", STORAGE_CA)
+    cipher, password = Secret(f"files/{machine.name}/copy-cipher"), f"{HOME}/{machine.name}.copy.pass"
+    return Repository(2, url, cipher, estate.files.files_backup_s3_keep, password, options, CREDENTIALS)
 
 
 def client_certificate(estate, machine) -> Certificate:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import Certificate, Listen, Needs
-from xteam_infra.secrets import Secret
+from xteam_infra.plan.restic import Repository, in_bucket
 
 HOME = "/etc/xteam/redis-backup"
 STORAGE_CA = f"{HOME}/storage-ca.crt"
@@ -73,34 +73,19 @@ def jobs(estate) -> tuple[Job, ...]:
     return (*found, Job("prove", settings.redis_backup_prove_on, "When Redis' backups are proved"))
 
 
-@dataclass(frozen=True)
-class Repository:
-    """A place where snapshots are kept. url, options: restic's. keep: how many by period."""
-
-    number: int
-    url: str
-    cipher: Secret
-    keep: dict[str, int]
-    options: tuple[str, ...] = ()
-
-    @property
-    def password_file(self) -> str:
-        """Where its password is, on the backup host alone."""
-        return f"{HOME}/repository{self.number}.pass"
-
-
 def repositories(estate) -> tuple[Repository, ...]:
     """The directory on the backup host, and the bucket if there is one."""
     settings = estate.redis
-    directory = f"{settings.redis_backup_path}/restic"
-    first = Repository(1, directory, settings.redis_backup_cipher, settings.redis_backup_keep)
+    first = Repository(
+        1, f"{settings.redis_backup_path}/restic", settings.redis_backup_cipher, settings.redis_backup_keep, password(1)
+    )
     if not estate.backup.bucket:
         return (first,)
-    bucket, storage = estate.backup.bucket, estate.backup.storage
-    options = [
-        *("-o", f"s3.region={bucket.region}"),
-        *("-o", f"s3.bucket-lookup={'path' if storage.path_style else 'auto'}"),
-        *(("--cacert", STORAGE_CA) if storage.ca else ()),
-    ]
-    url = f"s3:https://{storage.host}:{storage.port}/{bucket.name}/{PREFIX}"
-    return (first, Repository(2, url, settings.redis_backup_s3_cipher, settings.redis_backup_s3_keep, tuple(options)))
+    url, options = in_bucket(estate, PREFIX, STORAGE_CA)
+    cipher, keep = settings.redis_backup_s3_cipher, settings.redis_backup_s3_keep
+    return (first, Repository(2, url, cipher, keep, password(2), options, CREDENTIALS))
+
+
+def password(number: int) -> str:
+    """Where the password of a repository is."""
+    return f"{HOME}/repository{number}.pass"

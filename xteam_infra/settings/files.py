@@ -32,10 +32,27 @@ class FilesSettings(LayerSettings):
     """When every API host restores its newest backup beside its files, and compares each byte."""
     files_backup_prove_max_age_days: int = Field(8, ge=1, le=100)
     """The same for the newest such proof."""
+    files_backup_s3_on: str = "*:55"
+    """When the newest backups are copied into the bucket of group_data/backup.py (backup_s3_bucket), if there is one:
+    after files_backup_on."""
+    files_backup_s3_keep: dict[Period, Annotated[int, Field(ge=1, le=1000)]] = Field(
+        {"hourly": 24, "daily": 30, "weekly": 13}, min_length=1
+    )
+    """files_backup_keep for the bucket. What expired stays, hidden, until its lock ends (backup_s3_lock_days)."""
+    files_backup_s3_max_age_minutes: int = Field(200, ge=10, le=60 * 24 * 7)
+    """files_backup_max_age_minutes for the bucket."""
+    files_backup_s3_prove_on: str = "Sun 05:50"
+    """When the backup host restores the newest copies beside, and compares each byte."""
     files_backup_seconds: int = Field(7200, ge=60, le=86_400)
     """How long one backup, proof or expiry may take."""
 
-    @field_validator("files_backup_on", "files_backup_expire_on", "files_backup_prove_on")
+    @field_validator(
+        "files_backup_on",
+        "files_backup_expire_on",
+        "files_backup_prove_on",
+        "files_backup_s3_on",
+        "files_backup_s3_prove_on",
+    )
     @classmethod
     def _calendar(cls, value: str) -> str:
         if not CALENDAR.match(value):
@@ -43,6 +60,9 @@ class FilesSettings(LayerSettings):
         return value
 
     def problems(self, estate) -> Iterator[Problem]:
+        if estate.backup.bucket and self.files_backup_s3_on == self.files_backup_on:
+            allowed = "a time after files_backup_on, when the backup that is to be copied is there"
+            yield self.problem("files_backup_s3_on", self.files_backup_s3_on, allowed)
         others = {"redis_backup_path": estate.redis.redis_backup_path, "backup_path": estate.backup.backup_path}
         for name, other in others.items():
             if f"{self.files_backup_path}/".startswith(f"{other}/") or f"{other}/".startswith(

@@ -61,7 +61,7 @@ def _job(parser: argparse.ArgumentParser, name: str, wanted: list[str]) -> int:
     good = [_attempt(role, one, work, prefix) for one in repositories for role in wanted or ROLES]
     if name != "prove":
         for one in repositories:
-            one.forget()
+            one.forget("tags")
     return 0 if all(good) else 1
 
 

@@ -1,12 +1,11 @@
 """What the node exporter tells of the backups: figures by role and repository, remembered between runs."""
 
-import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from xteam_redis_backup.common import ROLES, STATE, replace
+from xteam_redis_backup.common import ROLES, STATE
 from xteam_redis_backup.repository import REPOSITORIES, Repository
+from xteam_restic.figures import Figures
 
 TARGET = Path("/var/lib/prometheus/node-exporter/xteam-redis_backup.prom")
 HELP = {
@@ -21,15 +20,13 @@ HELP = {
     "restore_test_seconds": "How long the last restore test of the role took.",
     "restore_test_keys": "Keys in the instance that was restored.",
 }
-Known = dict[str, dict[str, dict[str, float]]]
+FIGURES = Figures(STATE / "figures.json", TARGET, "xteam_redis_backup_", HELP, ("repository", "role"))
 
 
 def note(role: str, repository: Repository, figures: dict[str, float]) -> None:
     """Remember the role's figures and write all of them for the node exporter."""
-    known = _known()
-    known[str(repository.number)][role] |= figures
-    replace(STATE / "figures.json", json.dumps(known), 0o600)
-    replace(TARGET, "".join(_lines(known)), 0o644)
+    places = [(str(one.number), role) for one in REPOSITORIES for role in ROLES]
+    FIGURES.note(places, (str(repository.number), role), figures)
 
 
 def ended(prefix: str, good: bool) -> dict[str, float]:
@@ -40,21 +37,3 @@ def ended(prefix: str, good: bool) -> dict[str, float]:
 def took(prefix: str, seconds: float) -> dict[str, float]:
     """The figure that says how long it took."""
     return {f"{prefix}seconds" if prefix else "duration_seconds": round(seconds, 3)}
-
-
-def _known() -> Known:
-    """{repository: {role: figures}}, of the declared ones."""
-    path = STATE / "figures.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
-    numbers = [str(one.number) for one in REPOSITORIES]
-    return {number: {role: found.get(number, {}).get(role, {}) for role in ROLES} for number in numbers}
-
-
-def _lines(known: Known) -> Iterator[str]:
-    for name, text in HELP.items():
-        full = f"xteam_redis_backup_{name}"
-        yield f"# HELP {full} {text}\n# TYPE {full} gauge\n"
-        for number, roles in known.items():
-            for role, figures in roles.items():
-                if name in figures:
-                    yield f'{full}{{role="{role}",repository="{number}"}} {figures[name]}\n'

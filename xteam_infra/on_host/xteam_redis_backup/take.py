@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xteam_redis_backup.common import CA, HOME, ROLES, SECONDS, SETTINGS, BackupError, check, digest, run, scratch
-from xteam_redis_backup.repository import FIRST, Repository
+from xteam_redis_backup.repository import FIRST, HOST, Repository
+from xteam_restic.repository import taken
 
 ASK_SECONDS = 10
 
@@ -35,7 +36,7 @@ def take(role: str, repository: Repository) -> dict[str, float]:
 
 def copy(role: str, repository: Repository) -> dict[str, float]:
     """Copy the role's newest snapshot out of the first repository. The figures."""
-    repository.copy_from(FIRST, role)
+    repository.take_over(FIRST, "--host", HOST, "--tag", role, "latest")
     kept = repository.newest(role)
     if kept["time"] != FIRST.newest(role)["time"]:
         raise BackupError(f"the newest snapshot did not arrive in repository {repository.number}")
@@ -45,8 +46,7 @@ def copy(role: str, repository: Repository) -> dict[str, float]:
 
 def age(repository: Repository, role: str) -> dict[str, float]:
     """The figure that tells how old the newest snapshot is."""
-    taken = re.sub(r"\.\d+", "", repository.newest(role)["time"])  # nanoseconds, which Python doesn't read
-    return {"snapshot_timestamp_seconds": datetime.fromisoformat(taken).timestamp()}
+    return {"snapshot_timestamp_seconds": taken(repository.newest(role))}
 
 
 def _keys(said: str) -> int:

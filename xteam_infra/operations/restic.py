@@ -1,8 +1,8 @@
-"""What is tried before a new password or access key of Redis' backups replaces the old one."""
+"""What is tried before a new password or access key of a backup replaces the old one."""
 
 import shlex
 
-from xteam_infra.plan.redis_backup import CREDENTIALS, Repository
+from xteam_infra.plan.restic import Repository
 
 # restic's exit statuses: no repository there, and one that the password does not open.
 ABSENT, WRONG_PASSWORD = 10, 12
@@ -12,7 +12,7 @@ def opens(repository: Repository) -> str:
     """A command with {} for a file with a password: it fails when the repository has another one."""
     other = f"{repository.url} has another password: give {repository.cipher.name} in the secrets store its old value"
     good = f"0|{ABSENT}) ;; {WRONG_PASSWORD}) echo {shlex.quote(other)}; exit 1 ;;"
-    return _tried(repository, ["--password-file", "{}"], CREDENTIALS, good)
+    return _tried(repository, ["--password-file", "{}"], repository.credentials, good)
 
 
 def reachable(repository: Repository) -> str:

@@ -1,0 +1,86 @@
+"""Backups of users' files, on the backup host. HOST: an API host that sends; without one, all of them.
+
+  xteam-files-keep expire [HOST...]       remove what expired, and read a part of what is kept
+  xteam-files-keep copy [HOST...]         the newest backups into the bucket, and remove what expired there
+  xteam-files-keep prove [HOST...]        restore the newest ones from the bucket beside, and compare each byte
+  xteam-files-keep list                   what is kept, here and in the bucket
+  xteam-files-keep fetch HOST...          make a host's repository anew from the bucket, after this one was lost
+  xteam-files-keep done copy|prove        whether that has succeeded for every host
+
+expire runs as the repositories' owner, everything else as root. Settings: /etc/xteam/files/keep.json.
+"""
+
+import argparse
+import os
+import sys
+import time
+
+from xteam_files_keep import work
+from xteam_files_keep.places import BUCKET, SENDERS, TARGET, alone, copied, figures, local
+from xteam_restic.programs import BackupError
+
+JOBS = {"expire": work.expire, "copy": work.copy, "prove": work.prove, "fetch": work.fetch}
+
+
+def main() -> int:
+    """The exit status: 0, 1 when something failed for a host or is not done, 2 for a wrong call."""
+    parser = argparse.ArgumentParser(
+        prog="xteam-files-keep", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=[*JOBS, "list", "done"])
+    parser.add_argument("words", nargs="*", metavar="HOST")
+    options = parser.parse_args()
+    os.umask(0o077)
+    if options.command in ("copy", "prove", "fetch", "done") and not BUCKET:
+        parser.error("backup_s3_bucket is not set: there is no copy")
+    if options.command == "done":
+        return 0 if options.words in (["copy"], ["prove"]) and _is_done(options.words[0]) else 1
+    if options.command == "list":
+        return 0 if all([_listed(host) for host in SENDERS]) else 1
+    if unknown := set(options.words) - set(SENDERS):
+        parser.error(f"no backups of {', '.join(sorted(unknown))}; there are {', '.join(SENDERS)}")
+    if options.command == "fetch" and not options.words:
+        parser.error("say which host's")
+    with alone():
+        return 0 if all([_attempt(options.command, host) for host in options.words or SENDERS]) else 1
+
+
+def _attempt(job: str, host: str) -> bool:
+    """Do the work for one host. One host's failure does not stop the others."""
+    try:
+        found = JOBS[job](host)
+    except (BackupError, OSError) as error:
+        print(f"{host}: {error}", file=sys.stderr, flush=True)
+        found = {f"{job}_failure_timestamp_seconds": time.time()}
+    if job in ("copy", "prove"):
+        figures(host, found)
+    return f"{job}_failure_timestamp_seconds" not in found
+
+
+def _listed(host: str) -> bool:
+    """Print what is kept of a host. False when it can't be read."""
+    try:
+        for where, repository in (("here", local(host)), *((("bucket", copied(host)),) if BUCKET else ())):
+            for one in repository.snapshots() if repository.exists() else ():
+                print(f"{host}  {where:6}  {one['short_id']}  {one['time'][:19]}")
+    except BackupError as error:
+        print(f"{host}: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _is_done(job: str) -> bool:
+    """For every host that has sent something; and the node exporter, which is nobody in particular, has been told."""
+    if not TARGET.exists() or not TARGET.stat().st_mode & 0o004:
+        return False
+    sent = [host for host in SENDERS if local(host).exists()]
+    if job == "prove":
+        return all(work.proof(host).exists() for host in sent)
+    return all(copied(host).exists() and copied(host).snapshots() for host in sent)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except BackupError as error:
+        sys.exit(f"xteam-files-keep: {error}")

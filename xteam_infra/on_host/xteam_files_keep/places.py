@@ -1,0 +1,73 @@
+"""Where the backups are: for each host that sends a repository here, and one in the bucket if there is one."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xteam_restic.figures import Figures
+from xteam_restic.repository import Repository
+
+HOME = Path("/etc/xteam/files")
+SETTINGS = json.loads((HOME / "keep.json").read_text())
+STATE = Path(SETTINGS["state"])
+KEPT = Path(SETTINGS["path"])
+OWNER: str = SETTINGS["owner"]
+SENDERS: list[str] = SETTINGS["senders"]
+BUCKET: dict | None = SETTINGS["bucket"]
+SECONDS: int = SETTINGS["seconds"]
+TARGET = Path("/var/lib/prometheus/node-exporter/xteam-files_keep.prom")
+HELP = {
+    "snapshot_timestamp_seconds": "When the newest backup in the bucket was taken.",
+    "success_timestamp_seconds": "When the host's files were last copied into the bucket.",
+    "failure_timestamp_seconds": "When that last failed.",
+    "prove_success_timestamp_seconds": "When the copy was last restored and compared.",
+    "prove_failure_timestamp_seconds": "When that last failed.",
+}
+_FIGURES = Figures(STATE / "figures.json", TARGET, "xteam_files_copy_", HELP, ("host",))
+
+
+def local(host: str) -> Repository:
+    """What the host sends to."""
+    return Repository(
+        name=f"the repository of {host}",
+        url=str(KEPT / host),
+        password_file=HOME / f"{host}.pass",
+        cipher=f"files/{host}/cipher",
+        keep=SETTINGS["keep"],
+        seconds=SECONDS,
+    )
+
+
+def copied(host: str) -> Repository:
+    """Its copy in the bucket."""
+    assert BUCKET
+    return Repository(
+        name=f"the copy of {host}",
+        url=f"{BUCKET['url']}/{host}",
+        password_file=HOME / f"{host}.copy.pass",
+        cipher=f"files/{host}/copy-cipher",
+        keep=BUCKET["keep"],
+        seconds=SECONDS,
+        options=BUCKET["options"],
+        credentials=BUCKET["credentials"],
+    )
+
+
+def figures(host: str, found: dict[str, float]) -> None:
+    """Tell the node exporter what came of work on a host's copy."""
+    named = {name.removeprefix("copy_"): value for name, value in found.items()}
+    _FIGURES.note([(one,) for one in SENDERS], (host,), named)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Nothing is removed while it is copied: one job at a time."""
+    place = os.open(KEPT, os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
