@@ -103,7 +103,7 @@ def home(estate, hosts, deploys):
     if before == (file.read_text() if file.exists() else None, serving(hosts)):
         return
     if before[0] is None:
-        file.unlink()
+        file.unlink(missing_ok=True)
     else:
         file.write_text(before[0])
     deploys.good("app")
