@@ -57,7 +57,7 @@ def test_a_migration_that_fails_on_real_data_is_refused(
     status, said = deploys("release", version=versions.good(BREAKS_ON_DATA), rehearse="true")
     assert status != 0 and 'could not create unique index "drill_once"' in said, said[-3000:]
     assert "fail on a copy of the data: nothing was changed" in said, said[-3000:]
-    figures["seconds_until_refused"] = float(re.findall(r"\[ *([\d.]+) s\]", said)[-1])
+    figures["seconds_until_refused"] = float(re.findall(r"\[ *([\d.]+) s\] removed rehearsal", said)[-1])
     assert serving(hosts) == before
     for one in hosts.group("app"):
         assert one.check_output("ls /opt/xteam/releases") == releases[one.name], f"{one.name} was sent the release"
