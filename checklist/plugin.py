@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from checklist import catalogue, decisions, drills
+from checklist.controller import Controller
 from checklist.estate import EstateReader
 from checklist.hosts import CheckedHost, Hosts
 from checklist.http import Http
@@ -156,6 +157,12 @@ def http(pytestconfig: pytest.Config) -> Http:
     """An HTTP client on the controller, which records what it sees: `http(host.address, "/healthz")`."""
     run = _run(pytestconfig)
     return Http(run.recorder, run.hosts.memo)
+
+
+@pytest.fixture
+def controller(pytestconfig: pytest.Config) -> Controller:
+    """Runs a program on the controller, which records what it says: `controller("ssh_audit.ssh_audit", address)`."""
+    return Controller(_run(pytestconfig).recorder)
 
 
 @pytest.fixture
