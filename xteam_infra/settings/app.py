@@ -83,7 +83,7 @@ class AppSettings(LayerSettings):
     """Life of an access token."""
     rate_limit_enabled: bool = True
     """Refuse clients that ask too often, with 429."""
-    rate_limit_requests_per_minute: int = Field(120, ge=1, le=100_000)
+    rate_limit_requests_per_minute: int = Field(120, ge=1, le=10_000_000)
     """Requests of one address in a minute, over all hosts."""
     max_upload_size_mb: int = Field(25, ge=1, le=10_240)
     """Largest request body (MiB); larger ones get 413."""
