@@ -1,8 +1,7 @@
 """Figures of the queues, this host's workers and Beat: python -m xteam_operator.metrics NAME=QUEUE,QUEUE ...
 
 Prints them in the format of the node exporter's text files, for Prometheus. Queues, Beat and dead letters are the
-estate's: each worker
-host tells the same.
+estate's: each worker host tells the same.
 """
 
 import argparse
