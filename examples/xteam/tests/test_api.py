@@ -219,10 +219,13 @@ def test_upstream(client, member, moody, moods: list[int], status: int, attempts
 
 def test_metrics(client: TestClient, member: Member) -> None:
     client.get("/me", headers=member.headers)
+    with client.websocket_connect(WS, headers=member.headers):
+        pass  # the client leaves
     client.get("/no-such-page")
     text = client.get("/metrics").text
     assert 'xteam_http_request_duration_seconds_count{method="GET",route="/me",status="200"}' in text
     assert 'route="unmatched",status="404"' in text
+    assert 'xteam_websocket_connections_total{code="1000"}' in text
     assert "no-such-page" not in text
     assert 'xteam_token_blacklist_operations_total{operation="check",result="valid"}' in text
     assert "xteam_token_blacklist_size " in text

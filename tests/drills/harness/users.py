@@ -24,7 +24,7 @@ class Load:
             "name": estate.all.domain, "ca": "/etc/xteam/pki/ca.crt", "go": f"{FILES}.go", "ready": f"{FILES}.ready",
             "first": first, **numbers, "pause": 0.8, "slow_seconds": 5, "websocket_pause": 3, "seconds": LONGEST,
         }  # fmt: skip
-        edge.run(f"rm -f {FILES}.*; touch {FILES}.go; xteam-edge clear table clients")
+        edge.run(f"rm -f {FILES}.*; touch {FILES}.go")
         edge.run_with_stdin(f"cat > {FILES}.py", ON_HOST.read_text())
         edge.run_with_stdin(f"umask 077; cat > {FILES}.in", f"{json.dumps(settings)}\n{token}\n")
         edge.check_output(
@@ -43,7 +43,7 @@ class Load:
         return json.loads(self.edge.check_output(f"cat {FILES}.out {FILES}.err"))
 
     def remove(self):
-        self.edge.run(f"systemctl stop {UNIT} 2>/dev/null; rm -f {FILES}.*; xteam-edge clear table clients")
+        self.edge.run(f"systemctl stop {UNIT} 2>/dev/null; rm -f {FILES}.*")
 
 
 class Users:

@@ -64,8 +64,14 @@ class RequestContext:
                 ended["status"] = message.get("status") or message.get("code", 1000)
             await send(message)
 
+        async def listen() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                ended["status"] = message.get("code") or 1005  # the client left, and said no more
+            return message
+
         try:
-            await self.app(scope, receive, observe)
+            await self.app(scope, listen, observe)
         finally:
             _record(scope, ended["status"], time.perf_counter() - started)
 
