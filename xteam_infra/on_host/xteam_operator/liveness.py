@@ -55,7 +55,8 @@ def _answers(app: Celery, nodes: dict[str, str], seconds: float) -> dict[str, li
         }
         deadline = time.monotonic() + seconds
         while waiting and (left := deadline - time.monotonic()) > 0:
-            if said := client.blpop(list(waiting), timeout=max(left, 0.1)):
+            # In short steps: the connection's own timeout would end a long one.
+            if said := client.blpop(list(waiting), timeout=min(max(left, 0.1), 5)):
                 found[waiting.pop(said[0].decode())] = json.loads(said[1])
     return found
 
