@@ -36,9 +36,12 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def configure_logging(level: str) -> None:
-    """Send every logger of this process, uvicorn's and Celery's included, through one JSON handler."""
-    stdout = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}
+def configure_logging(level: str, stream: str = "stdout") -> None:
+    """Send every logger of this process, uvicorn's and Celery's included, through one JSON handler.
+
+    stream: "stderr" for commands, whose standard output is their answer.
+    """
+    handler = {"class": "logging.StreamHandler", "stream": f"ext://sys.{stream}", "formatter": "json"}
     passed_up: dict = {"handlers": [], "propagate": True, "level": "NOTSET"}
     logging.captureWarnings(True)
     logging.config.dictConfig(
@@ -46,8 +49,8 @@ def configure_logging(level: str) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"json": {"()": JsonFormatter}},
-            "handlers": {"stdout": stdout},
-            "root": {"level": level, "handlers": ["stdout"]},
+            "handlers": {"all": handler},
+            "root": {"level": level, "handlers": ["all"]},
             "loggers": {
                 "xteam.access": {"level": "INFO"},
                 "alembic": {"level": "WARNING"},  # it announces its plugins

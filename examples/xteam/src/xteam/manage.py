@@ -84,7 +84,7 @@ def main() -> int:
     for command in (create, copy, forget):
         command.add_argument("name")
     arguments = parser.parse_args()
-    configure_logging(get_settings().LOG_LEVEL)
+    configure_logging(get_settings().LOG_LEVEL, "stderr")
     with Session(engine()) as session:
         print(arguments.run(session, arguments))
     return 0
