@@ -47,13 +47,15 @@ class Parallel:
 def shares_of(items: list[pytest.Item]) -> list[list[pytest.Item]]:
     """What one child does in one go: the checks of one file on one machine; the largest share first.
 
-    Of a file marked `one_by_one`, all of it. One share, when any test is of a sort that needs the estate for itself.
+    Of a file marked `one_by_one`, all of it; of all files marked `one_by_one("NAME")`, all of them. One share, when any
+    test is of a sort that needs the estate for itself.
     """
     if any(item.path.parent.name not in DIRECTORIES for item in items):
         return [items]
     shares: dict[tuple[object, object], list[pytest.Item]] = {}
     for item in items:
-        key = (item.path, None if item.get_closest_marker("one_by_one") else machine_of(item))
+        alone = item.get_closest_marker("one_by_one")
+        key = (alone.args[0] if alone and alone.args else item.path, None if alone else machine_of(item))
         shares.setdefault(key, []).append(item)
     return sorted(shares.values(), key=len, reverse=True)
 

@@ -49,7 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "group(*names, first=False): run on the machines of these groups (first: on the first one only)"
     )
-    config.addinivalue_line("markers", "one_by_one: these checks disturb each other, also those of other machines")
+    config.addinivalue_line(
+        "markers", "one_by_one(name): these checks disturb each other, on all machines and in all files of that name"
+    )
     path = config.getoption("inventory")
     if path is None:
         return

@@ -10,7 +10,7 @@ from xteam_client import run_python
 
 from xteam_infra.plan.celery import BEAT_UNIT, worker_unit
 
-pytestmark = pytest.mark.group("worker")
+pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
 
 HERE = Path(__file__).parent
 

@@ -8,7 +8,7 @@ from xteam_client import run_python
 
 from xteam_infra.plan.celery import METRICS
 
-pytestmark = pytest.mark.group("worker")
+pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
 
 # What rules/celery.yml is made of.
 FIGURES = (

@@ -5,7 +5,7 @@ from xteam_client import run_python
 
 from checklist.run import not_applicable
 
-pytestmark = pytest.mark.group("worker")
+pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
 
 LOAD = """
 import json

@@ -4,7 +4,7 @@ import pytest
 
 from xteam_infra.plan.celery import LIVENESS_TIMER, METRICS_TIMER, takes_tasks, worker_unit
 
-pytestmark = pytest.mark.group("worker")
+pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
 
 
 def test_every_worker_runs_a_task_that_it_alone_can_run(host, estate):

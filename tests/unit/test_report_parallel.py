@@ -7,6 +7,7 @@ import pytest
 from checklist import estate as estate_module
 from checklist import inventory
 from checklist.inventory import Machine
+from checklist.parallel import shares_of
 
 pytest_plugins = ["pytester"]
 NAMES = ("redis1", "redis2", "redis3")
@@ -92,6 +93,17 @@ def test_the_report_does_not_depend_on_it(pytester, run, at_once):
 def test_checks_that_disturb_each_other_run_one_by_one(pytester, run):
     run(marks="pytest.mark.one_by_one")
     assert len(processes(pytester)) == 1
+
+
+@pytest.mark.parametrize(("mark", "shares"), [("", 4), ("one_by_one", 2), ('one_by_one("pools")', 1)])
+def test_files_of_one_name_are_one_share(pytester, mark, shares):
+    lines = ["import pytest", f"pytestmark = pytest.mark.{mark}" if mark else ""]
+    lines += ['@pytest.mark.parametrize("machine", ["a", "b"])', "def test_it(machine): pass"]
+    hosts = pytester.mkdir("hosts")
+    for name in ("one", "two"):
+        (hosts / f"test_{name}.py").write_text("\n".join(lines))
+    items, _ = pytester.inline_genitems(hosts)
+    assert len(shares_of(items)) == shares
 
 
 def test_drills_have_the_estate_for_themselves(pytester, run):
