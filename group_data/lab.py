@@ -15,7 +15,6 @@ __all__ = [
     "backup_s3_key_id",
     "backup_s3_region",
     "backup_s3_uri_style",
-    "celery_autoscale_seconds",
     "domain",
     "edge_floating_address",
     "management_networks",
@@ -39,9 +38,6 @@ management_networks = controllers()
 
 # Held by one of several edges.
 edge_floating_address = floating_address("edge")
-
-# A check waits until pools have shrunk again.
-celery_autoscale_seconds = 5
 
 # The lab's own object storage. It takes any access key, so one is made.
 backup_s3_bucket = f"xteam-backups-{_name}" if _storage else None

@@ -35,7 +35,8 @@ def test_pools_grow_with_the_queue_and_shrink_again(host, hosts, estate, eventua
     machines = hosts.group("worker")
     nodes = {f"{name}@{machine.name}": one for name, one in scaled.items() for machine in machines}
     queues = {one.queues[0] for one in scaled.values()}
-    count = 4 * sum(one.concurrency for one in estate.celery.celery_workers.values()) * len(machines)
+    # Enough for several looks while they are at work; the processes stay for celery_autoscale_seconds more.
+    count = 8 * sum(one.concurrency for one in estate.celery.celery_workers.values()) * len(machines)
     for queue in queues:
         run_python(host, f"QUEUE, COUNT = {queue!r}, {count}\n{LOAD}")
     seen = {node: set() for node in nodes}
