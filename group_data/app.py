@@ -48,6 +48,12 @@ SECRET_KEY = Secret("app/SECRET_KEY")
 SENTRY_DSN = None
 OPENAI_API_KEY = None
 
+# Where the verification finds an event again that it caused, and with what (scope org:read):
+# "https://sentry.io/api/0/organizations/acme", Secret("app/sentry-api-token", generate="never").
+# None: it proves only that the tracker takes events.
+sentry_api = None
+sentry_api_token = None
+
 # Names the application answers to, and origins whose pages may call it. Empty: the domain (group_data/all.py).
 ALLOWED_HOSTS = ()
 CORS_ALLOW_ORIGINS = ()

@@ -2,10 +2,11 @@
 
 import os
 
-from lab.inventory import controllers, floating_address, object_storage
+from lab.inventory import controllers, error_tracker, floating_address, object_storage
 from xteam_infra.secrets import Secret
 
 __all__ = [
+    "SENTRY_DSN",
     "app_release_directory",
     "backup_s3_bucket",
     "backup_s3_ca",
@@ -19,10 +20,13 @@ __all__ = [
     "edge_floating_address",
     "management_networks",
     "secrets_store",
+    "sentry_api",
+    "sentry_api_token",
 ]
 
 _name = os.environ.get("XTEAM_LAB") or "lab"
 _storage = object_storage() or {}
+_tracker = error_tracker() or {}
 
 # Secrets are made by the first run and live and die with the lab.
 secrets_store = f"file:/var/lib/xteam-lab/{_name}/secrets.json"
@@ -48,3 +52,8 @@ backup_s3_uri_style = "path"
 backup_s3_key_id = Secret("backup/s3-key-id")
 backup_s3_key = Secret("backup/s3-key")
 backup_s3_controller = "key"
+
+# The lab's own error tracker; `lab up` has put its DSN and its token into the store.
+SENTRY_DSN = Secret("app/SENTRY_DSN", generate="never") if _tracker else None
+sentry_api = _tracker.get("api")
+sentry_api_token = Secret("app/sentry-api-token", generate="never") if _tracker else None

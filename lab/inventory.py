@@ -83,7 +83,16 @@ def floating_address(group: str, name: str | None = None, state_directory: Path 
 
 def object_storage(name: str | None = None, state_directory: Path = STATE) -> dict[str, str] | None:
     """Endpoint (host:port) and authority (a file) of the lab's S3; None without a lab, or without a backup host."""
+    return _server("object_storage", name, state_directory)
+
+
+def error_tracker(name: str | None = None, state_directory: Path = STATE) -> dict[str, str] | None:
+    """Where the lab's error tracker is asked (`api`); None without a lab, or without a host of the application."""
+    return _server("error_tracker", name, state_directory)
+
+
+def _server(what: str, name: str | None, state_directory: Path) -> dict[str, str] | None:
     try:
-        return read(name or default_name(), state_directory).get("object_storage")
+        return read(name or default_name(), state_directory).get(what)
     except LabError:
         return None

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from lab import error_tracker, image, machine, network, object_storage, packages, state
 from lab import host as hosts
-from lab import image, machine, network, object_storage, packages, state
 from lab.errors import LabError
 from lab.shell import run, step
 from lab.state import Lab, LabHost
@@ -79,13 +79,25 @@ def _boot_all(lab: Lab, specs: tuple[HostSpec, ...]) -> None:
         _write_known_hosts(lab)
     with step(f"boot {len(specs)} host{'s' if len(specs) > 1 else ''}"):
         each(lab.hosts, lambda host: hosts.boot(lab, host))
-        object_storage.start(lab)
+        _start_servers(lab)
         wait_until_ready(lab, lab.hosts)
     _publish(lab)
 
 
 def _publish(lab: Lab) -> None:
-    lab.publish(network.controller(lab.slot), object_storage.published(lab))
+    servers = {"object_storage": object_storage.published(lab), "error_tracker": error_tracker.published(lab)}
+    lab.publish(network.controller(lab.slot), **servers)
+
+
+def _start_servers(lab: Lab) -> None:
+    """Those of this machine that the lab has and that do not run."""
+    object_storage.start(lab)
+    error_tracker.start(lab)
+
+
+def _stop_servers(name: str) -> None:
+    for one in (object_storage.SERVER, error_tracker.SERVER):
+        one.stop(name)
 
 
 def wait_until_ready(lab: Lab, chosen: Sequence[LabHost]) -> None:
@@ -145,7 +157,7 @@ def down(name: str) -> None:
         lab = state.load(name)
         lab.description.unlink(missing_ok=True)
         each(lab.hosts, lambda host: _remove_host(lab, host))
-        object_storage.stop(name)
+        _stop_servers(name)
         network.destroy(lab.slot)
         _refuse_if_mounted(lab)
         shutil.rmtree(lab.directory)
@@ -194,7 +206,7 @@ def start(lab: Lab, chosen: Sequence[LabHost]) -> None:
     """Give hosts power again and wait for their SSH; a host that is on stays as it is."""
     off = [host for host in chosen if hosts.process_of(lab, host) is None]
     each(off, lambda host: hosts.boot(lab, host))
-    object_storage.start(lab)
+    _start_servers(lab)
     wait_until_ready(lab, [host for host in off if not host.cut])
 
 
@@ -204,7 +216,7 @@ def reset(lab: Lab, chosen: Sequence[LabHost]) -> None:
         kill(lab, chosen)
         each(chosen, lambda host: hosts.wipe(lab, host))
         if len(chosen) == len(lab.hosts):
-            object_storage.stop(lab.name)
+            _stop_servers(lab.name)
         start(lab, chosen)
 
 

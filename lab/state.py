@@ -71,8 +71,8 @@ class Lab:
         """Keep the lab's own record (write to a new file, then rename: a crash leaves the old or the new one)."""
         write_json(self.directory / "state.json", asdict(self))
 
-    def publish(self, controller: str, object_storage: dict[str, str] | None = None) -> None:
-        """Write lab.json, which says to inventories and tests that the lab is up."""
+    def publish(self, controller: str, **servers: dict[str, str] | None) -> None:
+        """Write lab.json, which says to inventories and tests that the lab is up. servers: how to use the lab's own."""
         write_json(
             self.description,
             {
@@ -81,7 +81,7 @@ class Lab:
                 "topology": self.topology,
                 "domain": DOMAIN,
                 "controller": controller,
-                "object_storage": object_storage,
+                **servers,
                 "ssh": {"user": SSH_USER, "key": str(self.key), "known_hosts": str(self.known_hosts)},
                 "hosts": [
                     {
@@ -97,11 +97,26 @@ class Lab:
         )
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, mode: int = 0o644) -> None:
     """Replace a JSON file in one step."""
     temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode)
     temporary.write_text(json.dumps(content, indent=1) + "\n")
     temporary.replace(path)
+
+
+def secrets_file(directory: Path) -> Path:
+    """The lab's secrets store, as group_data/lab.py names it."""
+    return directory / "secrets.json"
+
+
+def keep_secret(lab: Lab, name: str, value: str) -> None:
+    """Put a secret into the lab's store that the first deploy can't make, unless the store has it."""
+    path = secrets_file(lab.directory)
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    if name not in kept:
+        write_json(path, {**kept, name: value}, mode=0o600)
 
 
 def load(name: str) -> Lab:

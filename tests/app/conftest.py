@@ -1,6 +1,5 @@
 """The example application, run from its release archive as a host runs it: no installation, only `python -m`."""
 
-import http.server
 import os
 import subprocess
 import tarfile
@@ -14,7 +13,7 @@ import pytest
 import requests
 from uv import find_uv_bin
 
-from tests.app.sentry import Collector
+from lab.sentry_server import Tracker
 from tests.app.services import Services, free_port, missing_programs, wait_for
 from xteam_infra.release import PYTHON_VERSION, Release, build
 
@@ -104,17 +103,19 @@ class Application:
 
 
 @pytest.fixture(scope="session")
-def sentry() -> Iterator[str]:
-    """The DSN of a collector."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+def tracker() -> Iterator[Tracker]:
+    """Where the application's errors arrive."""
+    server = Tracker(("127.0.0.1", 0), key=token_hex(8), token=token_hex(8))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://key@127.0.0.1:{server.server_port}/1"
+    yield server
     server.shutdown()
     server.server_close()
 
 
 @pytest.fixture(scope="session")
-def migrated(python: Path, services: Services, sentry: str, tmp_path_factory: pytest.TempPathFactory) -> Application:
+def migrated(
+    python: Path, services: Services, tracker: Tracker, tmp_path_factory: pytest.TempPathFactory
+) -> Application:
     """The application with nothing started, its database migrated by three runs at once."""
     directory = tmp_path_factory.mktemp("app")
     places = {"UPLOAD_DIR": "uploads", "WORKSPACE_DIR": "workspaces", "PROMETHEUS_MULTIPROC_DIR": "metrics"}
@@ -123,7 +124,7 @@ def migrated(python: Path, services: Services, sentry: str, tmp_path_factory: py
     # Celery warns, as plain text, that it runs as root: here it may.
     environment = (
         services.environment
-        | {"PYTHONWARNINGS": "ignore", "SENTRY_DSN": sentry}
+        | {"PYTHONWARNINGS": "ignore", "SENTRY_DSN": tracker.dsn}
         | {key: str(directory / name) for key, name in places.items()}
     )
     app = Application(python, environment, directory)

@@ -12,8 +12,8 @@ import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from lab.sentry_server import Tracker
 from tests.app.conftest import EXAMPLE, Application
-from tests.app.sentry import Collector
 from tests.app.services import Services, wait_for
 
 PAST_EDGE = {"X-Forwarded-For": "198.51.100.7"}
@@ -71,11 +71,13 @@ def test_missing_environment_is_named(migrated: Application) -> None:
         ("retried", {"failures": 2}, "SUCCESS"),
     ],
 )
-def test_tasks(running: Application, token: str, task: str, arguments: dict[str, float], state: str) -> None:
+def test_tasks(
+    running: Application, tracker: Tracker, token: str, task: str, arguments: dict[str, float], state: str
+) -> None:
     found = finished(running, token, task, **arguments)
     assert found["state"] == state
     if task == "failing":
-        _reported("test-failing", "asked to fail", running.environment)
+        _reported(tracker, "test-failing", "asked to fail", running.environment)
     if task == "retried":
         assert found["result"] == 2
 
@@ -130,7 +132,7 @@ def test_websocket_on_the_wire(running: Application, token: str) -> None:
     assert closed.value.rcvd.code == 4401
 
 
-def test_an_error_is_told_to_the_log_and_not_to_the_caller(running: Application, token: str) -> None:
+def test_an_error_is_told_to_the_log_and_not_to_the_caller(running: Application, tracker: Tracker, token: str) -> None:
     answer = call(running, "GET", "/debug/error", token, headers={"X-Request-ID": "test-error"})
     assert (answer.status_code, "deliberate" in answer.text) == (500, False)
 
@@ -139,12 +141,12 @@ def test_an_error_is_told_to_the_log_and_not_to_the_caller(running: Application,
         return any("deliberate error" in line.get("exception", "") for line in lines)
 
     wait_for("the error in the log", told, 20)
-    _reported("test-error", "deliberate error", running.environment)
+    _reported(tracker, "test-error", "deliberate error", running.environment)
 
 
-def _reported(request_id: str, error: str, environment: dict[str, str]) -> None:
+def _reported(tracker: Tracker, request_id: str, error: str, environment: dict[str, str]) -> None:
     def found() -> bool:
-        event = next((e for e in Collector.events if e.get("tags", {}).get("request_id") == request_id), None)
+        event = next((tracker.events[row["id"]] for row in tracker.with_tag("request_id", request_id)), None)
         if event is None or error not in str(event["exception"]):
             return False
         return (event["release"], event["environment"]) == (environment["RELEASE"], environment["ENVIRONMENT"])

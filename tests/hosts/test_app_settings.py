@@ -1,7 +1,7 @@
 """What the application's processes run with: settings and secrets, as they are, not as a file says."""
 
 import pytest
-from units import units_of
+from units import environment_of, units_of
 
 from xteam_infra.plan.app import ENVIRONMENT, MIGRATOR_ENVIRONMENT
 from xteam_infra.settings.strength import weakness
@@ -31,13 +31,7 @@ REQUIRED = (
 @pytest.fixture
 def environments(host, estate):
     """{unit: environment} as the running main processes have it, not as a file says."""
-    found = {}
-    for unit in units_of(host, estate):
-        pid = host.check_output(f"systemctl show --property MainPID --value {unit}").strip()
-        assert pid != "0", f"{unit} does not run"
-        text = host.run(f"tr '\\0' '\\n' < /proc/{pid}/environ").stdout
-        found[unit] = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return found
+    return {unit: environment_of(host, unit) for unit in units_of(host, estate)}
 
 
 @pytest.mark.group("app", "worker")

@@ -18,6 +18,14 @@ def units_of(host, estate):
     return ([serving(host, estate)[0]] if "app" in groups else []) + (workers if "worker" in groups else [])
 
 
+def environment_of(host, unit):
+    """The environment of a unit's main process, as it has it and not as a file says. It holds secrets."""
+    pid = processes_of(host, unit)[0]
+    assert pid != "0", f"{unit} does not run"
+    text = host.run(f"tr '\\0' '\\n' < /proc/{pid}/environ").stdout
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
 def check_limits(host, unit, memory_mb, tasks, cpu_percent):
     """The limits as systemd has them for the running unit."""
     names = "MemoryMax,TasksMax,CPUQuotaPerSecUSec"

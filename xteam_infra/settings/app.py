@@ -68,6 +68,11 @@ class AppSettings(LayerSettings):
     """What the application logs beside requests and tasks, which it always does."""
     SENTRY_DSN: Secret | None = None
     """Where errors are reported; None reports them nowhere but to the log."""
+    sentry_api: str | None = Field(None, pattern=r"^https?://[^/?#@ ]+(/[^/?# ]+)*$")
+    """Where the verification finds events again: Sentry's API and the organization, such as
+    "https://sentry.io/api/0/organizations/acme". None: it proves only that the tracker takes them."""
+    sentry_api_token: Secret | None = None
+    """What it shows there: a token of the organization with the scope org:read. The application is not given it."""
     OPENAI_API_KEY: Secret | None = None
     """Sent to the upstream as a bearer token."""
 
@@ -146,7 +151,7 @@ class AppSettings(LayerSettings):
             parse(text)
         return value
 
-    @field_validator("SECRET_KEY", "SENTRY_DSN", "OPENAI_API_KEY", "deploy_webhook", mode="before")
+    @field_validator("SECRET_KEY", "SENTRY_DSN", "sentry_api_token", "OPENAI_API_KEY", "deploy_webhook", mode="before")
     @classmethod
     def _reference(cls, value: object, info) -> object:
         if isinstance(value, str):
@@ -175,6 +180,8 @@ class AppSettings(LayerSettings):
             return
         if self.rehearse and not (estate.members("backup") and estate.members("postgres")):
             yield self.problem("rehearse", True, "False: no host of this inventory keeps a backup of PostgreSQL")
+        if bool(self.sentry_api) != bool(self.sentry_api_token):
+            yield self.problem("sentry_api", self.sentry_api, "sentry_api and sentry_api_token, or neither")
         if self.production:
             yield from self._unsafe()
         yield from self._weak_key(estate)

@@ -47,5 +47,8 @@ def report_to_sentry(settings: Settings) -> None:
         dsn=settings.SENTRY_DSN.get_secret_value(),
         release=settings.RELEASE,
         environment=settings.ENVIRONMENT,
+        # Both hold the caller's token or what he sent: a tracker is no place for them.
+        include_local_variables=False,
+        max_request_body_size="never",
         before_send=lambda event, _hint: event | {"tags": {**event.get("tags", {}), "request_id": request_id.get()}},
     )
