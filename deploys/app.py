@@ -24,14 +24,8 @@ if code_hosts:
     wanted = application.release(estate)
 
 certificate = paths.certificate(estate, here())
-context = {
-    "machine": here(),
-    "paths": paths,
-    "ports": paths.ports(settings),
-    "certificate": certificate,
-    "site_packages": application.SITE_PACKAGES,
-}
-api_unit = HostFile(f"/etc/systemd/system/{paths.API_TEMPLATE}", f"app/{paths.API_TEMPLATE}.j2", context)
+context = {"machine": here(), "paths": paths, "ports": paths.ports(settings)}
+api_unit = application.api_unit(estate, here())
 cleanup_timer = timer_file(
     paths.CLEANUP_TIMER, "When old XTeam workspaces are removed", settings.workspace_cleanup_schedule
 )
@@ -59,7 +53,7 @@ if here() in code_hosts:
             HostFile(paths.ROLL_SETTINGS, "app/roll.json.j2", context),
             HostFile("/usr/local/sbin/xteam-roll", "app/xteam-roll.j2", context, mode="755"),
             cleanup_timer,
-            HostFile("/etc/systemd/system/xteam-cleanup.service", "app/xteam-cleanup.service.j2", context),
+            application.cleanup_unit(),
         ],
         name="Write the application's files",
     )
@@ -68,7 +62,7 @@ if here() in api_hosts:
         [
             api_unit,
             application.migrator_environment(),
-            HostFile("/usr/local/sbin/xteam-migrate", "app/xteam-migrate.j2", context, mode="755"),
+            application.migrate_command(),
         ],
         name="Write the API's files",
     )

@@ -30,13 +30,11 @@ if members:
 context = {"paths": paths, "workers": consumes(settings), "metrics": METRICS}
 process_files = application.process_files(estate, here(), wanted.id if wanted else "")
 shared = [*process_files, paths.CURRENT]
-worker_template = HostFile("/etc/systemd/system/xteam-worker@.service", "celery/xteam-worker@.service.j2", context)
-beat_unit = HostFile(f"/etc/systemd/system/{BEAT_UNIT}", "celery/xteam-beat.service.j2", context)
+worker_template, beat_unit = application.worker_unit(), application.beat_unit()
 liveness_timer = HostFile(f"/etc/systemd/system/{LIVENESS_TIMER}", "celery/xteam-liveness.timer.j2", context)
 metrics_timer = HostFile(f"/etc/systemd/system/{METRICS_TIMER}", "celery/xteam-celery-metrics.timer.j2", context)
 worker_environments = {
-    name: HostFile(f"/etc/xteam/worker-{name}.env", "celery/worker.env.j2", {"name": name, "worker": worker})
-    for name, worker in settings.celery_workers.items()
+    name: application.worker_environment(name, worker) for name, worker in settings.celery_workers.items()
 }
 
 if here() in members:

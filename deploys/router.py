@@ -1,19 +1,17 @@
 """On hosts of the application and its workers: HAProxy to whoever leads PostgreSQL and Redis now, and PgBouncer."""
 
+from xteam_infra import router
 from xteam_infra.operations import HostFile, barrier, service, write
 from xteam_infra.plan import CA_PATH
-from xteam_infra.plan.postgres import PORT, REST_PORT
 from xteam_infra.plan.router import (
     POOLER_MB,
     POOLER_PORT,
     POOLER_UNIT,
     READ_PORT,
-    ROUTER_MB,
     ROUTER_UNIT,
     WRITE_PORT,
     has_router,
     pooler_certificate,
-    redis_ports,
 )
 from xteam_infra.runtime import here, open_estate
 
@@ -22,27 +20,7 @@ postgres = estate.members("postgres")
 routed = has_router(estate) and bool({"app", "worker"} & set(here().groups))
 certificate = pooler_certificate(estate, here())
 
-router_values = {
-    "config": "/etc/xteam/router.cfg",
-    "runtime": "/run/xteam-router",
-    "memory_mb": ROUTER_MB,
-    "postgres": postgres,
-    "postgres_port": PORT,
-    "rest_port": REST_PORT,
-    "write_port": WRITE_PORT,
-    "read_port": READ_PORT,
-    "redis": estate.members("redis"),
-    "redis_ports": redis_ports(estate),
-}
-router_config = HostFile(
-    "/etc/xteam/router.cfg",
-    "router/router.cfg.j2",
-    router_values,
-    group="haproxy",
-    mode="640",
-    validate="haproxy -c -f {}",
-)
-router_unit = HostFile(f"/etc/systemd/system/{ROUTER_UNIT}", "router/xteam-router.service.j2", router_values)
+router_config, router_unit = router.config(estate), router.unit(estate)
 
 pooler_values = {
     "database": estate.postgres.POSTGRES_DB,

@@ -10,10 +10,11 @@ from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.operations import HostFile
 from xteam_infra.plan import CA_PATH
 from xteam_infra.plan import app as paths
+from xteam_infra.plan.celery import BEAT_UNIT
 from xteam_infra.plan.retention import backup_days
 from xteam_infra.plan.router import POOLER_PORT, WRITE_PORT, redis_ports
 from xteam_infra.release import PYTHON_VERSION, Release
-from xteam_infra.settings.celery import CelerySettings
+from xteam_infra.settings.celery import CelerySettings, CeleryWorker
 
 CELERY_SETTINGS = "/etc/xteam/celery.json"
 # Below a release.
@@ -68,6 +69,46 @@ def migrator_environment() -> HostFile:
 def celery_settings(settings: CelerySettings) -> HostFile:
     """What xteam_operator.loader adds to the application's own Celery configuration."""
     return HostFile(CELERY_SETTINGS, "celery/celery.json.j2", {"celery": settings, "ca_path": CA_PATH})
+
+
+def worker_environment(name: str, worker: CeleryWorker) -> HostFile:
+    """What one worker adds to the environment."""
+    return HostFile(f"/etc/xteam/worker-{name}.env", "celery/worker.env.j2", {"name": name, "worker": worker})
+
+
+def api_unit(estate, machine) -> HostFile:
+    """The unit of both instances of a host's API."""
+    context = {
+        "machine": machine,
+        "paths": paths,
+        "certificate": paths.certificate(estate, machine),
+        "site_packages": SITE_PACKAGES,
+    }
+    return _unit("app", paths.API_TEMPLATE, context)
+
+
+def cleanup_unit() -> HostFile:
+    """The unit that removes old workspaces."""
+    return _unit("app", "xteam-cleanup.service", {"paths": paths})
+
+
+def migrate_command() -> HostFile:
+    """What runs a release's migrations."""
+    return HostFile("/usr/local/sbin/xteam-migrate", "app/xteam-migrate.j2", {"paths": paths}, mode="755")
+
+
+def worker_unit() -> HostFile:
+    """The unit of all workers of a host."""
+    return _unit("celery", "xteam-worker@.service", {"paths": paths})
+
+
+def beat_unit() -> HostFile:
+    """The unit of a host's Beat."""
+    return _unit("celery", BEAT_UNIT, {"paths": paths})
+
+
+def _unit(layer: str, name: str, context: dict) -> HostFile:
+    return HostFile(f"/etc/systemd/system/{name}", f"{layer}/{name}.j2", context)
 
 
 def process_files(estate, machine, release_id: str) -> list[HostFile]:

@@ -1,5 +1,7 @@
 """One frozen declaration of everything: machines, groups and typed settings, the same for all hosts of a run."""
 
+import subprocess
+import sys
 from functools import cached_property
 from pathlib import Path
 
@@ -110,6 +112,18 @@ def read_estate(inventory, inventory_file: str) -> Estate:
     return estate
 
 
+def declared(inventory_file: str) -> Estate:
+    """The estate of an inventory, read in a process of its own: pyinfra reads one inventory a process.
+
+    Raises PyinfraError with every problem found.
+    """
+    command = [sys.executable, "-W", "ignore", "-m", "xteam_infra.estate", inventory_file]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PyinfraError(done.stderr.strip())
+    return Estate.model_validate_json(done.stdout)
+
+
 def _machine(host) -> Machine:
     address = host.data.get("address") or host.data.get("ssh_hostname") or host.name
     groups = tuple(group for group in GROUPS if group in host.groups)
@@ -119,7 +133,6 @@ def _machine(host) -> Machine:
 def main() -> None:
     """`python -m xteam_infra.estate INVENTORY`: print the validated estate as JSON, for readers in other processes."""
     import argparse
-    import sys
 
     from pyinfra.api import State
     from pyinfra.api.config import Config

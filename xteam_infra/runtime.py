@@ -97,7 +97,11 @@ def _sha256(value: str) -> str:
 def render(template: str, context: Mapping[str, Any], reveal: bool = True) -> str:
     """Render templates/<template>. `secret(reference)` in it is the value, or a placeholder unless `reveal`."""
     resolve = secret if reveal else (lambda reference: f"<secret {getattr(reference, 'name', reference)}>")
-    values = {"estate": open_estate(), **context, "secret": resolve}
+    return fill(template, {"estate": open_estate(), **context, "secret": resolve})
+
+
+def fill(template: str, values: Mapping[str, Any]) -> str:
+    """Render templates/<template> from these values alone."""
     return _templates().get_template(template).render(values)
 
 

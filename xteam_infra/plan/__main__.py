@@ -1,10 +1,11 @@
 """`python -m xteam_infra.plan INVENTORY WHAT`: print what the plan says of the estate."""
 
 import argparse
-import subprocess
 import sys
 
-from xteam_infra.estate import Estate
+from pyinfra.api.exceptions import PyinfraError
+
+from xteam_infra.estate import declared
 from xteam_infra.plan.diagram import mermaid
 from xteam_infra.plan.openings import openings
 
@@ -15,7 +16,10 @@ def main() -> None:
     parser.add_argument("inventory", help="path of an inventory file, such as inventories/prod.py")
     parser.add_argument("what", choices=("hosts", "openings", "diagram"), help="what to print")
     arguments = parser.parse_args()
-    estate = _estate(arguments.inventory)
+    try:
+        estate = declared(arguments.inventory)
+    except PyinfraError as error:
+        sys.exit(str(error))
     if arguments.what == "diagram":
         print(mermaid(estate), end="")
     for machine in estate.machines:
@@ -28,14 +32,6 @@ def main() -> None:
             memory = ", ".join(f"{name} {mb} MiB" for name, mb in sorted(plan.memory_mb.items()))
             print(f"{machine.name:12} {', '.join(machine.groups)}\n    units:  {', '.join(plan.units)}")
             print(f"    memory: {memory or '-'}\n    packages: {', '.join(plan.packages)}")
-
-
-def _estate(inventory: str) -> Estate:
-    command = [sys.executable, "-m", "xteam_infra.estate", inventory]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr.strip())
-    return Estate.model_validate_json(done.stdout)
 
 
 if __name__ == "__main__":
