@@ -96,6 +96,10 @@ api_drain_seconds = 10
 api_graceful_seconds = 20
 api_ready_seconds = 60
 
+# Errors (lines of level ERROR or worse, tracebacks) a new instance may log until it gets its first request; with more
+# it is stopped again and the old one goes on serving. Above 0: for an application that can't be cured of them yet.
+release_log_errors_allowed = 0
+
 # Seconds after which a WebSocket is closed with 1012 ("connect again"), and with 1001 when nobody has said anything.
 api_websocket_max_age_seconds = 3600
 api_websocket_idle_seconds = 900

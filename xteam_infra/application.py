@@ -117,12 +117,13 @@ def process_files(estate, machine, release_id: str) -> list[HostFile]:
 
 
 def commands() -> list[HostFile]:
-    """The release's Python, for units and for operators."""
+    """The release's Python, for units and for operators, and what operators look through it with."""
     context = {"paths": paths}
     return [
         HostFile("/usr/local/bin/xteam-python", "app/xteam-python.j2", context, mode="755"),
         HostFile("/usr/local/sbin/xteam-run", "app/xteam-run.j2", context, mode="755"),
         HostFile("/usr/local/sbin/xteam-smoke", "app/xteam-smoke.j2", context, mode="755"),
+        HostFile("/usr/local/sbin/xteam-log-errors", "app/xteam-log-errors.j2", mode="755"),
     ]
 
 

@@ -28,6 +28,16 @@ WRONG = {
         [("src/xteam/api/websocket.py", '"pong" if heard == "ping" else heard', '"broken"')],
         "answers 'broken' to ping",
     ),
+    "logs-an-error": (
+        [
+            (
+                "src/xteam/main.py",
+                "    errors.install(app)",
+                '    __import__("logging").getLogger("xteam").error("no index to search in")\n    errors.install(app)',
+            )
+        ],
+        "errors in its log (0 allowed), the first: no index to search in (request -)",
+    ),
     "fails-half-way": (
         [
             revision("0005", "0004", TABLE, 'op.drop_table("drill")'),

@@ -1,9 +1,14 @@
-"""Releases on the hosts: one instance serves each host, and a user gets through it and through every edge."""
+"""Releases on the hosts: one instance serves each host, and a user gets through it and through every edge.
+
+And leaves no errors in the logs: neither did the instance before it got its first request.
+"""
+
+import json
 
 import pytest
 from xteam_client import serving
 
-from xteam_infra.plan.app import COLOURS
+from xteam_infra.plan.app import API_UNIT, COLOURS, ROLLED
 
 
 @pytest.mark.group("app")
@@ -44,8 +49,77 @@ def test_users_get_through_each_edge(host, hosts):
 
 
 def use(host, where):
-    said = host.run(f"xteam-smoke --connect {where}", timeout=180)
+    """The ids of a user's requests."""
+    said = host.run(f"xteam-smoke --ids --connect {where}", timeout=180)
     assert said.rc == 0, said.stderr.strip()[-1000:]
+    return said.stdout.splitlines()[-1].removeprefix("requests: ").split()
+
+
+# --- Errors in the logs
+
+# Levels of the lines that say so themselves.
+ERRORS = {"ERROR", "CRITICAL", "FATAL"}
+
+
+@pytest.fixture
+def quiet(hosts, eventually):
+    """See that no tier has logged an error about these requests: `quiet(ids)`."""
+
+    def logged(machines, unit, names):
+        asked = " ".join(f"-e {name}" for name in names)
+        look = f"journalctl --no-pager --quiet --since -5min --output cat --unit '{unit}' | grep -F {asked}"
+        lines = [line for said in hosts.at_once(machines, look).values() for line in said.stdout.splitlines()]
+        assert lines, f"no line of {unit} is about these requests"
+        return [json.loads(line) for line in lines]
+
+    def check(names):
+        assert len(names) > 5 and all(len(name) > 20 for name in names), f"these are no request ids: {names}"
+        for group, unit in (("app", API_UNIT), ("worker", "xteam-worker@*.service")):
+            machines = hosts.group(group)
+            lines = eventually(lambda m=machines, u=unit: logged(m, u, names), seconds=20) if machines else []
+            wrong = [
+                f"{line['message'][:200]} (request {line['request_id']})" for line in lines if line["level"] in ERRORS
+            ]
+            assert not wrong, f"{unit} has logged {len(wrong)} errors about a user's requests, the first: {wrong[0]}"
+
+    return check
+
+
+@pytest.mark.group("app")
+@pytest.mark.item("POST-02")
+def test_users_of_each_instance_leave_no_errors(host, estate, quiet):
+    _, port = serving(host, estate)
+    quiet(use(host, f"{host.address}:{port} --server-name {estate.fqdn(host.machine.name)}"))
+
+
+@pytest.mark.group("edge")
+@pytest.mark.item("POST-02")
+def test_users_of_each_edge_leave_no_errors(host, hosts, quiet):
+    quiet(use(hosts.group("app")[0], f"{host.address}:443"))
+
+
+@pytest.mark.group("app")
+@pytest.mark.item("POST-02")
+def test_the_deployed_instance_logged_no_errors(host, estate):
+    """From its start until requests were sent to it: what the deploy itself has looked at, read from the journal."""
+    rolled = json.loads(host.check_output(f"cat {ROLLED}"))
+    look = (
+        f"journalctl --no-pager --quiet --output json --output-fields MESSAGE,PRIORITY --until @{rolled['until']:.0f}"
+    )
+    said = host.check_output(f"{look} _SYSTEMD_INVOCATION_ID={rolled['invocation']}")
+    wrong = [text for text in map(error_in, map(json.loads, said.splitlines())) if text]
+    allowed = estate.app.release_log_errors_allowed
+    assert len(wrong) <= allowed, f"{rolled['release']} logged {len(wrong)} errors before it served: {wrong[0][:200]}"
+
+
+def error_in(entry):
+    """The message of an entry of the journal that is an error."""
+    text = str(entry.get("MESSAGE"))
+    try:
+        line = json.loads(text)
+        return line["message"] if line["level"] in ERRORS else ""
+    except (ValueError, TypeError, KeyError):
+        return text if text.startswith("Traceback") or int(entry.get("PRIORITY", 6)) <= 3 else ""
 
 
 @pytest.mark.group("app")

@@ -25,6 +25,8 @@ API_STATE = "/run/xteam-api-%i"
 # A file here named after a colour keeps requests of the edges away from it.
 HELD = "/run/xteam-roll"
 ROLL_SETTINGS = "/etc/xteam/roll.json"
+# What xteam-roll has put in use last: unit, release, and which part of its log it has judged.
+ROLLED = "/var/lib/xteam/rolled.json"
 CLEANUP_TIMER = "xteam-cleanup.timer"
 
 

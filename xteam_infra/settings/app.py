@@ -132,6 +132,8 @@ class AppSettings(LayerSettings):
     exchange to see that they are alive does not count."""
     api_ready_seconds: int = Field(60, ge=5, le=600)
     """How long a started API may take until it is ready; then it is stopped again and the old one goes on serving."""
+    release_log_errors_allowed: int = Field(0, ge=0, le=10_000)
+    """Errors a new instance may log until it gets its first request: with more, the old one goes on serving."""
 
     @property
     def secrets(self) -> dict[str, Secret]:

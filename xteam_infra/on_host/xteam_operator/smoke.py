@@ -16,7 +16,7 @@ import ssl
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from websockets.asyncio.client import connect
@@ -33,13 +33,14 @@ class Failed(Exception):
 
 @dataclass
 class Client:
-    """Speaks to one address by the public name."""
+    """Speaks to one address by the public name. names: the ids its requests have got."""
 
     address: str
     port: int
     name: str
     server_name: str
     ca: str
+    names: list[str] = field(default_factory=list)
 
     def channel(self) -> ssl.SSLSocket:
         """A verified connection."""
@@ -62,6 +63,7 @@ class Client:
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
+            self.names.append(answer.getheader("X-Request-ID") or "none")
             return answer.status, answer.read()
         finally:
             connection.close()
@@ -111,6 +113,8 @@ async def _ping(client: Client, token: str) -> str | bytes:
         open_timeout=ANSWER_SECONDS,
         proxy=None,
     ) as talk:
+        if talk.response:
+            client.names.append(talk.response.headers.get("X-Request-ID") or "none")
         await talk.send("ping")
         return await asyncio.wait_for(talk.recv(), ANSWER_SECONDS)
 
@@ -167,6 +171,9 @@ def main() -> int:
     parser.add_argument("--ca", required=True, help="trusted besides the system's authorities")
     parser.add_argument("--manage", required=True, help="the application's module of operators' commands")
     parser.add_argument("--without-task", action="store_true", help="the workers are not asked for anything")
+    parser.add_argument(
+        "--ids", action="store_true", help="print the ids of its requests at the end, to look for in logs"
+    )
     options = parser.parse_args()
     address, _, port = options.connect.rpartition(":")
     client = Client(address.strip("[]"), int(port), options.name, options.server_name or options.name, options.ca)
@@ -175,6 +182,8 @@ def main() -> int:
     except Failed as error:
         print(f"the smoke suite failed at {options.connect}: {error}", file=sys.stderr)
         return 1
+    if options.ids:
+        print(f"requests: {' '.join(client.names)}")
     return 0
 
 
