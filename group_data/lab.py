@@ -16,6 +16,7 @@ __all__ = [
     "backup_s3_key_id",
     "backup_s3_region",
     "backup_s3_uri_style",
+    "celery_autoscale_seconds",
     "domain",
     "edge_floating_address",
     "management_networks",
@@ -57,3 +58,6 @@ backup_s3_controller = "key"
 SENTRY_DSN = Secret("app/SENTRY_DSN", generate="never") if _tracker else None
 sentry_api = _tracker.get("api")
 sentry_api_token = Secret("app/sentry-api-token", generate="never") if _tracker else None
+
+# A check waits for the pools to shrink again.
+celery_autoscale_seconds = 5

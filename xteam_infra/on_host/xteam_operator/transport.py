@@ -1,4 +1,4 @@
-"""Kombu's Redis transport for a Redis that hands its lead over: a replica counts as a lost connection, is waited for.
+"""Kombu's Redis transport, for a Redis that hands over its lead: a replica counts as a lost connection.
 
 Kombu takes the refusal of a write ("READONLY") for an error of the command: it asks once more at once, is refused again
 by the same server, and the sender gets the error. As a lost connection it is tried again with the pauses of

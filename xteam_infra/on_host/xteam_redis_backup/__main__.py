@@ -18,8 +18,8 @@ import time
 
 from xteam_redis_backup import metrics
 from xteam_redis_backup.common import ROLES, BackupError
-from xteam_redis_backup.prove import proof, prove
-from xteam_redis_backup.repository import COPIES, FIRST, REPOSITORIES, Repository, make, overview
+from xteam_redis_backup.prove import prove
+from xteam_redis_backup.repository import COPIES, FIRST, REPOSITORIES, Repository, make, overview, proof
 from xteam_redis_backup.serve import serve
 from xteam_redis_backup.take import copy, take
 
@@ -90,9 +90,11 @@ def _is_done(what: str) -> bool:
     if what == "init":
         return all(one.exists() for one in REPOSITORIES)
     _, repositories, _ = JOBS[what]
+    # What was proved is there. To open a repository takes the best part of a second of a core.
+    unproved = [one for one in repositories if not all(proof(role, one).exists() for role in ROLES)]
     if what == "prove":
-        return all(proof(role, one).exists() for role in ROLES for one in repositories)
-    return all(set(ROLES) <= {tag for kept in one.snapshots() for tag in kept["tags"]} for one in repositories)
+        return not unproved
+    return all(set(ROLES) <= {tag for kept in one.snapshots() for tag in kept["tags"]} for one in unproved)
 
 
 if __name__ == "__main__":

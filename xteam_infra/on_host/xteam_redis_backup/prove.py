@@ -5,10 +5,9 @@ import re
 import subprocess
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
-from xteam_redis_backup.common import SECONDS, STATE, BackupError, replace, run, scratch
-from xteam_redis_backup.repository import Repository
+from xteam_redis_backup.common import SECONDS, BackupError, replace, run, scratch
+from xteam_redis_backup.repository import Repository, proof
 
 SAMPLES = 100
 # DUMP serialises the whole value, whatever its type. A key may expire between the two: then it is no longer there.
@@ -20,11 +19,6 @@ for i = 1, ARGV[1] do
 end
 return {ARGV[1], unreadable}
 """
-
-
-def proof(role: str, repository: Repository) -> Path:
-    """Where it is written down what the last proof found."""
-    return STATE / "proofs" / f"{role}.repository{repository.number}.json"
 
 
 def prove(role: str, repository: Repository) -> dict[str, float]:

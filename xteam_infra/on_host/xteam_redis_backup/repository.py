@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xteam_redis_backup.common import HOME, SECONDS, SETTINGS, BackupError, check, digest
+from xteam_redis_backup.common import HOME, ROLES, SECONDS, SETTINGS, STATE, BackupError, check, digest
 from xteam_restic import repository as restic
 
 HOST = "redis"  # the snapshots' host, in restic's words
@@ -52,10 +52,17 @@ REPOSITORIES = [_repository(**one) for one in SETTINGS["repositories"]]
 FIRST, *COPIES = REPOSITORIES
 
 
+def proof(role: str, repository: Repository) -> Path:
+    """Where it is written down what the last proof found."""
+    return STATE / "proofs" / f"{role}.repository{repository.number}.json"
+
+
 def make() -> None:
     """Make the repositories that are not there. One that its password does not open is left as it is."""
     for one in REPOSITORIES:
         if not one.exists():
+            for role in ROLES:  # of one that is lost
+                proof(role, one).unlink(missing_ok=True)
             one.make(like=FIRST if one in COPIES else None)
             print(f"repository {one.number} was made", flush=True)
 

@@ -63,8 +63,13 @@ class Repository:
         self.restic("init", *same, source=like)
 
     def snapshots(self, *filters: str) -> list[dict[str, Any]]:
-        """restic's records, oldest first."""
-        found = json.loads(self.restic("snapshots", "--json", "--no-lock", *filters))
+        """restic's records, oldest first; none when the repository was not made."""
+        try:
+            found = json.loads(self.restic("snapshots", "--json", "--no-lock", *filters))
+        except ProgramError as error:
+            if error.status == ABSENT:
+                return []
+            raise
         return sorted(found, key=lambda one: one["time"])
 
     def take_over(self, source: Self, *what: str) -> None:

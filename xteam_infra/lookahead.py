@@ -1,0 +1,198 @@
+"""Looks at hosts in few, large steps: all that a run's operations want to know first, in one command a host.
+
+pyinfra asks for one fact after the other, each a command over SSH with its sudo and shell. A run that changes nothing
+is nothing but such questions. So before the first operation is executed, every operation is played up to its first
+change, as in a --dry run; what it asks meanwhile is collected and asked at once. An operation is given an answer once,
+and none is given after the first change that any operation of the run makes: from then on every question goes to the
+host.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import gevent
+from gevent.pool import Pool
+from pyinfra.api import StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import BaseStateCallback, StateStage
+from pyinfra.connectors.util import CommandOutput, OutputLine
+from pyinfra.context import ctx_host
+
+# An operation asks what depends on the answers before; those that ask more go on by themselves.
+ROUNDS = 5
+# Questions in a command, and commands of a host at the same time: one that waits must not hold up all others.
+AT_ONCE = 8
+LANES = 3
+
+Answer = tuple[bool, CommandOutput]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A command whose output is wanted, and how pyinfra was told to run it."""
+
+    text: str
+    how: str
+    options: dict[str, Any] = field(compare=False, hash=False, repr=False)
+
+    @classmethod
+    def of(cls, command: object, options: dict[str, Any]) -> "Question":
+        text = command.get_raw_value() if isinstance(command, StringCommand) else str(command)
+        kept = {name: value for name, value in options.items() if not name.startswith("print_")}
+        return cls(text, repr(sorted(kept.items())), kept)
+
+
+class NotYet(BaseException):
+    """An answer is missing. Not an Exception: no operation may take it for a failure of its own."""
+
+
+class Alone(NotYet):
+    """What is asked with a secret on standard input is asked by itself."""
+
+
+class Lookahead(BaseStateCallback):
+    """Registered once a run, by `look_ahead`."""
+
+    def __init__(self) -> None:
+        self._looked = False
+        self._asking: set[str] | None = None  # hosts whose questions are collected
+        self._wanted: dict[str, dict[Question, None]] = {}
+        self._answers: dict[str, dict[Question, Answer]] = {}
+        # An operation that asks again (and waits for another answer) is to get one.
+        self._used: set[tuple[str | None, Question]] = set()
+
+    # pyinfra's handlers are classes with static methods; this one knows what it has seen.
+    def operation_start(self, state, op_hash):  # type: ignore[override]
+        """Before the first operation."""
+        if not self._looked:
+            self._looked = True
+            self._look(state)
+
+    def _look(self, state) -> None:
+        hosts = list(state.inventory.get_active_hosts())
+        left = {host: list(state.ops[host].values()) for host in hosts}
+        for host in hosts:
+            _redirect(host, self._ask)
+            for operation in left[host]:
+                operation.command_generator = self._forgetful(operation.command_generator)
+        for _ in range(ROUNDS):
+            with _as_planned(state):
+                self._asking = {host.name for host in hosts}
+                left = {host: [one for one in left[host] if not self._is_answered(host, one)] for host in hosts}
+                self._asking = None
+            wanted = {host: list(self._wanted.pop(host.name, {})) for host in hosts}
+            gevent.joinall([gevent.spawn(self._learn, host, some) for host, some in wanted.items() if some])
+            if not any(wanted.values()):
+                break
+
+    def _is_answered(self, host: Host, operation: Any) -> bool:
+        """Play an operation up to its first change. False while it asks what is not known yet."""
+        commands = operation.command_generator()
+        with ctx_host.use(host):
+            try:
+                next(commands, None)
+            except Alone:
+                return True
+            except NotYet:
+                return False
+            except Exception:
+                return True
+            finally:
+                commands.close()
+        return True
+
+    def _ask(self, host: Host, run: Callable[..., Answer], command: Any, options: dict[str, Any]) -> Answer:
+        """In place of the host's run_shell_command."""
+        question, known = Question.of(command, options), self._answers.get(host.name, {})
+        if question.options.get("_stdin"):
+            if self._asking is None:
+                return run(command, **options)
+            raise Alone
+        if self._asking is None:
+            once = (host.current_op_hash, question)
+            if question not in known or once in self._used:
+                return run(command, **options)
+            self._used.add(once)
+            return known[question]
+        if question not in known:
+            self._wanted.setdefault(host.name, {})[question] = None
+            raise NotYet
+        return known[question]
+
+    def _forgetful(self, generator: Callable[[], Iterator[Any]]) -> Callable[[], Iterator[Any]]:
+        """The operation's commands; what is known of hosts is forgotten before one of them is carried out."""
+
+        def commands() -> Iterator[Any]:
+            for command in generator():
+                if self._asking is None:
+                    self._answers.clear()
+                yield command
+
+        return commands
+
+    def _learn(self, host: Host, questions: list[Question]) -> None:
+        known = self._answers.setdefault(host.name, {})
+        alike: dict[str, list[Question]] = {}
+        for question in questions:
+            alike.setdefault(question.how, []).append(question)
+        some = [one[first : first + AT_ONCE] for one in alike.values() for first in range(0, len(one), AT_ONCE)]
+        for found in Pool(LANES).imap_unordered(partial(_ask_at_once, host), some):
+            known.update(found)
+
+
+def look_ahead(state, registered=Lookahead) -> None:
+    """Have the run that is being planned look ahead. Called for every host, registered once."""
+    if not any(isinstance(one, registered) for one in state.callback_handlers):
+        state.add_callback_handler(registered())
+
+
+class _as_planned:
+    """Within it operations believe that they are planned: nothing is stored, nothing is told."""
+
+    def __init__(self, state):
+        self._state = state
+
+    def __enter__(self) -> None:
+        state = self._state
+        self._before = (state.is_executing, state.current_stage, state.print_noop_info)
+        state.is_executing, state.current_stage, state.print_noop_info = False, StateStage.Prepare, False
+
+    def __exit__(self, *_: object) -> None:
+        self._state.is_executing, self._state.current_stage, self._state.print_noop_info = self._before
+
+
+def _redirect(host: Host, ask: Callable[..., Answer]) -> None:
+    run = host.run_shell_command
+
+    def run_shell_command(command: Any, **options: Any) -> Answer:
+        return ask(host, run, command, options)
+
+    host.run_shell_command = run_shell_command  # type: ignore[method-assign]
+
+
+def _ask_at_once(host: Host, questions: list[Question]) -> dict[Question, Answer]:
+    """Those that succeeded. What failed is asked again by whoever wants to know, and told then."""
+    mark = secrets.token_hex(8)
+    script = "".join(
+        f"(\n{question.text}\n) </dev/null 2>/dev/null\nprintf '\\n{mark} {number} %s\\n' $?\n"
+        for number, question in enumerate(questions)
+    )
+    options = {**questions[0].options, "_stdin": script}
+    shell = options.get("_shell_executable") or "sh"
+    with ctx_host.use(host):
+        _, output = host.connector.run_shell_command(StringCommand(shell), **options)
+    found, lines = {}, []
+    for line in output.stdout_lines:
+        if not line.startswith(f"{mark} "):
+            lines.append(line)
+            continue
+        _, number, status = line.split()
+        if lines and not lines[-1]:  # that of printf
+            lines.pop()
+        if status == "0":
+            found[questions[int(number)]] = (True, CommandOutput([OutputLine("stdout", text) for text in lines]))
+        lines = []
+    return found
