@@ -9,10 +9,12 @@ from typing import Any
 
 from celery.loaders.app import AppLoader
 from celery.signals import before_task_publish
+from kombu.transport import TRANSPORT_ALIASES
 from xteam_operator import settings
 
 # A header of every task: when it was sent. Redis does not know how long a message has waited.
 SENT = "xteam_sent"
+TRANSPORT = "xteam_operator.transport:Transport"
 
 
 class Loader(AppLoader):
@@ -20,6 +22,7 @@ class Loader(AppLoader):
 
     def __init__(self, app: Any, **arguments: Any):
         super().__init__(app, **arguments)
+        TRANSPORT_ALIASES.update(redis=TRANSPORT, rediss=TRANSPORT)
         app.on_after_configure.connect(_force, weak=False)
         before_task_publish.connect(_stamp, weak=False)
 

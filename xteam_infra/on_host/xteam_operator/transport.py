@@ -1,39 +1,78 @@
-"""Kombu's Redis transport, for a Redis that hands over its lead: a replica counts as a lost connection.
+"""Kombu's Redis transport, for a Redis that hands over its lead.
 
-Kombu takes the refusal of a write ("READONLY") for an error of the command: it asks once more at once, is refused again
-by the same server, and the sender gets the error. As a lost connection it is tried again with the pauses of
-`task_publish_retry_policy`, and only on a server that leads.
+A server that refuses writes because it leads no more, or not yet, is for redis-py an error of the command: Kombu asks
+once more at once, is refused again by the same server, and the sender gets the error; a task whose result can't be
+stored has failed. Here it is a lost connection: tried again with the pauses of the retry policies, elsewhere.
+
+A worker takes a message off the queue first, and then notes that it has it. When the note fails, Kombu drops the
+message; here it goes back into its queue with the next connection.
 """
 
+from collections import deque
 from typing import Any
 
 from kombu.transport import redis
+from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import ReadOnlyError
+
+
+class NotLeading(ReadOnlyError, Lost):
+    """The server did not do what was asked, and does not lead."""
+
+
+# READONLY: it follows. NOREPLICAS: nobody follows it yet (min-replicas-to-write). UNBLOCKED: it led until now.
+BaseParser.EXCEPTION_CLASSES.update(dict.fromkeys(("READONLY", "NOREPLICAS", "UNBLOCKED"), NotLeading))
+
+# Messages that this process has taken and could not note: (tag, payload, exchange, routing key).
+_in_hand: deque[tuple[str, Any, str, str]] = deque()
+
+
+class QoS(redis.QoS):
+    """Notes which messages the process has."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """A message that can't be noted is kept in hand for the next connection."""
+        try:
+            super().append(message, delivery_tag)
+        except self.channel.connection_errors:
+            where = message.delivery_info
+            _in_hand.append((delivery_tag, message._raw, where["exchange"], where["routing_key"]))
+            raise
+
+    def put_back(self) -> None:
+        """What is in hand, to where it was taken from. The note may have been made and its answer lost."""
+        while _in_hand:
+            tag, payload, exchange, routing_key = _in_hand[0]
+            with self.pipe_or_acquire() as pipe:
+                self._remove_from_indices(tag, pipe)
+                self.channel._do_restore_message(payload, exchange, routing_key, pipe, leftmost=False)
+                pipe.execute()
+            _in_hand.popleft()
 
 
 class Channel(redis.Channel):
     """Refuses to be opened on a replica: the router needs a moment to notice who leads."""
 
+    QoS = QoS
+
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         try:
-            role = _role(self.client)
+            if (role := _role(self.client)) != "master":
+                raise NotLeading(f"the server is a {role}")
+            self.qos.put_back()
         except Exception:
             self.close()
             raise
-        if role != "master":
-            self.close()
-            raise Lost(f"the server is a {role}")
 
 
 class Transport(redis.Transport):
-    """`broker_transport` of every process that makes the Celery application."""
+    """What redis:// and rediss:// mean in every process that makes the Celery application (loader.py)."""
 
     Channel = Channel
-    connection_errors = (*redis.Transport.connection_errors, ReadOnlyError)
     # With these two Kombu goes on trying after a new connection; an error of a command stays one, without a second try.
-    recoverable_connection_errors = connection_errors
+    recoverable_connection_errors = redis.Transport.connection_errors
     recoverable_channel_errors = ()
 
 
