@@ -10,7 +10,7 @@ from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.operations import HostFile
 from xteam_infra.plan import CA_PATH
 from xteam_infra.plan import app as paths
-from xteam_infra.plan.celery import BEAT_UNIT
+from xteam_infra.plan.celery import BEAT_TASKS, BEAT_UNIT
 from xteam_infra.plan.retention import backup_days
 from xteam_infra.plan.router import POOLER_PORT, WRITE_PORT, redis_ports
 from xteam_infra.release import PYTHON_VERSION, Release
@@ -104,7 +104,7 @@ def worker_unit() -> HostFile:
 
 def beat_unit() -> HostFile:
     """The unit of a host's Beat."""
-    return _unit("celery", BEAT_UNIT, {"paths": paths})
+    return _unit("celery", BEAT_UNIT, {"paths": paths, "tasks_max": BEAT_TASKS})
 
 
 def _unit(layer: str, name: str, context: dict) -> HostFile:

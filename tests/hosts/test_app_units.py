@@ -2,22 +2,24 @@
 
 import pytest
 from units import check_limits, units_of
+from xteam_client import serving
 
 from checklist.run import not_applicable
-from xteam_infra.plan.app import API_UNIT
 
 
 @pytest.mark.group("app")
 @pytest.mark.item("INF-05")
 def test_the_api_runs_within_its_limits(host, estate):
     settings = estate.app
-    check_limits(host, API_UNIT, settings.api_memory_mb, settings.api_tasks_max, settings.api_cpu_percent)
+    unit, _ = serving(host, estate)
+    check_limits(host, unit, settings.api_memory_mb, settings.api_tasks_max, settings.api_cpu_percent)
 
 
 @pytest.mark.group("app")
 def test_the_kernel_enforces_the_limits(host, estate):
     """What systemd was told has reached the kernel."""
-    group = host.check_output(f"systemctl show --property ControlGroup --value {API_UNIT}").strip()
+    unit, _ = serving(host, estate)
+    group = host.check_output(f"systemctl show --property ControlGroup --value {unit}").strip()
     limit = host.run(f"cat /sys/fs/cgroup{group}/memory.max")
     if limit.rc != 0:
         not_applicable("this host may not set limits of control groups (a container); systemd is told them")
@@ -28,7 +30,8 @@ def test_the_kernel_enforces_the_limits(host, estate):
 @pytest.mark.item("PERF-06")
 def test_the_api_has_as_many_processes_as_set(host, estate):
     """The parent's children that serve, and no more than the cores can feed."""
-    pid = host.check_output(f"systemctl show --property MainPID --value {API_UNIT}").strip()
+    unit, _ = serving(host, estate)
+    pid = host.check_output(f"systemctl show --property MainPID --value {unit}").strip()
     children = host.run(f"pgrep --parent {pid} --full spawn_main").stdout.split()
     assert len(children) == estate.app.api_workers, f"{len(children)} API processes, not {estate.app.api_workers}"
     cores = int(host.check_output("nproc"))

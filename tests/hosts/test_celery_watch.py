@@ -14,8 +14,9 @@ def test_every_worker_runs_a_task_that_it_alone_can_run(host, estate):
         assert said.rc == 0, f"worker {name} of {host.name}: {said.stdout}{said.stderr}"
 
 
+@pytest.mark.item("INF-01")
 def test_the_watch_is_on(host):
-    """Timers of the watch and of the figures."""
+    """Timers of the workers' health and of the figures."""
     for timer in (LIVENESS_TIMER, METRICS_TIMER):
         assert host.service(timer).is_enabled and host.service(timer).is_running, f"{timer} does not run"
 

@@ -2,6 +2,9 @@
 
 import pytest
 
+# Of the instances of the API, test_orchestration starts and kills the other one.
+pytestmark = pytest.mark.one_by_one("instances")
+
 
 @pytest.mark.item("POST-01")
 def test_every_unit_runs(host, estate):

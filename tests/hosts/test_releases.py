@@ -10,6 +10,9 @@ from xteam_client import serving
 
 from xteam_infra.plan.app import API_UNIT, COLOURS, ROLLED
 
+# Of the instances of the API, test_orchestration starts and kills the other one.
+pytestmark = pytest.mark.one_by_one("instances")
+
 
 @pytest.mark.group("app")
 def test_one_instance_serves(host):

@@ -10,15 +10,16 @@ from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
-from xteam_infra.plan.app import API_UNIT, ports
+from xteam_infra.plan.app import API_UNIT, HELD, ports
 
 CA = "/etc/xteam/pki/ca.crt"
 
 
 def serving(host: Any, estate: Any) -> tuple[str, int]:
-    """Unit and port of the API instance that runs on a host."""
-    units = host.run(f"systemctl list-units --plain --no-legend --state=active '{API_UNIT}'").stdout.split()
-    unit = units[0] if units else API_UNIT
+    """Unit and port of the API instance that serves on a host: it runs, and is not kept from requests."""
+    listed = host.run(f"systemctl list-units --plain --no-legend --state=active '{API_UNIT}'").stdout.splitlines()
+    held = {f"xteam-api@{colour}.service" for colour in host.run(f"ls {HELD}").stdout.split()}
+    unit = next((line.split()[0] for line in listed if line.split()[0] not in held), API_UNIT)
     colour = unit.partition("@")[2].removesuffix(".service")
     return unit, ports(estate.app).get(colour, estate.app.app_port)
 

@@ -3,6 +3,8 @@
 from xteam_infra.plan.needs import Needs
 
 BEAT_UNIT = "xteam-beat.service"
+# Threads and processes Beat may have.
+BEAT_TASKS = 32
 LIVENESS_TIMER = "xteam-liveness.timer"
 METRICS_TIMER = "xteam-celery-metrics.timer"
 METRICS = "/var/lib/prometheus/node-exporter/xteam-celery.prom"
