@@ -102,6 +102,10 @@ def test_references_lead_somewhere(case):
             assert {mount["name"] for mount in container["volumeMounts"]} <= set(volumes)
             assert {source["configMapRef"]["name"] for source in container.get("envFrom", [])} <= set(configs)
             assert container["image"] == IMAGE
+        config = next(one["data"] for name, one in configs.items() if name.startswith("settings-"))["router.cfg"]
+        waited_for = pod["initContainers"][0]["startupProbe"]["exec"]["command"][3:]
+        assert len(waited_for) == 5
+        assert set(waited_for) <= set(re.findall(r"^(?:backend|listen) (\S+)$", config, re.MULTILINE))
     labelled = [one["spec"]["template"]["metadata"]["labels"] for one in of_kind(objects, "Deployment").values()]
     budgets = of_kind(objects, "PodDisruptionBudget")
     assert set(budgets) == set(of_kind(objects, "Deployment")), "each Deployment has a budget"

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from xteam_infra import router
@@ -14,10 +15,12 @@ from xteam_infra.kubernetes.target import Target
 from xteam_infra.kubernetes.units import Unit
 from xteam_infra.plan import CA_PATH, PKI_DIRECTORY
 from xteam_infra.plan.app import OPERATOR
+from xteam_infra.plan.router import redis_ports
 
 # The Secret with tls.crt and tls.key of the API, and the internal authority's ca.crt.
 CERTIFICATE = "xteam-api-tls"
 CLAIM = "files"
+STARTED = "/etc/xteam/router_started.py"
 ACCOUNT = "xteam"
 UID = 10001
 SELECTED_BY = ("app.kubernetes.io/name", "app.kubernetes.io/component")
@@ -115,8 +118,16 @@ class Pod:
             "env": environment.router_config(self.target)[1],
             "resources": resources(unit, 20),
             "securityContext": CONFINED,
+            # What comes after it in the pod waits for this, up to a failover's time and more.
+            "startupProbe": {
+                "exec": {"command": ["/usr/bin/python3", STARTED, f"{router.RUNTIME}/admin.sock", *self._led()]},
+                "periodSeconds": 1,
+                "timeoutSeconds": 6,
+                "failureThreshold": 120,
+            },
             "volumeMounts": [
                 _mount("settings", router.CONFIG, subPath="router.cfg"),
+                _mount("settings", STARTED, subPath=STARTED.rpartition("/")[2]),
                 _mount("pki", PKI_DIRECTORY),
                 _mount("router", router.RUNTIME, False),
             ],
@@ -152,6 +163,10 @@ class Pod:
             found.append({"name": "files", "persistentVolumeClaim": {"claimName": CLAIM}})
         return found
 
+    def _led(self) -> list[str]:
+        """The router's ways to one server each."""
+        return ["postgres-leader", *(f"redis-{role}" for role in redis_ports(self.target.estate))]
+
     def _fqdn(self, name: str) -> str:
         return self.target.estate.fqdn(name)
 
@@ -167,9 +182,13 @@ def resources(unit: Unit, cpu_m: int) -> Object:
 
 
 def settings(target: Target) -> dict[str, str]:
-    """Files of settings: of Celery and of the router."""
-    celery = rendered(target, celery_settings(target.estate.celery))
-    return {"celery.json": celery, "router.cfg": environment.router_config(target)[0]}
+    """Files of settings: of Celery and of the router, with the question whether it has started."""
+    started = STARTED.rpartition("/")[2]
+    return {
+        "celery.json": rendered(target, celery_settings(target.estate.celery)),
+        "router.cfg": environment.router_config(target)[0],
+        started: Path(__file__).with_name(started).read_text(),
+    }
 
 
 def modules() -> dict[str, str]:
