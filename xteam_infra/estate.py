@@ -117,6 +117,9 @@ def declared(inventory_file: str) -> Estate:
 
     Raises PyinfraError with every problem found.
     """
+    if not Path(inventory_file).exists():
+        there = ", ".join(sorted(str(path) for path in Path("inventories").glob("[!_]*.py")))
+        raise PyinfraError(f"no inventory at {inventory_file}; there are: {there or 'none in inventories/'}")
     command = [sys.executable, "-W", "ignore", "-m", "xteam_infra.estate", inventory_file]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -246,6 +246,7 @@ def test_secrets_may_come_from_the_estates_store(tmp_path):
     ("own", "options", "words"),
     [
         ({}, {"image": "registry.test:5000/xteam:1.2"}, ["--image", "registry.test:5000/xteam:1.2", "tag", "@sha256:"]),
+        ({}, {"image": ""}, ["--image", "none", "@sha256:"]),
         ({}, {"image": "registry.test/xteam"}, ["--image", "names no version", "@sha256:"]),
         ({}, {"image": "registry.test/xteam@sha256:abc"}, ["--image", "@sha256:"]),
         ({}, {"namespace": "X_Team"}, ["--namespace", "X_Team", "a-z"]),
@@ -295,8 +296,10 @@ def test_the_command_prints_and_writes_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("inventories/prod.py",), "--image"),
-        (("inventories/nowhere.py", "--image", IMAGE), "no inventory at inventories/nowhere.py"),
+        (
+            ("inventories/nowhere.py", "--image", IMAGE),
+            "no inventory at inventories/nowhere.py; there are: inventories/",
+        ),
         (("inventories/prod.py", "--image", IMAGE), "CHANGE-ME"),
     ],
 )

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     say = found.add_argument
     say("inventory", help="path of an inventory file, such as inventories/prod.py")
-    say("--image", required=True, metavar="NAME@sha256:DIGEST", help="the application's image, by its digest")
+    say("--image", default="", metavar="NAME@sha256:DIGEST", help="the application's image, by its digest (needed)")
     say("--namespace", help="default: %(default)s")
     say("--output", type=Path, metavar="DIR", help="write a file for each object there, instead of all of them here")
     say("--tls-secret", metavar="NAME", help="Secret with the public certificate (default: %(default)s)")

@@ -45,7 +45,7 @@ class Options:
     def problems(self) -> Iterator[Problem]:
         """Each argument that can't be meant."""
         if not DIGEST.match(self.image):
-            yield self._problem("image", self.image, self._image_fix())
+            yield self._problem("image", self.image or "none", self._image_fix())
         if not LABEL.match(self.namespace):
             yield self._problem("namespace", self.namespace, "at most 63 of a-z, 0-9 and -")
         for name in ("tls_secret", "ingress_class", "ingress_namespace", "storage_class", "secret_store"):
