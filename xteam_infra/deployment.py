@@ -15,7 +15,7 @@ from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.release import Release, ReleaseError, build, index
 from xteam_infra.release.record import Entry, Record, path, read
 from xteam_infra.runtime import PROJECT
-from xteam_infra.settings.window import inside
+from xteam_infra.settings.window import following, inside
 
 VERSIONS = (
     "a ref of app_source if that is a git address, a version if it is NAME==VERSION of a package index; "
@@ -134,7 +134,9 @@ def refuse_outside_window(estate) -> None:
     settings = estate.app
     if settings.deploy_window and not settings.outside_window and not inside(settings.deploy_window):
         now = f"{datetime.now(UTC):%a %H:%M} UTC"
-        allowed = f"{', '.join(settings.deploy_window)} UTC; or --data outside_window=true"
+        begins = f"{following(settings.deploy_window):%a %d %b %H:%M} UTC"
+        windows = ", ".join(settings.deploy_window)
+        allowed = f"from {begins}, when the next window begins ({windows}, UTC); or --data outside_window=true"
         raise SettingsError([Problem("group_data/app.py", "deploy_window", f"now is {now}", allowed)])
 
 

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
@@ -16,7 +16,7 @@ from xteam_infra.operations.deployment import LEASE, LOCK, tell
 from xteam_infra.release import Release, ReleaseError
 from xteam_infra.release.record import Entry, Record, read, write
 from xteam_infra.secrets import Secret
-from xteam_infra.settings.window import inside, parse
+from xteam_infra.settings.window import following, inside, parse
 
 GIT = "https://git.example.com/xteam.git@v1"
 
@@ -109,6 +109,21 @@ def test_windows():
     assert not inside(("Mon 09:00-10:30",), monday), "the end is outside"
 
 
+def test_the_next_window():
+    monday = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
+    assert following(("Mon-Fri 09:00-16:00",), monday) == datetime(2026, 11, 24, 9, tzinfo=UTC), "one is open"
+    assert following(("Sat 02:00-05:00", "Wed 22:00-23:00"), monday) == datetime(2026, 11, 25, 22, tzinfo=UTC)
+    assert following(("Mon 09:00-10:00",), monday) == datetime(2026, 11, 30, 9, tzinfo=UTC), "in a week"
+    assert following(("Mon 11:00-12:00",), monday) == datetime(2026, 11, 23, 11, tzinfo=UTC), "today"
+
+
+def test_outside_the_window_it_is_said_when_the_next_one_begins(ha):
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    ha.own["deploy_window"] = (f"{tomorrow:%a} 00:00-00:01",)
+    with pytest.raises(SettingsError, match=rf"from {tomorrow:%a %d %b} 00:00 UTC.*--data outside_window=true"):
+        begin_release(ha.read(), "v2")
+
+
 @pytest.mark.parametrize(
     "text", ["always", "Mon", "Mon 9:00-10:00", "Mon 10:00-09:00", "Mit 09:00-10:00", "Mon 25:00-26:00"]
 )
@@ -197,12 +212,12 @@ def receiver():
     server.server_close()
 
 
-def told(ha, monkeypatch, address, event="begins"):
+def told(ha, monkeypatch, address, event="begins", reason=""):
     ha.own["deploy_webhook"] = Secret("app/DEPLOY_WEBHOOK", generate="never")
     ha.store.write_text(json.dumps({"app/DEPLOY_WEBHOOK": address}))
     ha.store.chmod(0o600)
     monkeypatch.setattr("xteam_infra.operations.deployment.secret", lambda _: address)
-    tell(Deployment(ha.read(), "release", entry("a"), Record()), event)
+    tell(Deployment(ha.read(), "release", entry("a"), Record()), event, reason)
 
 
 def test_the_webhook_is_told(ha, monkeypatch, receiver):
@@ -211,6 +226,14 @@ def test_the_webhook_is_told(ha, monkeypatch, receiver):
     (said,) = got
     assert said["event"] == "begins" and said["version"] == "va" and said["release"] == "a" * 12
     assert re.match(r"release of va \(a{12}\) on xteam.test: begins \(by .+\)", said["text"])
+
+
+def test_the_webhook_is_told_what_failed(ha, monkeypatch, receiver):
+    got, address = receiver
+    told(ha, monkeypatch, f"{address}/token", "failed", "Run the API on app1, on app1")
+    (said,) = got
+    assert said["reason"] == "Run the API on app1, on app1" and f"failed at: {said['reason']} (by" in said["text"]
+    assert "from before is in use" in said["users"]
 
 
 @pytest.mark.parametrize("path", ["/broken", None])

@@ -115,14 +115,24 @@ def _announce(state, host, deployment: Deployment, event: str) -> None:
     tell(deployment, event)
 
 
-def tell(deployment: Deployment, event: str) -> None:
-    """POST what happens as JSON. event: begins, succeeded, failed."""
+# For those who use it, beside what is for those who run it.
+FOR_USERS = {
+    "begins": "Nothing should be noticed; an open connection may be asked to connect again.",
+    "succeeded": "The new version is in use.",
+    "failed": "The version from before is in use everywhere again, or will be in a moment.",
+}
+
+
+def tell(deployment: Deployment, event: str, reason: str = "") -> None:
+    """POST what happens as JSON. event: begins, succeeded, failed. reason: the step that failed, and where."""
     reference = deployment.estate.app.deploy_webhook  # type: ignore[attr-defined]
     if reference is None:
         return
     entry = deployment.entry
     said = {
-        "text": f"{deployment.title}: {event} (by {runs.who()})",
+        "text": f"{deployment.title}: {event}{f' at: {reason}' if reason else ''} (by {runs.who()})",
+        "users": FOR_USERS[event],
+        **({"reason": reason} if reason else {}),
         **{"event": event, "verb": deployment.verb, "version": entry.version, "release": entry.id, "by": runs.who()},
         "revision": runs.revision(),
     }
@@ -193,9 +203,9 @@ class WayBack(BaseStateCallback):
         if self.gone or not self.began:
             return
         self.gone = True
-        logger.error(
-            "failed at: %s, on %s. Every host gets back the release it had", _names(state, host, op_hash), host
-        )
+        step = _names(state, host, op_hash).rpartition(" | ")[2]  # without the files that include one another
+        reason = f"{step}, on {host}"
+        logger.error("failed at: %s. Every host gets back the release it had", reason)
         for name in self.code_hosts:
             if before := self.before.get(name):
                 back = StringCommand(f"test ! -x /usr/local/sbin/xteam-roll || xteam-roll restore {quote(before)}")
@@ -203,7 +213,7 @@ class WayBack(BaseStateCallback):
         for one in inventory.get_active_hosts():
             on(one, _journal_entry(self.deployment, "failed"))
         on(inventory.get_host(self.lock_host), _lease("drop", self.deployment, 0))
-        tell(self.deployment, "failed")
+        tell(self.deployment, "failed", reason)
 
 
 def _names(state, host, op_hash) -> str:

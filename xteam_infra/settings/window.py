@@ -1,7 +1,7 @@
 """Maintenance windows: "Tue-Thu 09:00-16:00", in UTC."""
 
 import re
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 FORM = 'days and hours in UTC such as "Tue-Thu 09:00-16:00" or "Sat 02:00-05:00", the end after the beginning'
@@ -28,3 +28,14 @@ def inside(windows: tuple[str, ...], now: datetime | None = None) -> bool:
     """Whether it is a time of one of the windows."""
     moment = now or datetime.now(UTC)
     return any(moment.weekday() in days and begin <= moment.time() < end for days, begin, end in map(parse, windows))
+
+
+def following(windows: tuple[str, ...], now: datetime | None = None) -> datetime:
+    """When the next window begins, after the one that may be open."""
+    moment = now or datetime.now(UTC)
+    days = [moment.date() + timedelta(days=count) for count in range(8)]
+    begins = [
+        datetime.combine(day, begin, UTC) for weekdays, begin, _ in map(parse, windows) for day in days
+        if day.weekday() in weekdays
+    ]  # fmt: skip
+    return min(one for one in begins if one > moment)
