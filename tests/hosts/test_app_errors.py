@@ -23,14 +23,7 @@ PLANTED = "planted-where-only-a-careless-tracker-looks"
 
 
 @pytest.fixture
-def tracked(estate):
-    assert estate.app.SENTRY_DSN, (
-        "SENTRY_DSN is not set in group_data/app.py: errors are reported nowhere but to the log"
-    )
-
-
-@pytest.fixture
-def event(host, estate, tracked, secret, eventually):
+def event(host, estate, secret, eventually):
     """The event of a request, as Sentry's own API shows it: `event(request_id)`. Asked from the host under test."""
     if not estate.app.sentry_api:
         not_applicable("sentry_api is not set: what the tracker has can't be read back")
@@ -96,8 +89,11 @@ def test_an_error_of_a_worker_is_found_in_the_tracker(host, hosts, estate, arriv
 
 
 @pytest.mark.group("app", "worker")
-def test_the_tracker_takes_what_processes_send(host, estate, tracked):
+def test_the_tracker_takes_what_processes_send(host, estate):
     """With address, key, release and environment of each running process."""
+    assert estate.app.SENTRY_DSN, (
+        "SENTRY_DSN is not set in group_data/app.py: errors are reported nowhere but to the log"
+    )
     processes = {unit: processes_of(host, unit)[0] for unit in units_of(host, estate)}
     said = host.run_with_stdin("python3 -", f"PROCESSES = {processes!r}\n{(HERE / 'error_sent.py').read_text()}")
     assert said.rc == 0, f"nothing can be sent from {host.name}: {said.stderr.strip()[-500:]}"

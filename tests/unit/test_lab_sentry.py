@@ -7,7 +7,9 @@ from http.client import HTTPConnection
 
 import pytest
 
+from lab import error_tracker, state
 from lab.sentry_server import Tracker, items
+from lab.state import Lab
 
 EVENT = {"event_id": "0" * 32, "release": "r1", "environment": "production", "tags": {"request_id": "abc"}}
 
@@ -68,3 +70,20 @@ def test_what_is_no_envelope_is_refused(tracker):
 def test_items_with_and_without_a_length():
     envelope = b'{}\n{"type":"attachment","length":3}\na\nb\n{"type":"event"}\n{"a":1}\n'
     assert [content for _, content in items(envelope)] == [b"a\nb", b'{"a":1}']
+
+
+def test_its_dsn_is_a_secret_of_the_lab_and_stays(tmp_path, monkeypatch):
+    """Whoever restarts the tracker must not shut out the application that is deployed."""
+    monkeypatch.setattr(state, "STATE", tmp_path)
+    lab = Lab(name="demo", topology="custom", slot=7, image="i", packages="p")
+    lab.directory.mkdir()
+    for value in ("first", "second"):
+        state.keep_secret(lab, error_tracker.DSN, value)
+    kept = state.secrets_file(lab.directory)
+    assert json.loads(kept.read_text()) == {error_tracker.DSN: "first"}
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_application_there_is_no_tracker():
+    lab = Lab(name="demo", topology="custom", slot=7, image="i", packages="p")
+    assert error_tracker.published(lab) is None

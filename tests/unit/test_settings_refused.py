@@ -224,3 +224,9 @@ def test_half_a_public_certificate(declaration):
 
 def test_every_key_belongs_to_one_layer():
     assert len(OWNER_OF_KEY) == sum(len(model.model_fields) for model in BY_LAYER.values())
+
+
+@pytest.mark.parametrize("own", [{"sentry_api": "https://sentry.io/api/0/organizations/acme"}, {"sentry_api": "acme"}])
+def test_a_tracker_that_can_not_be_read_back(ha, own):
+    ha.own |= own
+    assert "sentry_api" in ha.problems()
