@@ -8,6 +8,7 @@ A worker takes a message off the queue first, and then notes that it has it. Whe
 message; here it goes back into its queue with the next connection.
 """
 
+import logging
 from collections import deque
 from typing import Any
 
@@ -24,6 +25,7 @@ class NotLeading(ReadOnlyError, Lost):
 # READONLY: it follows. NOREPLICAS: nobody follows it yet (min-replicas-to-write). UNBLOCKED: it led until now.
 BaseParser.EXCEPTION_CLASSES.update(dict.fromkeys(("READONLY", "NOREPLICAS", "UNBLOCKED"), NotLeading))
 
+log = logging.getLogger(__name__)
 # Messages that this process has taken and could not note: (tag, payload, exchange, routing key).
 _in_hand: deque[tuple[str, Any, str, str]] = deque()
 
@@ -49,6 +51,7 @@ class QoS(redis.QoS):
                 self.channel._do_restore_message(payload, exchange, routing_key, pipe, leftmost=False)
                 pipe.execute()
             _in_hand.popleft()
+            log.warning("task %s is back in its queue: it could not be noted as taken", payload["headers"].get("id"))
 
 
 class Channel(redis.Channel):
