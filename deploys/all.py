@@ -2,6 +2,10 @@
 
 from pyinfra import local
 
+from xteam_infra.lookahead import look_ahead
+
+look_ahead()
+
 # One line each, never a loop: pyinfra tells operations apart by the lines of the call stack.
 local.include("deploys/preflight.py")
 local.include("deploys/base.py")

@@ -15,6 +15,7 @@ from typing import Any
 
 import gevent
 from gevent.pool import Pool
+from pyinfra import state
 from pyinfra.api import StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, StateStage
@@ -65,21 +66,21 @@ class Lookahead(BaseStateCallback):
         self._used: set[tuple[str | None, Question]] = set()
 
     # pyinfra's handlers are classes with static methods; this one knows what it has seen.
-    def operation_start(self, state, op_hash):  # type: ignore[override]
+    def operation_start(self, run, op_hash):  # type: ignore[override]
         """Before the first operation."""
         if not self._looked:
             self._looked = True
-            self._look(state)
+            self._look(run)
 
-    def _look(self, state) -> None:
-        hosts = list(state.inventory.get_active_hosts())
-        left = {host: list(state.ops[host].values()) for host in hosts}
+    def _look(self, run) -> None:
+        hosts = list(run.inventory.get_active_hosts())
+        left = {host: list(run.ops[host].values()) for host in hosts}
         for host in hosts:
             _redirect(host, self._ask)
             for operation in left[host]:
                 operation.command_generator = self._forgetful(operation.command_generator)
         for _ in range(ROUNDS):
-            with _as_planned(state):
+            with _as_planned(run):
                 self._asking = {host.name for host in hosts}
                 left = {host: [one for one in left[host] if not self._is_answered(host, one)] for host in hosts}
                 self._asking = None
@@ -143,25 +144,25 @@ class Lookahead(BaseStateCallback):
             known.update(found)
 
 
-def look_ahead(state, registered=Lookahead) -> None:
-    """Have the run that is being planned look ahead. Called for every host, registered once."""
-    if not any(isinstance(one, registered) for one in state.callback_handlers):
-        state.add_callback_handler(registered())
+def look_ahead() -> None:
+    """Have this run look ahead: for one that seldom changes anything. Called for every host, registered once."""
+    if not any(isinstance(one, Lookahead) for one in state.callback_handlers):
+        state.add_callback_handler(Lookahead())
 
 
 class _as_planned:
     """Within it operations believe that they are planned: nothing is stored, nothing is told."""
 
-    def __init__(self, state):
-        self._state = state
+    def __init__(self, run):
+        self._run = run
 
     def __enter__(self) -> None:
-        state = self._state
-        self._before = (state.is_executing, state.current_stage, state.print_noop_info)
-        state.is_executing, state.current_stage, state.print_noop_info = False, StateStage.Prepare, False
+        run = self._run
+        self._before = (run.is_executing, run.current_stage, run.print_noop_info)
+        run.is_executing, run.current_stage, run.print_noop_info = False, StateStage.Prepare, False
 
     def __exit__(self, *_: object) -> None:
-        self._state.is_executing, self._state.current_stage, self._state.print_noop_info = self._before
+        self._run.is_executing, self._run.current_stage, self._run.print_noop_info = self._before
 
 
 def _redirect(host: Host, ask: Callable[..., Answer]) -> None:

@@ -12,7 +12,6 @@ from pyinfra import host, inventory, state
 
 from xteam_infra.errors import SettingsError
 from xteam_infra.estate import Estate, Machine, read_estate
-from xteam_infra.lookahead import look_ahead
 from xteam_infra.pki import CA_SECRET, Authority, make_authority
 from xteam_infra.plan import CA_PATH, HostPlan
 from xteam_infra.secrets import Secret, Vault, open_store
@@ -27,7 +26,6 @@ _opened: dict[int, Estate | SettingsError] = {}
 def open_estate() -> Estate:
     """The validated declaration, read once a run. Raises SettingsError before any host is changed."""
     tune_connection()
-    look_ahead(state)
     key = id(inventory.hosts)
     if key not in _opened:
         try:
