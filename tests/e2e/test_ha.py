@@ -7,7 +7,7 @@ from tests.e2e.road import Road
 
 
 class TestHa(EstateTests):
-    least_passed = 45
+    least_passed = 84
 
     @pytest.fixture
     def road(self, ha: Road) -> Road:

@@ -11,7 +11,7 @@ from xteam_infra.plan import LAYERS
 
 
 class TestSolo(EstateTests):
-    least_passed = 55
+    least_passed = 82
 
     @pytest.fixture
     def road(self, solo: Road) -> Road:
