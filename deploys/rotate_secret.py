@@ -7,7 +7,7 @@ the new password; every client host comes back; the second login is taken away. 
 same command. docs/runbooks/rotate-database-password.md
 """
 
-from pyinfra import host
+from pyinfra import host, local
 
 from xteam_infra.operations import barrier, service
 from xteam_infra.operations.advice import on_failure
@@ -67,3 +67,7 @@ if here() in members:
 barrier(name="one login is valid")
 if here() == members[0]:
     forget(rotation, name="Close the change in the secrets store")
+
+# The API has rolled: as after every other change of it, users must get through.
+if clients:
+    local.include("deploys/smoke.py")

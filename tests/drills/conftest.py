@@ -1,6 +1,6 @@
 """What every drill may use: `faults`, `write`, `figures`, `runbook`, `deploys`, and for releases `versions`, `home`.
 
-Drills on PostgreSQL also have `cluster` and `client`, those on Redis `redis_hosts`.
+Drills on PostgreSQL also have `cluster` and `client`, those on Redis `redis_hosts`, those on the edges `outsider`.
 
 docs/verification.md, "Drills"
 """
@@ -42,6 +42,15 @@ def client(cluster, hosts):
     found = [one for one in hosts if {"app", "worker"} & set(one.machine.groups) and one not in cluster.members]
     if not found:
         not_applicable("no host of the application beside the members in the inventory")
+    return found[0]
+
+
+@pytest.fixture
+def outsider(hosts):
+    """A host that may ask the edges more often than they let a client: nobody needs its own requests."""
+    found = [one for one in hosts if not {"edge", "app"} & set(one.machine.groups)]
+    if not found:
+        not_applicable("every host is an edge or the application's: nobody else could ask")
     return found[0]
 
 
