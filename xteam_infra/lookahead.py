@@ -63,7 +63,7 @@ class Lookahead(BaseStateCallback):
         self._wanted: dict[str, dict[Question, None]] = {}
         self._answers: dict[str, dict[Question, Answer]] = {}
         # An operation that asks again (and waits for another answer) is to get one.
-        self._used: set[tuple[str | None, Question]] = set()
+        self._used: set[tuple[str, str | None, Question]] = set()
 
     # pyinfra's handlers are classes with static methods; this one knows what it has seen.
     def operation_start(self, run, op_hash):  # type: ignore[override]
@@ -113,7 +113,7 @@ class Lookahead(BaseStateCallback):
                 return run(command, **options)
             raise Alone
         if self._asking is None:
-            once = (host.current_op_hash, question)
+            once = (host.name, host.current_op_hash, question)
             if question not in known or once in self._used:
                 return run(command, **options)
             self._used.add(once)

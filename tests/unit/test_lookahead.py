@@ -1,6 +1,7 @@
 """What a run wants to know is asked in few commands, by a real shell; and asked anew once something changed."""
 
 import subprocess
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -16,10 +17,10 @@ OPTIONS = {"print_output": False, "_sudo": False, "_stdin": None}
 class Machine:
     """A host as pyinfra's operations see it; its shell is this machine's."""
 
-    name, current_op_hash = "one", None
+    current_op_hash = None
 
-    def __init__(self):
-        self.connector, self.commands = self, []
+    def __init__(self, name):
+        self.name, self.connector, self.commands = name, self, []
 
     def run_shell_command(self, command, **options):
         self.commands.append(command.get_raw_value())
@@ -35,38 +36,43 @@ class Machine:
 
 @pytest.fixture
 def target():
-    return Machine()
+    return Machine("one")
+
+
+def carry_out(machines, *operations):
+    """As pyinfra does: one operation after the other, each on all hosts. Returns the first host's commands before that.
+
+    An operation is a function of what asks a question; it yields commands.
+    """
+
+    def planned(machine, number, operation):
+        def commands():
+            machine.current_op_hash = str(number)
+            yield from operation(lambda text, **more: ask(machine, text, **more))
+
+        return SimpleNamespace(command_generator=commands)
+
+    plans = {one: {str(n): planned(one, n, each) for n, each in enumerate(operations)} for one in machines}
+    state = SimpleNamespace(
+        inventory=SimpleNamespace(get_active_hosts=lambda: machines),
+        ops=plans,
+        is_executing=True,
+        current_stage=StateStage.Execute,
+        print_noop_info=True,
+    )
+    Lookahead().operation_start(state, "0")
+    assert state.is_executing and state.current_stage == StateStage.Execute and state.print_noop_info
+    looked = [one.asked() for one in machines]
+    for number in range(len(operations)):
+        for machine, plan in plans.items():
+            for command in plan[str(number)].command_generator():
+                machine.run_shell_command(StringCommand(command))
+    return looked[0]
 
 
 @pytest.fixture
 def play(target):
-    """Carry out operations as pyinfra does; each is a function of what asks a question, and yields commands."""
-
-    def run(*operations):
-        def generator(number, operation):
-            def commands():
-                target.current_op_hash = str(number)
-                yield from operation(lambda text, **more: ask(target, text, **more))
-
-            return SimpleNamespace(command_generator=commands)
-
-        plan = {str(number): generator(number, one) for number, one in enumerate(operations)}
-        state = SimpleNamespace(
-            inventory=SimpleNamespace(get_active_hosts=lambda: [target]),
-            ops={target: plan},
-            is_executing=True,
-            current_stage=StateStage.Execute,
-            print_noop_info=True,
-        )
-        Lookahead().operation_start(state, "0")
-        assert state.is_executing and state.current_stage == StateStage.Execute and state.print_noop_info
-        looked = target.asked()
-        for one in plan.values():
-            for command in one.command_generator():
-                target.run_shell_command(StringCommand(command))
-        return looked
-
-    return run
+    return partial(carry_out, [target])
 
 
 def ask(target, text, **more):
@@ -92,6 +98,12 @@ def test_answers_are_what_each_command_says_alone(target, play):
     assert looked == 1 and target.asked() == 0
     # The last ones are of the look itself; those before were told while it went on.
     assert found[-len(texts) :] == [["no end"], ["one", "two"], [], ["x", ""], [], ["said"]]
+
+
+def test_every_host_is_asked_for_itself():
+    one, two = Machine("one"), Machine("two")
+    assert carry_out([one, two], questions(["echo 1"], []), questions(["echo 1", "echo 2"], [])) == 1
+    assert one.asked() == 0 and two.asked() == 0
 
 
 def test_many_questions_take_few_commands(target, play):
