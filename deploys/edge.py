@@ -48,6 +48,8 @@ values = {
     "rate_limit": rate_limit(estate),
     "body_limit": body_limit(estate),
     "operators": operators(estate),
+    # With one host there is no other to ask.
+    "files_paths": settings.edge_files_paths if len(estate.members("app")) > 1 else (),
     "applications": estate.members("app"),
     "ports": ports(estate.app),
     "admin_socket": ADMIN_SOCKET,

@@ -25,6 +25,9 @@ edge_server_timeout_seconds = 60
 edge_strict_paths = ("/auth/login",)
 edge_strict_requests_per_minute = 20
 
+# Below these paths are files that lie on the host that took them: the next one is asked when one answers 404.
+edge_files_paths = ("/uploads/",)
+
 # Below this path are files for browsers with a digest of what is in them in their names: clients keep them for so many
 # seconds, unless the application says otherwise. None: there are no such files.
 edge_static_path = "/static/"

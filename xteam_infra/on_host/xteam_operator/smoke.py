@@ -23,7 +23,7 @@ from websockets.asyncio.client import connect
 
 ANSWER_SECONDS = 30
 TASK_SECONDS = 60
-READS = 8
+READS = 4
 FILE = secrets.token_bytes(4096)
 
 
@@ -120,10 +120,12 @@ async def _ping(client: Client, token: str) -> str | bytes:
 
 
 def upload(client: Client, token: str) -> None:
-    """Kept and read back. Without a shared directory only the host that took it has it: several are asked."""
+    """Kept and read back, whichever host took it."""
     number = client.expect(201, "POST", "/uploads?name=smoke", token, FILE)["id"]
-    if not any(client.ask("GET", f"/uploads/{number}", token) == (200, FILE) for _ in range(READS)):
-        raise Failed("an upload can't be read back")
+    for _ in range(READS):
+        status, text = client.ask("GET", f"/uploads/{number}", token)
+        if (status, text) != (200, FILE):
+            raise Failed(f"an upload can't be read back: {status}")
 
 
 def log_out(client: Client, token: str) -> None:

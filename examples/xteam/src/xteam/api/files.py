@@ -44,9 +44,12 @@ def download(upload_id: str, login: CurrentLogin, session: DatabaseSession) -> F
     found = session.get(Upload, upload_id)
     if found is None or found.user_id != login.user.id:
         raise HTTPException(404, "no such upload")
+    path = upload_path(found.user_id, found.id)
+    if not path.exists():  # another host took it: whoever balances asks that one, too
+        raise HTTPException(404, "no such upload here")
     # Always as an attachment: a page somebody uploaded must not run in our origin.
     return FileResponse(
-        upload_path(found.user_id, found.id),
+        path,
         media_type="application/octet-stream",
         filename=found.name,
         headers={"X-Content-Type-Options": "nosniff"},
