@@ -31,7 +31,7 @@ def test_a_json_line_arrives_with_its_fields(host, collector, eventually):
         assert found, "a line logged on this host did not reach the collector"
         return found
 
-    entries = eventually(arrived, seconds=15)
+    entries = eventually(arrived, seconds=60)
     assert json.loads(entries[0]["MESSAGE"])["request_id"] == request_id
 
 
@@ -46,7 +46,7 @@ def test_a_privileged_act_is_found_in_the_collector(host, collector, eventually)
         assert found, "an act through sudo did not reach the collector"
         return found
 
-    eventually(recorded, seconds=15)
+    eventually(recorded, seconds=60)
 
 
 @pytest.mark.item("INF-07")
