@@ -15,11 +15,13 @@ from typing import Any
 from kombu.transport import redis
 from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as Lost
-from redis.exceptions import ReadOnlyError
 
 
-class NotLeading(ReadOnlyError, Lost):
-    """The server did not do what was asked, and does not lead."""
+class NotLeading(Lost):
+    """The server did not do what was asked, and does not lead.
+
+    No ResponseError besides: redis-py would go on reading from the connection that it has just given up.
+    """
 
 
 # READONLY: it follows. NOREPLICAS: nobody follows it yet (min-replicas-to-write). UNBLOCKED: it led until now.
