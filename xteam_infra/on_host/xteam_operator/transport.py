@@ -71,6 +71,12 @@ class Channel(redis.Channel):
             self.close()
             raise
 
+    def _connparams(self, *arguments: Any, **options: Any) -> Any:
+        # Kombu's connections may remember a channel that was closed when the lead changed.
+        if self.connection is None:
+            raise Lost("this channel is closed")
+        return super()._connparams(*arguments, **options)
+
 
 class Transport(redis.Transport):
     """What redis:// and rediss:// mean in every process that makes the Celery application (loader.py)."""
