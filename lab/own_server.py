@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
@@ -86,6 +87,16 @@ class OwnServer:
                 if self.module.encode() in words and f"--lab={name}".encode() in words:
                     return int(path.parent.name)
         return None
+
+
+def arguments(module: str, what: str) -> argparse.ArgumentParser:
+    """How such a server is started; it is found by its module and --lab."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=what)
+    parser.add_argument("--lab", required=True, help="whose server it is")
+    parser.add_argument("--address", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--directory", type=Path, required=True, help="what it keeps, and its log")
+    return parser
 
 
 def _python() -> str:

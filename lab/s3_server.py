@@ -5,7 +5,6 @@ The one file of the lab that needs the project's environment. Objects live in me
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import ipaddress
 import os
@@ -21,6 +20,8 @@ from cryptography.x509.oid import NameOID
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import ThreadedWSGIServer
+
+from lab.own_server import arguments
 
 _CLOSE_SECONDS = 1.0
 _DAYS = 30
@@ -104,12 +105,7 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: Any) -> x509.Certif
 
 def main() -> None:
     """Serve until killed."""
-    parser = argparse.ArgumentParser(prog="python -m lab.s3_server", description=main.__doc__)
-    parser.add_argument("--lab", required=True, help="by this word lab/object_storage.py finds the process")
-    parser.add_argument("--address", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--directory", type=Path, required=True, help="where certificates are kept")
-    options = parser.parse_args()
+    options = arguments("lab.s3_server", "Serve until killed.").parse_args()
     respect_secure_transport()
     make_certificates(options.directory, options.address)
     tls.load_cert_chain(options.directory / "server.pem")

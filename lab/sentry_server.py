@@ -13,18 +13,17 @@ Events live in memory and are gone with the process. lab/error_tracker.py starts
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import re
 from collections.abc import Iterator
 from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from lab.error_tracker import DSN, ORGANIZATION, TOKEN
+from lab.own_server import arguments
 from lab.state import STATE, secrets_file
 
 KEPT = 5000
@@ -130,12 +129,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until killed, by the lab's own key and token."""
-    parser = argparse.ArgumentParser(prog="python -m lab.sentry_server", description=main.__doc__)
-    parser.add_argument("--lab", required=True, help="whose store has key and token")
-    parser.add_argument("--address", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--directory", type=Path, required=True, help="of its log")
-    options = parser.parse_args()
+    options = arguments("lab.sentry_server", "Serve until killed, by the lab's own key and token.").parse_args()
     store = json.loads(secrets_file(STATE / options.lab).read_text())
     key = urlsplit(store[DSN]).username or ""
     Tracker((options.address, options.port), key, store[TOKEN]).serve_forever()
