@@ -174,6 +174,7 @@ def test_a_drill_that_can_not_put_things_back_has_failed(pytester, run):  # noqa
 
 
 def test_what_was_not_carried_out_leaves_nothing(pytester, run):  # noqa: F811
+    """The skip is the subject: a drill that skips itself, in a suite of its own, must not count as carried out."""
     pytester.makepyfile(test_it=DRILL.format(body="pytest.skip('no lab')"))
     run("--drill-results", "drills.json")
     assert not (pytester.path / "drills.json").exists()

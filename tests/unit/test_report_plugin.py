@@ -114,6 +114,7 @@ def test_not_applicable_shows_its_reason(pytester, run):
 
 
 def test_a_skipped_check_verified_nothing(pytester, run):
+    """The skip is the subject: a check that skips itself, in a suite of its own, must not hide that nobody looked."""
     write_check(pytester, body="pytest.skip('later')")
     assert run().ret == 0
     assert item(pytester, "RED-03")["status"] == "not-verified"
