@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from celery import Celery, Task
-from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun
+from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun, worker_process_init
 
 from xteam.config import get_settings
 from xteam.errors import report_to_sentry
@@ -18,6 +18,12 @@ report_to_sentry(get_settings())
 @setup_logging.connect
 def _logging(**_: Any) -> None:
     configure_logging(get_settings().LOG_LEVEL)
+
+
+@worker_process_init.connect
+def _report_by_itself(**_: Any) -> None:
+    """A forked process must not use its parent's connection to Sentry: each would wait for what the other has read."""
+    report_to_sentry(get_settings())
 
 
 @before_task_publish.connect
