@@ -1,0 +1,29 @@
+"""Celery and a queue whose Redis hands over its lead: nobody is refused, and no message is dropped."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from xteam_client import run_python
+
+pytestmark = [pytest.mark.group("worker"), pytest.mark.item("CEL-04")]
+
+SCRIPT = Path(__file__).with_name("celery_transport.py")
+
+
+@pytest.fixture
+def seen(host):
+    """What celery_transport.py has seen on the host."""
+    return run_python(host, f"QUEUE = 'check-{uuid4().hex[:8]}'\n{SCRIPT.read_text()}")
+
+
+def test_a_queue_that_does_not_lead_is_waited_for(seen):
+    """Its refusal counts as a lost connection, which is tried again; kombu would hand the error to the sender."""
+    asked_once = [code for code, lost in seen["lost"].items() if not lost]
+    assert not asked_once, f"an error for whoever sends: {', '.join(asked_once)}"
+
+
+def test_a_message_that_can_not_be_noted_goes_back(seen):
+    """Taken off the queue, and the connection gone before that was written down."""
+    message = seen["message"]
+    assert message["waiting"] == 1 and message["same"], f"it is lost after {message['refused']}: {message}"
