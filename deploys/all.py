@@ -4,6 +4,7 @@ from pyinfra import local
 
 from xteam_infra.lookahead import look_ahead
 
+# Most full runs find nothing to change: then all there is to do is to ask.
 look_ahead()
 
 # One line each, never a loop: pyinfra tells operations apart by the lines of the call stack.

@@ -59,7 +59,7 @@ class Lookahead(BaseStateCallback):
 
     def __init__(self) -> None:
         self._looked = False
-        self._asking: set[str] | None = None  # hosts whose questions are collected
+        self._collecting = False  # questions, instead of answering them
         self._wanted: dict[str, dict[Question, None]] = {}
         self._answers: dict[str, dict[Question, Answer]] = {}
         # An operation that asks again (and waits for another answer) is to get one.
@@ -81,9 +81,9 @@ class Lookahead(BaseStateCallback):
                 operation.command_generator = self._forgetful(operation.command_generator)
         for _ in range(ROUNDS):
             with _as_planned(run):
-                self._asking = {host.name for host in hosts}
+                self._collecting = True
                 left = {host: [one for one in left[host] if not self._is_answered(host, one)] for host in hosts}
-                self._asking = None
+                self._collecting = False
             wanted = {host: list(self._wanted.pop(host.name, {})) for host in hosts}
             gevent.joinall([gevent.spawn(self._learn, host, some) for host, some in wanted.items() if some])
             if not any(wanted.values()):
@@ -109,10 +109,10 @@ class Lookahead(BaseStateCallback):
         """In place of the host's run_shell_command."""
         question, known = Question.of(command, options), self._answers.get(host.name, {})
         if question.options.get("_stdin"):
-            if self._asking is None:
+            if not self._collecting:
                 return run(command, **options)
             raise Alone
-        if self._asking is None:
+        if not self._collecting:
             once = (host.name, host.current_op_hash, question)
             if question not in known or once in self._used:
                 return run(command, **options)
@@ -128,7 +128,7 @@ class Lookahead(BaseStateCallback):
 
         def commands() -> Iterator[Any]:
             for command in generator():
-                if self._asking is None:
+                if not self._collecting:
                     self._answers.clear()
                 yield command
 
