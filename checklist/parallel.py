@@ -7,6 +7,7 @@ after the collection, so they cost nothing to start and all know the same invent
 
 import multiprocessing
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
 from typing import Any
 
 import pytest
@@ -71,47 +72,60 @@ class Shift:
     def __init__(self, session: pytest.Session, shares: list[list[pytest.Item]], hosts: Hosts):
         self._session, self._shares, self._hosts = session, shares, hosts
         self._left = list(range(len(shares)))
+        self._processes: list[ForkProcess] = []
+        # The shares each child has: the one it runs, and the next, which it asks for before it ends the first.
         self._at_work: dict[Connection, list[int]] = {}
         # The machines each child has looked at: it has a connection there, which is dear to make.
         self._known: dict[Connection, set[object]] = {}
 
     def run(self, children: int) -> None:
         """Returns when all shares are done, or the session is to stop."""
-        processes = [self._start() for _ in range(children)]
         try:
+            for _ in range(children):
+                self._start()
             while self._at_work:
                 for pipe in wait(list(self._at_work)):
                     assert isinstance(pipe, Connection)
                     self._listen(pipe)
+            if not (self._session.shouldfail or self._session.shouldstop):
+                for number in self._left:
+                    self._lost(number)
         finally:
             for pipe in self._at_work:
                 pipe.close()
-            for process in processes:
+            for process in self._processes:
                 process.join(END_SECONDS)
                 process.terminate()
 
-    def _start(self) -> Any:
+    def _start(self) -> None:
         ours, theirs = FORK.Pipe()
         arguments = (self._session, self._shares, self._hosts, theirs, [*self._at_work, ours])
         process = FORK.Process(target=_child, args=arguments)
         process.start()
         theirs.close()
+        self._processes.append(process)
         self._at_work[ours], self._known[ours] = [], set()
-        return process
 
     def _listen(self, pipe: Connection) -> None:
         try:
             message = pipe.recv()
         except EOFError:
-            for number in self._at_work.pop(pipe):
-                self._lost(number)
-            pipe.close()
+            self._bury(pipe)
             return
         if message is None:
             self._hand_out(pipe)
         else:
             self._tell(*message)
             self._at_work[pipe].remove(message[0])
+
+    def _bury(self, pipe: Connection) -> None:
+        """A child has ended. A share that it was amid is lost; one that it had not begun is for its successor."""
+        pipe.close()
+        shares = self._at_work.pop(pipe)
+        if shares:
+            self._lost(shares[0])
+            self._left += shares[1:]
+            self._start()
 
     def _hand_out(self, pipe: Connection) -> None:
         if not self._left or self._session.shouldfail or self._session.shouldstop:

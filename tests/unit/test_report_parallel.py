@@ -111,14 +111,24 @@ def test_drills_have_the_estate_for_themselves(pytester, run):
     assert len(processes(pytester)) == 1
 
 
-def test_a_child_that_dies_is_an_error_never_a_pass(pytester, run):
-    result = run("--at-once", "3", body="os._exit(0) if machine.name == 'redis1' else None")
+@pytest.mark.parametrize("slow", NAMES)
+def test_a_child_that_dies_is_an_error_never_a_pass(pytester, run, slow):
+    """Whichever share is slow: a share that the dead child had asked for and not begun is another child's."""
+    body = f"os._exit(0) if machine.name == 'redis1' else os.system('sleep 0.3') if machine.name == '{slow}' else None"
+    result = run("--at-once", "2", body=body)
     assert result.ret == 1
     found = report(pytester)
     lost = [status for checks in found.values() for host, status, _ in checks if host == "redis1"]
     assert lost == ["error", "error"]
     assert "ended before it could tell" in found["RED-04"][0][2]
     assert [status for host, status, _ in found["RED-03"] if host != "redis1"] == ["failed", "passed"]
+
+
+def test_children_that_all_die_leave_no_check_out(pytester, run):
+    assert run("--at-once", "2", body="os._exit(0)").ret == 1
+    found = report(pytester)
+    assert [status for _, status, _ in found["RED-03"]] == ["error", "error", "passed"]
+    assert [status for _, status, _ in found["RED-04"]] == ["error", "error", "not-applicable"]
 
 
 def test_stopping_at_the_first_failure(pytester, run):
