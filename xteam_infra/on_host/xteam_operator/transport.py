@@ -14,6 +14,8 @@ from typing import Any
 
 from kombu.transport import redis
 from redis._parsers.base import BaseParser
+from redis.connection import Connection as PlainConnection
+from redis.connection import SSLConnection as PlainSSLConnection
 from redis.exceptions import ConnectionError as Lost
 
 
@@ -56,16 +58,35 @@ class QoS(redis.QoS):
             log.warning("task %s is back in its queue: it could not be noted as taken", payload["headers"].get("id"))
 
 
+class Connection(PlainConnection):
+    """Refused when the server does not lead: the router needs a moment to notice who does.
+
+    Asked of each connection, not of each channel: Kombu declares a queue with the channel it had before, whose pool
+    connects again by itself.
+    """
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:
+        super().on_connect_check_health(check_health=check_health)
+        # ROLE and INFO are for administrators.
+        self.send_command("HELLO", check_health=False)
+        if (role := _role(self.read_response())) != "master":
+            raise NotLeading(f"the server is a {role}")
+
+
+class SSLConnection(Connection, PlainSSLConnection):
+    """The same by TLS."""
+
+
 class Channel(redis.Channel):
-    """Refuses to be opened on a replica: the router needs a moment to notice who leads."""
+    """Puts back what was in hand when the last one was lost."""
 
     QoS = QoS
+    connection_class = Connection
+    connection_class_ssl = SSLConnection
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         try:
-            if (role := _role(self.client)) != "master":
-                raise NotLeading(f"the server is a {role}")
             self.qos.put_back()
         except Exception:
             self.close()
@@ -87,9 +108,8 @@ class Transport(redis.Transport):
     recoverable_channel_errors = ()
 
 
-def _role(client: Any) -> str:
-    # HELLO says it to every user; ROLE and INFO are for administrators.
-    said = client.execute_command("HELLO")
+def _role(said: Any) -> str:
+    """What HELLO calls the server: a mapping, or with the older protocol a list."""
     pairs = said if isinstance(said, dict) else dict(zip(said[::2], said[1::2], strict=True))
     words = {_word(key): _word(value) for key, value in pairs.items()}
     return words["role"]
