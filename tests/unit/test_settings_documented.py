@@ -9,20 +9,6 @@ from xteam_infra.settings import BY_LAYER, MODELS
 from xteam_infra.settings.document import PATH, document
 
 LAYERS = list(BY_LAYER)
-# Given with --data to one run of a deploy, each time anew.
-BY_HAND = {
-    *("target", "replace", "repository", "from_backup", "timeline", "into", "confirm"),
-    *(
-        "candidate",
-        "secret",
-        "dead_letters",
-        "ids",
-        "task",
-        "redis_restore_role",
-        "redis_restore_snapshot",
-        "redis_restore_confirm",
-    ),
-}
 
 
 def test_the_page_is_what_the_models_say():
@@ -49,9 +35,10 @@ def test_shipped_values_are_explained(layer):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_users_find_every_setting_in_group_data(layer):
-    """As a value or, for what is rarely changed, at least by name in a comment. Secrets are found in the store."""
+    """As a value or, for what is rarely changed, at least by name in a comment. Secrets are found in the store, and
+    what is said to one run alone in that deploy's file."""
     text, fields = text_of(layer), BY_LAYER[layer].model_fields
-    public = [key for key, field in fields.items() if "Secret" not in str(field.annotation) and key not in BY_HAND]
+    public = [key for key, field in fields.items() if "Secret" not in str(field.annotation) and not field.exclude]
     hidden = [key for key in public if not re.search(rf"\b{key}\b", text)]
     assert not hidden, f"group_data/{layer}.py does not mention {hidden}"
 
@@ -72,3 +59,10 @@ def test_inventories_set_known_keys(name, declaration):
     own = {**shipped(name), "domain": "xteam.test", "management_networks": ("192.168.7.1/32",)}
     declaration.own = own | {"secrets_store": f"file:{declaration.store}"}
     assert declaration.read().app.ENVIRONMENT in ("production", "staging")
+
+
+def test_what_is_said_to_one_run_is_no_declaration():
+    """Nothing that is given with --data counts when it is asked whether the declaration has changed."""
+    told = re.compile(r"given as --data|For one release: --data|^Only for deploys/")
+    fields = [(key, field) for model in MODELS for key, field in model.model_fields.items()]
+    assert [key for key, field in fields if bool(told.search(field.description or "")) != bool(field.exclude)] == []

@@ -33,9 +33,6 @@ tar --extract --no-same-owner --gzip --file "$archive" --directory "$(dirname "$
 touch "$new"
 mv -T "$new" {releases}/{id}"""
 
-# What --data says to one run is no declaration.
-OF_ONE_RUN = {"app": {"version", "outside_window", "rehearse"}, "backup": {"target", "replace"}}
-
 
 @operation()
 def release(wanted: Release):
@@ -107,9 +104,8 @@ def in_use(wanted: Release):
 @operation()
 def smoke(estate, edge, wanted: Release):
     """Run the smoke suite from this host through an edge, unless nothing has changed since it last passed."""
-    # Everything declared, and everything that was started on this host.
-    settings = estate.model_dump_json(exclude=OF_ONE_RUN)
-    declared = hashlib.sha256(f"{settings} {wanted.id}".encode()).hexdigest()
+    # Everything declared (what --data says to one run alone is not dumped), and everything started on this host.
+    declared = hashlib.sha256(f"{estate.model_dump_json()} {wanted.id}".encode()).hexdigest()
     stamp = f"{APPLIED}/smoke-{edge.name}"
     state_of = f"(echo {declared}; cat {APPLIED}/{API_STAMP} {APPLIED}/xteam-*.service) 2>/dev/null | sha256sum"
     if host.get_fact(Holds, check=f'test "$( {state_of})" = "$(cat {stamp})"'):

@@ -44,15 +44,15 @@ class AppSettings(LayerSettings):
     app_release_directory: str = Field("releases", min_length=1)
     """Where releases are recorded, one file for each inventory: what deploys/release.py and deploys/rollback.py
     declare, and every later run deploys. Keep it in version control. While there is no file: app_source."""
-    version: str | None = Field(None, min_length=1)
+    version: str | None = Field(None, min_length=1, exclude=True)
     """What deploys/release.py releases; given as --data version=..., never in a file."""
     deploy_lock_seconds: int = Field(120, ge=20, le=3600)
     """How long the lock of a release lives after the run that holds it has died."""
     deploy_window: tuple[str, ...] = ()
     """When releases may begin, in UTC, such as ("Tue-Thu 09:00-16:00", "Sat 02:00-05:00"). Empty: always."""
-    outside_window: bool = False
+    outside_window: bool = Field(False, exclude=True)
     """Release all the same; given as --data outside_window=true."""
-    rehearse: bool = False
+    rehearse: bool = Field(False, exclude=True)
     """Before a release changes anything, run its migrations on a restored copy of the newest backup, and stop if they
     fail. For one release: --data rehearse=true."""
     deploy_webhook: Secret | None = None

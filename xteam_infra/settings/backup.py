@@ -99,20 +99,20 @@ class BackupSettings(LayerSettings):
     restore_drill_max_age_days: int = Field(8, ge=1, le=366)
     """The checks call the last rehearsal too old after this; with two repositories, each one after twice that."""
 
-    target: str | None = None
+    target: str | None = Field(None, exclude=True)
     """Only for deploys/restore.py, as --data target=...: "latest", a time with its zone, "name:RESTORE-POINT", or an
     LSN."""
-    repository: int = Field(1, ge=1, le=2)
+    repository: int = Field(1, ge=1, le=2, exclude=True)
     """Only for deploys/restore.py and deploys/restore_redis.py: the repository to restore from."""
-    from_backup: str = Field("", pattern=r"^[0-9A-Z_-]*$")
+    from_backup: str = Field("", pattern=r"^[0-9A-Z_-]*$", exclude=True)
     """Only for deploys/restore.py: the backup to begin with (its label), instead of the one that fits."""
-    timeline: str = Field("latest", pattern=r"^(latest|current|[0-9]{1,8})$")
+    timeline: str = Field("latest", pattern=r"^(latest|current|[0-9]{1,8})$", exclude=True)
     """Only for deploys/restore.py: the timeline to follow: to reach a moment that a restore in place left behind."""
-    into: Literal["scratch", "cluster"] = "scratch"
+    into: Literal["scratch", "cluster"] = Field("scratch", exclude=True)
     """Only for deploys/restore.py: "cluster" replaces the databases themselves."""
-    confirm: str = ""
+    confirm: str = Field("", exclude=True)
     """Only for deploys/restore.py with into=cluster: the product's domain, a space, and the target."""
-    replace: bool = False
+    replace: bool = Field(False, exclude=True)
     """Only for deploys/restore.py, as --data replace=true: throw away what an earlier restore of this moment left."""
 
     @field_validator("backup_cipher", "backup_s3_cipher", "backup_s3_key_id", "backup_s3_key", mode="before")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 class LayerSettings(BaseModel):
     """Typed values of one layer, from group_data/<layer>.py. Unknown keys are refused.
 
+    What is given to one run alone, with --data, is no declaration: such fields are left out of dumps (`exclude=True`).
     A layer with rules that span several settings or layers overrides `problems`.
     """
 

@@ -129,9 +129,9 @@ class PostgresSettings(LayerSettings):
     postgres_report_keep_months: int = Field(24, ge=2, le=120)
     """Reports that are kept."""
 
-    candidate: str | None = None
+    candidate: str | None = Field(None, exclude=True)
     """Only for deploys/switchover.py, as --data candidate=db2: the member that is to lead."""
-    secret: str | None = None
+    secret: str | None = Field(None, exclude=True)
     """Only for deploys/rotate_secret.py, as --data secret=postgres/app: the password to change."""
 
     @property

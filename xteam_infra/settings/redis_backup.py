@@ -48,12 +48,12 @@ class RedisBackupSettings(LayerSettings):
     redis_restore_port: int = Field(6390, ge=1024, le=65535)
     """TLS port on the backup host where a snapshot is offered to the Redis hosts, only while a restore runs."""
 
-    redis_restore_role: str | None = None
-    """deploys/restore_redis.py: the role whose data are replaced. Given with --data, never in a file."""
-    redis_restore_snapshot: str = Field("latest", pattern=r"^(latest|[0-9a-f]{8,64})$")
-    """The snapshot: "latest", or an id that `xteam-redis-backup list` shows."""
-    redis_restore_confirm: str | None = None
-    """Must say "replace ROLE": what the role holds now is moved aside."""
+    redis_restore_role: str | None = Field(None, exclude=True)
+    """Only for deploys/restore_redis.py, as --data redis_restore_role=queue: the role whose data are replaced."""
+    redis_restore_snapshot: str = Field("latest", pattern=r"^(latest|[0-9a-f]{8,64})$", exclude=True)
+    """Only for deploys/restore_redis.py: the snapshot: "latest", or an id that `xteam-redis-backup list` shows."""
+    redis_restore_confirm: str | None = Field(None, exclude=True)
+    """Only for deploys/restore_redis.py: must say "replace ROLE": what the role holds now is moved aside."""
 
     @field_validator("redis_backup_on", "redis_backup_s3_on", "redis_backup_prove_on")
     @classmethod
