@@ -1,6 +1,7 @@
 """Bad declarations: each is refused before any host is asked, naming file, key, what was found and what is allowed."""
 
 import json
+import re
 
 import pytest
 
@@ -73,10 +74,16 @@ def test_secret_key_that_can_be_guessed(declaration, value, fault):
     assert value not in said, "the secret itself is shown"
 
 
-def test_secret_as_a_value_instead_of_a_reference(declaration):
-    declaration.own["SECRET_KEY"] = "x" * 64
-    said = declaration.problems()["SECRET_KEY"]
-    assert 'Secret("app/SECRET_KEY")' in said
+SECRETS = [
+    key for model in BY_LAYER.values() for key, field in model.model_fields.items() if "Secret" in str(field.annotation)
+]
+
+
+@pytest.mark.parametrize("key", SECRETS)
+def test_secret_as_a_value_instead_of_a_reference(declaration, key):
+    declaration.own[key] = "x" * 64
+    said = declaration.problems()[key]
+    assert re.search(r'a reference such as Secret\("[a-z0-9-]+/\S+"\), never the value', said), said
     assert "x" * 64 not in said, "the secret itself is shown"
 
 

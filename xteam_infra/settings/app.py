@@ -153,16 +153,6 @@ class AppSettings(LayerSettings):
             parse(text)
         return value
 
-    @field_validator("SECRET_KEY", "SENTRY_DSN", "sentry_api_token", "OPENAI_API_KEY", "deploy_webhook", mode="before")
-    @classmethod
-    def _reference(cls, value: object, info) -> object:
-        if isinstance(value, str):
-            raise ValueError(
-                f'a reference: {info.field_name} = Secret("app/{info.field_name}"). The value belongs in the secrets '
-                "store, not in a file of the repository"
-            )
-        return value
-
     @field_validator("UPSTREAM_URL")
     @classmethod
     def _address(cls, value: str | None) -> str | None:

@@ -115,15 +115,6 @@ class BackupSettings(LayerSettings):
     replace: bool = Field(False, exclude=True)
     """Only for deploys/restore.py, as --data replace=true: throw away what an earlier restore of this moment left."""
 
-    @field_validator("backup_cipher", "backup_s3_cipher", "backup_s3_key_id", "backup_s3_key", mode="before")
-    @classmethod
-    def _reference(cls, value: object) -> object:
-        if isinstance(value, str):
-            raise ValueError(
-                'a reference such as Secret("backup/repo1-cipher"), never the value: it is kept in the secrets store'
-            )
-        return value
-
     @field_validator(
         "backup_full_on",
         "backup_differential_on",

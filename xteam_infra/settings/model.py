@@ -1,11 +1,12 @@
 """What every layer's settings share."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from xteam_infra.errors import Problem
+from xteam_infra.secrets.reference import Secret
 
 if TYPE_CHECKING:
     from xteam_infra.estate import Estate
@@ -20,6 +21,15 @@ class LayerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     layer: ClassVar[str]
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _reference(cls, value: object, info: ValidationInfo) -> object:
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, str) and Secret in (field.annotation, *get_args(field.annotation)):
+            name = field.default.name if isinstance(field.default, Secret) else f"{cls.layer}/{info.field_name}"
+            raise ValueError(f'a reference such as Secret("{name}"), never the value: it is kept in the secrets store')
+        return value
 
     def problems(self, estate: "Estate") -> Iterator[Problem]:
         """What is wrong with these settings in this estate; checked before any host is changed."""

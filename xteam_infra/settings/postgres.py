@@ -149,22 +149,6 @@ class PostgresSettings(LayerSettings):
             "monitor": self.postgres_monitor_password,
         }
 
-    @field_validator(
-        "POSTGRES_PASSWORD",
-        "postgres_migrator_password",
-        "postgres_readonly_password",
-        "postgres_monitor_password",
-        "patroni_rest_password",
-        mode="before",
-    )
-    @classmethod
-    def _reference(cls, value: object) -> object:
-        if isinstance(value, str):
-            raise ValueError(
-                'a reference such as Secret("postgres/app"), never the value: it is kept in the secrets store'
-            )
-        return value
-
     @field_validator("POSTGRES_USER")
     @classmethod
     def _own_role(cls, value: str) -> str:

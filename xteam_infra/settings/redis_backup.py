@@ -62,13 +62,6 @@ class RedisBackupSettings(LayerSettings):
             raise ValueError('a systemd calendar expression such as "hourly" or "Sun 03:30"')
         return value
 
-    @field_validator("redis_backup_cipher", "redis_backup_s3_cipher", mode="before")
-    @classmethod
-    def _reference(cls, value: object) -> object:
-        if isinstance(value, str):
-            raise ValueError('a reference such as Secret("redis/backup-cipher"), never the value')
-        return value
-
     def backup_problems(self, estate) -> Iterator[Problem]:
         """What is wrong with them in this estate."""
         if not estate.backup.bucket:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from xteam_infra.errors import Problem
 from xteam_infra.secrets import Secret
@@ -33,15 +33,6 @@ class StorageSettings(LayerSettings):
     """Port of tang, open to the database hosts alone."""
     storage_recovery: Secret = Secret("storage/recovery")
     """The key for the day on which no key host is left. No host gets it."""
-
-    @field_validator("storage_recovery", mode="before")
-    @classmethod
-    def _reference(cls, value: object) -> object:
-        if isinstance(value, str):
-            raise ValueError(
-                'a reference such as Secret("storage/recovery"), never the value: it is kept in the secrets store'
-            )
-        return value
 
     def problems(self, estate) -> Iterator[Problem]:
         # The plan builds on the settings.
