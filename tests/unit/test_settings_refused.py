@@ -87,6 +87,15 @@ def test_secret_as_a_value_instead_of_a_reference(declaration, key):
     assert "x" * 64 not in said, "the secret itself is shown"
 
 
+SCHEDULES = [key for model in BY_LAYER.values() for key in model.model_fields if re.search("_(on|schedule)$", key)]
+
+
+@pytest.mark.parametrize("key", SCHEDULES)
+def test_schedule_that_systemd_would_refuse(declaration, key):
+    declaration.own[key] = "soon"
+    assert "systemd calendar expression" in declaration.problems()[key]
+
+
 def test_database_password_that_can_be_guessed(declaration):
     declaration.store.write_text(json.dumps({"postgres/app": "xteam"}))
     declaration.store.chmod(0o600)

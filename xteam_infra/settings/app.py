@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from xteam_infra.errors import Problem, SecretsError
 from xteam_infra.secrets import Secret, open_store
 from xteam_infra.settings.model import LayerSettings
+from xteam_infra.settings.schedule import Calendar
 from xteam_infra.settings.strength import weakness
 from xteam_infra.settings.window import parse
 
@@ -106,7 +107,7 @@ class AppSettings(LayerSettings):
 
     WORKSPACE_MAX_AGE_DAYS: int = Field(30, ge=1, le=3650)
     """A workspace that nobody touched for so long is removed."""
-    workspace_cleanup_schedule: str = Field("*-*-* 03:40:00", min_length=1)
+    workspace_cleanup_schedule: Calendar = "*-*-* 03:40:00"
     """When each host removes them, as systemd's OnCalendar."""
 
     app_port: int = Field(8000, ge=1024, le=65534)

@@ -1,6 +1,5 @@
 """Settings of the backup layer: pgBackRest's repository, its times, and restores."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +12,8 @@ from xteam_infra.errors import Problem
 from xteam_infra.on_host.xteam_backup.targets import FORMS, parse
 from xteam_infra.secrets import Secret
 from xteam_infra.settings.model import LayerSettings
+from xteam_infra.settings.schedule import Calendar
 
-# The short forms that people write in group data: days, date and time of day, with *, lists, ranges and steps.
-CALENDAR = re.compile(r"^([A-Za-z]{3}[A-Za-z.,]*\s+)?([-*\d/.,]+\s+)?(\d{1,2}|\*)(:\d{2}){1,2}$|^(hour|dai|week)ly$")
 TARGET_FORMS = FORMS
 # A controller's clock may be this far behind the hosts' before a restore "into the future" is refused.
 CLOCK_SLACK = timedelta(seconds=5)
@@ -30,9 +28,9 @@ class BackupSettings(LayerSettings):
     """Directory of the repository on the backup host. Give it a file system of its own."""
     backup_cipher: Secret = Secret("backup/repo1-cipher")
     """Key of the repository (AES-256). Only the backup host gets it; without it no backup can be read."""
-    backup_full_on: str = "Sun 01:30"
+    backup_full_on: Calendar = "Sun 01:30"
     """When full backups begin, as a systemd calendar expression."""
-    backup_differential_on: str = "Mon..Sat 01:30"
+    backup_differential_on: Calendar = "Mon..Sat 01:30"
     """When differential backups begin. Keep the two apart: only one backup runs at a time."""
     backup_retention_days: int = Field(14, ge=1, le=3650)
     """Any moment of the last so many days can be restored. Older backups and their WAL are expired."""
@@ -51,7 +49,7 @@ class BackupSettings(LayerSettings):
     and the disk fills. With a limit WAL beyond it is DROPPED: moments after that can't be restored until the next
     backup."""
 
-    backup_verify_on: str = "Sat 04:30"
+    backup_verify_on: Calendar = "Sat 04:30"
     """When every file of each repository is read and compared with its checksum."""
 
     backup_s3_bucket: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
@@ -80,9 +78,9 @@ class BackupSettings(LayerSettings):
     expired versions are kept, and paid for, as long."""
     backup_s3_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] = "GOVERNANCE"
     """GOVERNANCE: an account with a special right can delete earlier. COMPLIANCE: nobody can."""
-    backup_s3_full_on: str = "Sun 03:30"
+    backup_s3_full_on: Calendar = "Sun 03:30"
     """When full backups into the second repository begin."""
-    backup_s3_differential_on: str = "Mon..Sat 03:30"
+    backup_s3_differential_on: Calendar = "Mon..Sat 03:30"
     """When differential backups into the second repository begin."""
 
     restore_directory: str = Field("/var/lib/xteam/restore", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
@@ -94,7 +92,7 @@ class BackupSettings(LayerSettings):
     restore_seconds: int = Field(3600, ge=60)
     """How long a scratch instance may take to replay the archive up to its moment."""
 
-    restore_drill_on: str = "Wed 04:30"
+    restore_drill_on: Calendar = "Wed 04:30"
     """When a restore is rehearsed. Repositories take turns."""
     restore_drill_max_age_days: int = Field(8, ge=1, le=366)
     """The checks call the last rehearsal too old after this; with two repositories, each one after twice that."""
@@ -114,20 +112,6 @@ class BackupSettings(LayerSettings):
     """Only for deploys/restore.py with into=cluster: the product's domain, a space, and the target."""
     replace: bool = Field(False, exclude=True)
     """Only for deploys/restore.py, as --data replace=true: throw away what an earlier restore of this moment left."""
-
-    @field_validator(
-        "backup_full_on",
-        "backup_differential_on",
-        "backup_verify_on",
-        "backup_s3_full_on",
-        "backup_s3_differential_on",
-        "restore_drill_on",
-    )
-    @classmethod
-    def _calendar(cls, value: str) -> str:
-        if not CALENDAR.match(value):
-            raise ValueError('a systemd calendar expression such as "Sun 01:30" or "Mon..Sat 01:30"')
-        return value
 
     @field_validator("target", mode="before")
     @classmethod

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from xteam_infra.errors import Problem
-from xteam_infra.settings.backup import CALENDAR
 from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.redis_backup import Period
+from xteam_infra.settings.schedule import Calendar
 
 
 class FilesSettings(LayerSettings):
@@ -18,7 +18,7 @@ class FilesSettings(LayerSettings):
 
     files_backup_path: str = Field("/var/lib/xteam/files-backup", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
     """Directory on the backup host, with an encrypted repository of restic's for each API host."""
-    files_backup_on: str = "*:40"
+    files_backup_on: Calendar = "*:40"
     """When uploads and workspaces are backed up, as a systemd calendar expression."""
     files_backup_max_age_minutes: int = Field(130, ge=10, le=60 * 24 * 7)
     """The checks and alerts call the newest backup too old after this: two pauses and one duration."""
@@ -26,13 +26,13 @@ class FilesSettings(LayerSettings):
         {"hourly": 24, "daily": 14, "weekly": 8, "monthly": 6}, min_length=1
     )
     """How many backups of each host are kept, by period. A user's erased files are gone when the last one expired."""
-    files_backup_expire_on: str = "04:10"
+    files_backup_expire_on: Calendar = "04:10"
     """When the backup host removes what expired, and reads a part of what it keeps."""
-    files_backup_prove_on: str = "Sun 04:50"
+    files_backup_prove_on: Calendar = "Sun 04:50"
     """When every API host restores its newest backup beside its files, and compares each byte."""
     files_backup_prove_max_age_days: int = Field(8, ge=1, le=100)
     """The same for the newest such proof."""
-    files_backup_s3_on: str = "*:55"
+    files_backup_s3_on: Calendar = "*:55"
     """When the newest backups are copied into the bucket of group_data/backup.py (backup_s3_bucket), if there is one:
     after files_backup_on."""
     files_backup_s3_keep: dict[Period, Annotated[int, Field(ge=1, le=1000)]] = Field(
@@ -41,23 +41,10 @@ class FilesSettings(LayerSettings):
     """files_backup_keep for the bucket. What expired stays, hidden, until its lock ends (backup_s3_lock_days)."""
     files_backup_s3_max_age_minutes: int = Field(200, ge=10, le=60 * 24 * 7)
     """files_backup_max_age_minutes for the bucket."""
-    files_backup_s3_prove_on: str = "Sun 05:50"
+    files_backup_s3_prove_on: Calendar = "Sun 05:50"
     """When the backup host restores the newest copies beside, and compares each byte."""
     files_backup_seconds: int = Field(7200, ge=60, le=86_400)
     """How long one backup, proof or expiry may take."""
-
-    @field_validator(
-        "files_backup_on",
-        "files_backup_expire_on",
-        "files_backup_prove_on",
-        "files_backup_s3_on",
-        "files_backup_s3_prove_on",
-    )
-    @classmethod
-    def _calendar(cls, value: str) -> str:
-        if not CALENDAR.match(value):
-            raise ValueError('a systemd calendar expression such as "hourly" or "Sun 03:30"')
-        return value
 
     def problems(self, estate) -> Iterator[Problem]:
         if estate.backup.bucket and self.files_backup_s3_on == self.files_backup_on:

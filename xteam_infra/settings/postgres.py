@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from xteam_infra.errors import Problem, SecretsError
 from xteam_infra.secrets import Secret, open_store
-from xteam_infra.settings.backup import CALENDAR
 from xteam_infra.settings.hba import POWERFUL, HbaRule
 from xteam_infra.settings.model import LayerSettings
+from xteam_infra.settings.schedule import Calendar
 from xteam_infra.settings.strength import weakness
 
 # A password that stands in the store must be longer than what is tried in practice; generated ones have 64.
@@ -124,7 +124,7 @@ class PostgresSettings(LayerSettings):
     postgres_restart_when_needed: bool = True
     """Restart members whose changed parameters need it, one at a time. False: only say which ones wait."""
 
-    postgres_report_schedule: str = "*-*-01 05:20:00"
+    postgres_report_schedule: Calendar = "*-*-01 05:20:00"
     """When the monthly report on slow statements, indexes, bloat and settings is made, as systemd's OnCalendar."""
     postgres_report_keep_months: int = Field(24, ge=2, le=120)
     """Reports that are kept."""
@@ -154,13 +154,6 @@ class PostgresSettings(LayerSettings):
     def _own_role(cls, value: str) -> str:
         if value in (*POWERFUL, "migrator", "readonly", "monitor"):
             raise ValueError("a role of its own: this name has another purpose")
-        return value
-
-    @field_validator("postgres_report_schedule")
-    @classmethod
-    def _calendar(cls, value: str) -> str:
-        if value != "monthly" and not CALENDAR.match(value):
-            raise ValueError('a systemd calendar expression such as "*-*-01 05:20" or "monthly"')
         return value
 
     @field_validator("postgres_parameters")

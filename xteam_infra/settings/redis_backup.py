@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from xteam_infra.errors import Problem
 from xteam_infra.secrets import Secret
-from xteam_infra.settings.backup import CALENDAR
 from xteam_infra.settings.model import LayerSettings
+from xteam_infra.settings.schedule import Calendar
 
 Period = Literal["hourly", "daily", "weekly", "monthly"]
 
@@ -20,11 +20,11 @@ class RedisBackupSettings(LayerSettings):
     """Directory of the snapshots (encrypted by restic) on the backup host."""
     redis_backup_cipher: Secret = Secret("redis/backup-cipher")
     """Password of the snapshots' repository. Only the backup host gets it; without it no snapshot can be read."""
-    redis_backup_on: str = "hourly"
+    redis_backup_on: Calendar = "hourly"
     """When snapshots are taken, as a systemd calendar expression."""
     redis_backup_max_age_minutes: int = Field(130, ge=10, le=60 * 24 * 7)
     """The checks and alerts call the newest snapshot too old after this: two pauses and one duration."""
-    redis_backup_prove_on: str = "Sun 03:30"
+    redis_backup_prove_on: Calendar = "Sun 03:30"
     """When the newest snapshots are restored into a scratch instance and counted."""
     redis_backup_prove_max_age_days: int = Field(8, ge=1, le=100)
     """The same for the newest such proof."""
@@ -32,7 +32,7 @@ class RedisBackupSettings(LayerSettings):
         {"hourly": 48, "daily": 14, "weekly": 8}, min_length=1
     )
     """How many snapshots of each role are kept, by period."""
-    redis_backup_s3_on: str = "*:20"
+    redis_backup_s3_on: Calendar = "*:20"
     """When the newest snapshots are copied into the bucket of group_data/backup.py (backup_s3_bucket), if there is one:
     after redis_backup_on."""
     redis_backup_s3_cipher: Secret = Secret("redis/backup-s3-cipher")
@@ -54,13 +54,6 @@ class RedisBackupSettings(LayerSettings):
     """Only for deploys/restore_redis.py: the snapshot: "latest", or an id that `xteam-redis-backup list` shows."""
     redis_restore_confirm: str | None = Field(None, exclude=True)
     """Only for deploys/restore_redis.py: must say "replace ROLE": what the role holds now is moved aside."""
-
-    @field_validator("redis_backup_on", "redis_backup_s3_on", "redis_backup_prove_on")
-    @classmethod
-    def _calendar(cls, value: str) -> str:
-        if not CALENDAR.match(value):
-            raise ValueError('a systemd calendar expression such as "hourly" or "Sun 03:30"')
-        return value
 
     def backup_problems(self, estate) -> Iterator[Problem]:
         """What is wrong with them in this estate."""
