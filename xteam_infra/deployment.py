@@ -108,6 +108,15 @@ def wanted(estate) -> Release:
     return recorded(entry) if entry else build(estate.app.app_source)
 
 
+def declared(estate) -> str:
+    """The id of the release that the estate is to run apart from this run; nothing if that can't be told."""
+    try:
+        entry = read(record_file(estate)).wanted
+        return entry.id if entry else build(estate.app.app_source).id
+    except ReleaseError:
+        return ""
+
+
 def recorded(entry: Entry) -> Release:
     """A release that was built before; its archive may be gone, when every host has it unpacked."""
     return Release.known(entry.id, entry.sha256, entry.source)

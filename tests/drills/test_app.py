@@ -89,33 +89,50 @@ def test_a_broken_release_goes_back_by_itself(host, hosts, deploys, users, versi
 LEASE_SECONDS = 60
 
 
+@pytest.fixture
+def interrupted(host, hosts, deploys, versions, eventually, tmp_path):
+    """A release whose controller was killed between the canary and the second host: its version."""
+    if len(hosts.group("app")) < 2:
+        not_applicable("one host of the application: nothing is between it and the next")
+    old = host.check_output("readlink /opt/xteam/current")
+
+    def interrupt():
+        version = versions.good()
+        run = deploys.start("release", tmp_path / "said", version=version, deploy_lock_seconds=LEASE_SECONDS)
+
+        def canary_serves():
+            """The link says so; the next host's roll takes longer than it takes to see it."""
+            return not run.running() or host.check_output("readlink /opt/xteam/current") != old
+
+        try:
+            eventually(canary_serves, seconds=900, interval=0.5)
+            assert run.running(), f"it has ended by itself: {run.said()[-2000:]}"
+        finally:
+            run.kill()
+        return version
+
+    return interrupt
+
+
+def expired_lock(host, eventually):
+    """What the lock of the dead release says, once nobody must wait for it any more."""
+    held = json.loads(host.check_output(f"cat {LOCK}"))
+    eventually(lambda: time.time() > held["expires"], seconds=2 * LEASE_SECONDS, interval=1)
+    return held
+
+
 @pytest.mark.item("CI-06", "PRE-06")
 def test_a_release_whose_controller_dies_is_taken_up(
-    host, hosts, deploys, users, versions, home, figures, eventually, tmp_path
+    host, hosts, deploys, users, interrupted, home, figures, eventually
 ):
     """Killed under load between the canary and the second host: users get through, the lock says whose it is and
     expires, and the same release again ends well."""
-    if len(hosts.group("app")) < 2:
-        not_applicable("one host of the application: nothing is between it and the next")
-    before, load, version = serving(hosts), users(), versions.good()
-    old = f"/opt/xteam/releases/{before[host.name]}"
-    run = deploys.start("release", tmp_path / "said", version=version, deploy_lock_seconds=LEASE_SECONDS)
-
-    def canary_serves():
-        """The link says so; the next host's roll takes longer than it takes to see it."""
-        return not run.running() or host.check_output("readlink /opt/xteam/current") != old
-
-    try:
-        eventually(canary_serves, seconds=900, interval=0.5)
-        assert run.running(), f"it has ended by itself: {run.said()[-2000:]}"
-    finally:
-        run.kill()
+    before, load, version = serving(hosts), users(), interrupted()
     died = time.monotonic()
     between = serving(hosts)
     status, said = deploys("app")
     assert status != 0 and "another deployment is under way: release of" in said and "expires in" in said, said[-2000:]
-    held = json.loads(host.check_output(f"cat {LOCK}"))
-    eventually(lambda: time.time() > held["expires"], seconds=2 * LEASE_SECONDS, interval=1)
+    held = expired_lock(host, eventually)
     said = deploys.good("release", version=version)
     figures["seconds_until_taken_up"] = round(time.monotonic() - died, 1)
     assert f"took over the expired lock of {held['owner']}" in said, said[-2000:]
@@ -125,6 +142,20 @@ def test_a_release_whose_controller_dies_is_taken_up(
         f"{before}, then {between}, became {after}"
     )
     assert not host.check_output(f"cat {LOCK}"), "the lock is still held"
+
+
+@pytest.mark.item("CI-06", "CI-09", "PRE-06")
+def test_what_fails_after_an_interrupted_release_leads_back_to_one(
+    host, hosts, deploys, versions, interrupted, home, eventually
+):
+    """The hosts run two releases; one that never becomes ready leaves them all with the declared one."""
+    before = serving(hosts)
+    interrupted()
+    assert len(set(serving(hosts).values())) > 1, f"all of them serve {serving(hosts)}"
+    expired_lock(host, eventually)
+    status, said = deploys("release", version=versions("bad", NEVER_READY), api_ready_seconds=20)
+    assert status != 0 and "is not ready after" in said, said[-3000:]
+    assert serving(hosts) == before, f"{before} became {serving(hosts)}"
 
 
 @pytest.mark.item("INF-02")

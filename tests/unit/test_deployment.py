@@ -12,7 +12,7 @@ import pytest
 
 from xteam_infra.deployment import Deployment, begin_release, begin_rollback, record_file, source_of
 from xteam_infra.errors import SettingsError
-from xteam_infra.operations.deployment import LEASE, LOCK, tell
+from xteam_infra.operations.deployment import LEASE, LOCK, WayBack, tell
 from xteam_infra.release import Release, ReleaseError
 from xteam_infra.release.record import Entry, Record, read, write
 from xteam_infra.secrets import Secret
@@ -90,6 +90,22 @@ def test_nothing_to_go_back_to(ha, tmp_path):
     write(record_file(estate), Record().released(entry("a")))
     with pytest.raises(ReleaseError, match="nothing to go back to"):
         begin_rollback(estate)
+
+
+def test_a_failure_leads_back_to_one_release(ha, tmp_path):
+    """To what each host had; after an interrupted release had left two, to the one that is declared."""
+    ha.own["app_release_directory"] = str(tmp_path)
+    estate = ha.read()
+    old, new, other = (entry(name) for name in "abc")
+    run = Deployment(estate, "release", other, Record())
+    write(record_file(estate), Record().released(old))
+    way = WayBack(run, ("app1", "app2", "app3"), "app1")
+    way.before = {"app1": new.id, "app2": new.id, "app3": ""}
+    assert way.releases() == {"app1": new.id, "app2": new.id}, "the record is behind: nobody asked for its release"
+    way.before = {"app1": new.id, "app2": old.id, "app3": ""}
+    assert way.releases() == {"app1": old.id, "app2": old.id}
+    write(record_file(estate), Record().released(other))
+    assert way.releases() == {"app1": new.id, "app2": old.id}, "the declared one is on no host"
 
 
 def test_a_changed_archive_is_refused(tmp_path):

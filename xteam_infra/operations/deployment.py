@@ -187,12 +187,22 @@ def _journal_entry(deployment: Deployment, event: str) -> StringCommand:
 
 
 class WayBack(BaseStateCallback):
-    """When anything of a release or rollback fails, every host gets back the release it had when the run began."""
+    """When anything of a release or rollback fails, every host gets back the release it had when the run began.
+
+    If an interrupted run before it had left hosts with different ones, all get the one that is declared.
+    """
 
     def __init__(self, deployment: Deployment, code_hosts: tuple[str, ...], lock_host: str):
         self.deployment, self.code_hosts, self.lock_host = deployment, code_hosts, lock_host
         self.before: dict[str, str] = {}
         self.began = self.gone = False
+
+    def releases(self) -> dict[str, str]:
+        """{host: what it goes back to}; without hosts that had none."""
+        had = {name: release for name in self.code_hosts if (release := self.before.get(name))}
+        if len(set(had.values())) > 1 and (declared := runs.declared(self.deployment.estate)) in had.values():
+            return dict.fromkeys(had, declared)
+        return had
 
     def operation_host_success(self, state, host, op_hash, retry_count=0) -> None:  # type: ignore[override]
         if not self.began:
@@ -205,11 +215,12 @@ class WayBack(BaseStateCallback):
         self.gone = True
         step = _names(state, host, op_hash).rpartition(" | ")[2]  # without the files that include one another
         reason = f"{step}, on {host}"
-        logger.error("failed at: %s. Every host gets back the release it had", reason)
-        for name in self.code_hosts:
-            if before := self.before.get(name):
-                back = StringCommand(f"test ! -x /usr/local/sbin/xteam-roll || xteam-roll restore {quote(before)}")
-                on(inventory.get_host(name), back, show=True)
+        releases = self.releases()
+        back = ", ".join(f"{name} to {before}" for name, before in releases.items())
+        logger.error("failed at: %s. Going back: %s", reason, back or "no host had a release")
+        for name, before in releases.items():
+            restore = StringCommand(f"test ! -x /usr/local/sbin/xteam-roll || xteam-roll restore {quote(before)}")
+            on(inventory.get_host(name), restore, show=True)
         for one in inventory.get_active_hosts():
             on(one, _journal_entry(self.deployment, "failed"))
         on(inventory.get_host(self.lock_host), _lease("drop", self.deployment, 0))
