@@ -4,9 +4,10 @@ QUEUE, a name of the check's own, is put before it. Prints JSON.
 """
 
 import json
+import os
 
 from celery.app.utils import find_app
-from kombu import Exchange, Queue
+from kombu import Consumer, Exchange, Queue
 from redis.exceptions import ConnectionError as Lost
 from xteam_operator import settings
 
@@ -26,29 +27,37 @@ def taken_for_lost(client, code):
     raise SystemExit(f"the server did not answer with {code}")
 
 
-def lost_from_hand(connection):
-    """Take a message, and lose the channel before it is noted: how many wait then, and with the next channel."""
+def receive_and_die():
+    """Take a message as a worker does, and end (9) before anything is done with it."""
+    with app.connection_for_read() as connection:
+        connection.transport._deliver = lambda *_: os._exit(9)
+        Consumer(connection.default_channel, [place], on_message=print).consume()
+        connection.drain_events(timeout=10)
+
+
+def taken_by_the_dead(connection):
+    """How a process ended that took a message, whether that is noted, and whether the message can come back."""
     sent = app.send_task("xteam.ok", ["check"], queue=place).id
+    child = os.fork()
+    if child == 0:
+        try:
+            receive_and_die()
+        finally:
+            os._exit(1)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     channel = connection.channel()
-    message, notes = channel.basic_get(name, no_ack=True), channel.qos
-    channel.close()
-    try:
-        notes.append(message, message.delivery_tag)
-    except Exception as error:
-        refused = type(error).__name__
-    else:
-        raise SystemExit("a closed channel has noted a message")
-    again = connection.channel()
-    waiting = again._size(name)
-    back = again.basic_get(name, no_ack=True) if waiting else None
-    return {"refused": refused, "waiting": waiting, "same": bool(back) and back.headers["id"] == sent}
+    noted = [tag for tag, message in channel.client.hscan_iter(channel.unacked_key) if sent.encode() in message]
+    for tag in noted:
+        channel.qos.restore_by_tag(tag)
+    back = channel.basic_get(name, no_ack=True) if channel._size(name) else None
+    return {"ended": ended, "noted": len(noted), "same": bool(back) and back.headers["id"] == sent}
 
 
 with app.pool.acquire(block=True, timeout=10) as connection:
     client = connection.default_channel.client
     try:
         seen = {"lost": {code: taken_for_lost(client, code) for code in ("READONLY", "NOREPLICAS", "UNBLOCKED")}}
-        seen["message"] = lost_from_hand(connection)
+        seen["message"] = taken_by_the_dead(connection)
     finally:
         connection.default_channel.client.delete(name, f"_kombu.binding.{name}")
 print(json.dumps(seen))

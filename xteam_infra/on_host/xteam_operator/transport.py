@@ -4,15 +4,17 @@ A server that refuses writes because it leads no more, or not yet, is for redis-
 once more at once, is refused again by the same server, and the sender gets the error; a task whose result can't be
 stored has failed. Here it is a lost connection: tried again with the pauses of the retry policies, elsewhere.
 
-A worker takes a message off the queue first, and then notes that it has it. When the note fails, Kombu drops the
-message; here it goes back into its queue with the next connection.
+A worker of Kombu's takes a message off the queue, and then notes in a second step that it has it: if it dies between
+them, the message is gone. Here both are one step of the server's, and the message comes back when its time is up.
 """
 
-import logging
-from collections import deque
+import time
+from queue import Empty
 from typing import Any
 
-from kombu.transport import redis
+from kombu.transport import redis, virtual
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps, loads
 from redis._parsers.base import BaseParser
 from redis.connection import Connection as PlainConnection
 from redis.connection import SSLConnection as PlainSSLConnection
@@ -29,33 +31,43 @@ class NotLeading(Lost):
 # READONLY: it follows. NOREPLICAS: nobody follows it yet (min-replicas-to-write). UNBLOCKED: it led until now.
 BaseParser.EXCEPTION_CLASSES.update(dict.fromkeys(("READONLY", "NOREPLICAS", "UNBLOCKED"), NotLeading))
 
-log = logging.getLogger(__name__)
-# Messages that this process has taken and could not note: (tag, payload, exchange, routing key).
-_in_hand: deque[tuple[str, Any, str, str]] = deque()
+# The first message of KEYS[3] and so on, off its queue and into what is delivered and not acknowledged: KEYS[1] says
+# since when (ARGV[1]), KEYS[2] what and where from, as Kombu writes it. What is no message is taken as it is.
+TAKE = """
+local function known(message)
+  local its = cjson.decode(message).properties
+  return {its.delivery_tag, cjson.encode(its.delivery_info.exchange), cjson.encode(its.delivery_info.routing_key)}
+end
+for number = 3, #KEYS do
+  local message = redis.call('RPOP', KEYS[number])
+  if message then
+    local good, its = pcall(known, message)
+    if good then
+      redis.call('ZADD', KEYS[1], ARGV[1], its[1])
+      redis.call('HSET', KEYS[2], its[1], '[' .. message .. ',' .. its[2] .. ',' .. its[3] .. ']')
+    end
+    return {KEYS[number], message}
+  end
+end
+return false
+"""
+# A script can't wait. So workers wait for one of these, which whoever sends leaves beside each message; to lose one
+# costs the second after which they look again without. Kept are as many as may be waiting at once, and not for long.
+WAKE, WAKES, WAKE_SECONDS = "xteam.wake.", 32, 60
 
 
 class QoS(redis.QoS):
     """Notes which messages the process has."""
 
-    def append(self, message: Any, delivery_tag: str) -> None:
-        """A message that can't be noted is kept in hand for the next connection."""
-        try:
-            super().append(message, delivery_tag)
-        except self.channel.connection_errors:
-            where = message.delivery_info
-            _in_hand.append((delivery_tag, message._raw, where["exchange"], where["routing_key"]))
-            raise
+    noted = ""
+    """Delivery tag of the message that was noted when it was taken."""
 
-    def put_back(self) -> None:
-        """What is in hand, to where it was taken from. The note may have been made and its answer lost."""
-        while _in_hand:
-            tag, payload, exchange, routing_key = _in_hand[0]
-            with self.pipe_or_acquire() as pipe:
-                self._remove_from_indices(tag, pipe)
-                self.channel._do_restore_message(payload, exchange, routing_key, pipe, leftmost=False)
-                pipe.execute()
-            _in_hand.popleft()
-            log.warning("task %s is back in its queue: it could not be noted as taken", payload["headers"].get("id"))
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Only for this process, if the server has the note."""
+        if delivery_tag == self.noted:
+            virtual.QoS.append(self, message, delivery_tag)
+        else:
+            super().append(message, delivery_tag)
 
 
 class Connection(PlainConnection):
@@ -78,19 +90,69 @@ class SSLConnection(Connection, PlainSSLConnection):
 
 
 class Channel(redis.Channel):
-    """Puts back what was in hand when the last one was lost."""
+    """Looks for messages until there are none, then waits to be woken."""
 
     QoS = QoS
     connection_class = Connection
     connection_class_ssl = SSLConnection
+    _in_poll: Any
+    _brpop_sent_at: Any
+    _looks = True
 
     def __init__(self, *arguments: Any, **options: Any):
+        self._never_acknowledged: set[str] = set()
         super().__init__(*arguments, **options)
+
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        # Neither is Celery's: such messages are found without being woken.
+        if options.get("_publish_batch") or queue in self._expires:
+            super()._put(queue, message, **options)
+            return
+        key = self._q_for_pri(queue, self._get_message_priority(message, reverse=False))
+        with self.conn_or_acquire() as client, client.pipeline() as pipe:
+            pipe.lpush(key, dumps(message)).lpush(WAKE + queue, "").ltrim(WAKE + queue, 0, WAKES - 1)
+            pipe.expire(WAKE + queue, WAKE_SECONDS).execute()
+
+    def basic_consume(self, queue: str, no_ack: bool, *arguments: Any, **options: Any) -> Any:
+        if no_ack:
+            self._never_acknowledged.add(queue)
+        return super().basic_consume(queue, no_ack, *arguments, **options)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        self._in_poll, self._brpop_sent_at = self.client.connection, time.monotonic()
+        if self._looks:
+            keys = [self._q_for_pri(queue, priority) for priority in self.priority_steps for queue in queues]
+            keys = [self.unacked_index_key, self.unacked_key, *keys]
+            self._in_poll.send_command("EVAL", TAKE, len(keys), *keys, time.time())
+        else:
+            self._in_poll.send_command("BRPOP", *(WAKE + queue for queue in queues), timeout or self.brpop_timeout)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        connection, looked = self.client.connection, self._looks
+        self._in_poll, self._looks = None, True
         try:
-            self.qos.put_back()
-        except Exception:
-            self.close()
+            said = self.client.parse_response(connection, "EVAL" if looked else "BRPOP", **options)
+        except self.connection_errors:
+            connection.disconnect()
             raise
+        if not looked:
+            raise Empty
+        if not said:
+            self._looks = False
+            raise Empty
+        key, message = map(bytes_to_str, said)
+        self._deliver_from(key.rsplit(self.sep, 1)[0], loads(message))
+        return True
+
+    def _deliver_from(self, queue: str, message: Any) -> None:
+        self._queue_cycle.rotate(queue)
+        self.qos.noted = message["properties"]["delivery_tag"]
+        self.connection._deliver(message, queue)
+        if queue in self._never_acknowledged:
+            self.qos.ack(self.qos.noted)
 
     def _connparams(self, *arguments: Any, **options: Any) -> Any:
         # Kombu's connections may remember a channel that was closed when the lead changed.
