@@ -87,9 +87,10 @@ def queue_master(hosts, estate, eventually):
 
 @pytest.mark.item("CEL-04", "RED-05")
 def test_a_handover_of_the_queue_loses_no_task(queue_master, load, figures, eventually):
-    """As before maintenance."""
+    """As before maintenance. Nobody's sending is refused, either."""
     queue_master.check_output("xteam-redis-handover queue")
     none_lost(load, eventually, figures)
+    assert figures["refused"] == 0, f"senders were refused: {figures}"
 
 
 @pytest.mark.item("CEL-04", "RED-05")

@@ -5,6 +5,7 @@ QUEUE, a name of the check's own, is put before it. Prints JSON.
 
 import json
 import os
+from contextlib import suppress
 
 from celery.app.utils import find_app
 from kombu import Consumer, Exchange, Queue
@@ -53,11 +54,27 @@ def taken_by_the_dead(connection):
     return {"ended": ended, "noted": len(noted), "same": bool(back) and back.headers["id"] == sent}
 
 
+def found_while_waiting():
+    """How many messages reach a consumer that has found nothing, and looks again by itself only much later."""
+    got = []
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        channel.brpop_timeout = 60
+        Consumer(channel, [place], on_message=got.append, no_ack=True).consume()
+        with suppress(TimeoutError):
+            connection.drain_events(timeout=2)
+        app.send_task("xteam.ok", ["check"], queue=place)
+        with suppress(TimeoutError):
+            connection.drain_events(timeout=20)
+    return len(got)
+
+
 with app.pool.acquire(block=True, timeout=10) as connection:
     client = connection.default_channel.client
     try:
         seen = {"lost": {code: taken_for_lost(client, code) for code in ("READONLY", "NOREPLICAS", "UNBLOCKED")}}
+        seen["woken"] = found_while_waiting()
         seen["message"] = taken_by_the_dead(connection)
     finally:
-        connection.default_channel.client.delete(name, f"_kombu.binding.{name}")
+        connection.default_channel.client.delete(name, f"_kombu.binding.{name}", f"xteam.wake.{name}")
 print(json.dumps(seen))

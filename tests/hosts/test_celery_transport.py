@@ -23,6 +23,11 @@ def test_a_queue_that_does_not_lead_is_waited_for(seen):
     assert not asked_once, f"an error for whoever sends: {', '.join(asked_once)}"
 
 
+def test_a_waiting_worker_is_woken(seen):
+    """By whoever sends, whichever of its queues the message is for."""
+    assert seen["woken"] == 1, "a message waits until the worker looks again by itself"
+
+
 def test_a_message_is_noted_when_it_is_taken(seen):
     """By a process that dies as soon as it has it: the note brings the message back when its time is up."""
     message = seen["message"]
