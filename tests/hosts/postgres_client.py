@@ -30,6 +30,15 @@ def connect(host, conninfo, statement="SELECT 1", password=""):
     return host.run_with_stdin(f"{given}timeout 30 psql -XAtw {quote(conninfo)} -c {quote(statement)}", f"{password}\n")
 
 
+def assert_goes_on(host, conninfo, password, command):
+    """A transaction that is open while a command runs on its client's host goes on, on the same server connection."""
+    statements = f"BEGIN; SELECT pg_backend_pid() AS pid \\gset\n\\! {command}\nSELECT pg_sleep(1); "
+    statements += "SELECT pg_backend_pid() = :pid; COMMIT;"
+    given = f"IFS= read -r PGPASSWORD; export PGPASSWORD; psql -XAtqw -v ON_ERROR_STOP=1 {quote(conninfo)}"
+    said = host.run_with_stdin(given, f"{password}\n{statements}\n", timeout=60)
+    assert said.stdout.split()[-1:] == ["t"], f"the transaction did not go on: {said.stdout} {said.stderr}"
+
+
 def conninfo_of(address, port=PORT, **more):
     """A conninfo that verifies the server's certificate."""
     values = {"host": address, "port": port, "sslmode": "verify-full", "sslrootcert": CA, **more}

@@ -11,7 +11,7 @@ from xteam_infra.plan.app import UPLOADS, WORKSPACES
 from xteam_infra.plan.retention import backup_days
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def person(hosts, estate, password):
     """A user with an upload, a workspace, a session and cached reads: what there is to export and to erase."""
     host = hosts.group("app")[0]
@@ -23,7 +23,7 @@ def person(hosts, estate, password):
     workspace = api("/workspaces", "POST", token, body={"name": "attic"})
     api("/workspaces", token=token)
     yield api, User(name, password, claims(token)["sub"]), token, upload.json()["id"], workspace.json()["id"]
-    api("/me", "DELETE", token)  # where the erasure, below, was not tried
+    api("/me", "DELETE", token)  # where the check has not erased him
 
 
 @pytest.mark.group("app", first=True)

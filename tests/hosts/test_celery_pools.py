@@ -11,18 +11,24 @@ pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
 WATCH = """
 import json, time
 from celery.app.utils import find_app
-from xteam_operator import settings
+from xteam_operator import broker, settings
 app = find_app(settings.read()["app"])
 
 def processes():
     stats = app.control.inspect(destination=list(LEAST), timeout=10).stats() or {}
     return {node: len(one["pool"]["processes"]) for node, one in stats.items()}
 
-for queue in QUEUES:
-    for _ in range(COUNT):
-        app.send_task("xteam.slow", [1.5], queue=queue)
+def feed():
+    for queue in QUEUES:
+        with broker.channel(app) as channel:
+            missing = COUNT - channel._size(queue)
+        for _ in range(missing):
+            app.send_task("xteam.slow", [1.5], queue=queue)
+
 seen, grown, until = {node: set() for node in LEAST}, False, time.monotonic() + SECONDS
 while time.monotonic() < until:
+    if not grown:
+        feed()
     found = processes()
     for node, count in found.items():
         seen[node].add(count)
@@ -48,8 +54,9 @@ def test_pools_grow_with_the_queue_and_shrink_again(host, hosts, estate):
     least = {node: one.least for node, one in nodes.items()}
     most = {node: one.concurrency for node, one in nodes.items()}
     queues = sorted({one.queues[0] for one in scaled.values()})
-    # A task takes 1.5 s: six seconds' work for all processes, and more for the few there are at first.
-    count = 4 * sum(one.concurrency for one in workers.values()) * len(machines)
+    # So many wait until all have grown: a worker may just be connecting anew. A task takes 1.5 s; at the end that is
+    # three seconds' work.
+    count = 2 * sum(one.concurrency for one in workers.values()) * len(machines)
     seconds = 2 * estate.celery.celery_autoscale_seconds + 60
     words = f"LEAST, MOST, QUEUES, COUNT, SECONDS = {least!r}, {most!r}, {queues!r}, {count}, {seconds}"
     said = run_python(host, f"{words}\n{WATCH}", timeout=seconds + 60)

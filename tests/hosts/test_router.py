@@ -5,7 +5,7 @@
 from shlex import quote
 
 import pytest
-from postgres_client import connect, leader, sql
+from postgres_client import assert_goes_on, connect, leader, sql
 
 from checklist.run import not_applicable
 from tests.haproxy import servers_up
@@ -191,20 +191,15 @@ def test_prepared_statements_survive_the_pool(host, app):
 
 @pytest.mark.item("DB-03")
 @pytest.mark.group("app", "worker")
-def test_a_reload_ends_no_connection(host, app):
-    """PgBouncer and the router stay the processes they are, and a transaction that is open goes on."""
+def test_a_reload_of_the_pooler_ends_no_connection(host, app):
+    """It stays the process it is, and a transaction that is open goes on. (The router: tests/drills/test_router.py.)"""
 
-    def processes():
-        return host.check_output("systemctl show -p MainPID -p NRestarts --value pgbouncer xteam-router").split()
+    def process():
+        return host.check_output("systemctl show -p MainPID -p NRestarts --value pgbouncer").split()
 
-    before = processes()
-    reload = "systemctl reload pgbouncer xteam-router"
-    statements = f"BEGIN; SELECT pg_backend_pid() AS pid \\gset\n\\! {reload}\nSELECT pg_sleep(1); "
-    statements += "SELECT pg_backend_pid() = :pid; COMMIT;"
-    given = f"IFS= read -r PGPASSWORD; export PGPASSWORD; psql -XAtqw -v ON_ERROR_STOP=1 {quote(app(POOLER_PORT))}"
-    answer = host.run_with_stdin(given, f"{app.password}\n{statements}\n", timeout=60)
-    assert answer.stdout.split()[-1:] == ["t"], f"the transaction did not go on: {answer.stdout} {answer.stderr}"
-    assert processes() == before, "a reload has started a process anew"
+    before = process()
+    assert_goes_on(host, app(POOLER_PORT), app.password, "systemctl reload pgbouncer")
+    assert process() == before, "a reload has started a process anew"
 
 
 @pytest.mark.item("DB-06")
