@@ -8,7 +8,7 @@ docs/verification.md, "Drills"
 import pytest
 
 from checklist.run import not_applicable
-from tests.drills.harness.cluster import PATIENCE, Cluster
+from tests.drills.harness.cluster import kept_whole
 from tests.drills.harness.controller import Deploys
 from tests.drills.harness.faults import Faults
 from tests.drills.harness.releases import Versions, serving
@@ -30,10 +30,8 @@ def cluster(hosts, estate, eventually):
     """PostgreSQL on two hosts or more, whole before and after."""
     if len(hosts.group("postgres")) < 2:
         not_applicable("one PostgreSQL host: nobody to hand over to")
-    found = Cluster(hosts, estate)
-    eventually(found.whole, seconds=PATIENCE, interval=1)
-    yield found
-    eventually(found.whole, seconds=PATIENCE, interval=1)
+    with kept_whole(hosts, estate, eventually) as found:
+        yield found
 
 
 @pytest.fixture

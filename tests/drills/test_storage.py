@@ -12,7 +12,7 @@ import pytest
 
 from checklist.run import not_applicable
 from lab.host import volume_image
-from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.cluster import PATIENCE, kept_whole
 
 pytestmark = [pytest.mark.group("postgres", first=True), pytest.mark.item("DB-07", "LAW-04", kind="host")]
 TABLE = "public.xteam_storage_drill"
@@ -20,8 +20,6 @@ PATRONI = "patroni@17-main.service"
 OPENER = "xteam-storage.service"
 TANG = "tangd.socket"
 CHUNK = 16 * 2**20
-# A bound against hanging.
-PATIENCE = 240
 
 
 @pytest.fixture
@@ -29,10 +27,8 @@ def cluster(hosts, estate, eventually):
     """The cluster, whole before and after."""
     if estate.storage.storage_encryption != "fscrypt":
         not_applicable(f"storage_encryption is {estate.storage.storage_encryption}")
-    found = Cluster(hosts, estate)
-    eventually(found.whole, seconds=PATIENCE, interval=1)
-    yield found
-    eventually(found.whole, seconds=PATIENCE, interval=1)
+    with kept_whole(hosts, estate, eventually) as found:
+        yield found
 
 
 @pytest.fixture

@@ -11,6 +11,15 @@ REST = "https://127.0.0.1:8008"
 PATIENCE = 240
 
 
+@contextmanager
+def kept_whole(hosts, estate, eventually):
+    """The cluster for one drill: whole before it, and after it."""
+    found = Cluster(hosts, estate)
+    eventually(found.whole, seconds=PATIENCE, interval=1)
+    yield found
+    eventually(found.whole, seconds=PATIENCE, interval=1)
+
+
 class Cluster:
     """hosts: all of the inventory; settings are the estate's."""
 
