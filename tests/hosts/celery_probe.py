@@ -1,6 +1,6 @@
 """Run on a worker host by test_celery.py: one look at all workers, one task of each sort; prints JSON.
 
-MARK is put before it: a word that marks the tasks of this run.
+Put before it are MARK, a word that marks the tasks of this run, and NODES, the workers there must be.
 """
 
 import json
@@ -35,7 +35,9 @@ def deaf_task():
             pass
         if not task.ready() and found[0].endswith(f"@{socket.gethostname()}"):
             os.kill(found[1], signal.SIGSTOP)
-            return task
+            if not task.ready():
+                return task
+            os.kill(found[1], signal.SIGCONT)  # the answer was old: its soft limit has ended it
         elsewhere.append(task.id)  # while it runs there, the next one comes here
     raise SystemExit("no worker of this host takes a task of the default queue")
 
@@ -47,7 +49,10 @@ sent = {
     "soft": app.send_task("xteam.slow", [30], soft_time_limit=1, time_limit=20, queue="slow"),
     "failing": app.send_task("xteam.failing", [mark]),
 }
-ping = app.control.inspect(timeout=2).ping() or {}
+# Of everybody, strangers too; asked again while one that connects anew is missing.
+ping, until = {}, time.monotonic() + 30
+while not ping.keys() >= set(globals()["NODES"]) and time.monotonic() < until:
+    ping |= app.control.inspect(timeout=2).ping() or {}
 # With the nodes named, an answer is complete as soon as all have spoken.
 look = app.control.inspect(destination=list(ping), timeout=10)
 sent["hard"] = deaf_task()

@@ -47,7 +47,8 @@ def taken_by_the_dead(connection):
             os._exit(1)
     ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     channel = connection.channel()
-    noted = [tag for tag, message in channel.client.hscan_iter(channel.unacked_key) if sent.encode() in message]
+    # A scan may name one twice.
+    noted = {tag for tag, message in channel.client.hscan_iter(channel.unacked_key) if sent.encode() in message}
     for tag in noted:
         channel.qos.restore_by_tag(tag)
     back = channel.basic_get(name, no_ack=True) if channel._size(name) else None

@@ -120,5 +120,5 @@ def test_no_secret_in_processes_or_journal(host, estate, secret):
     ):
         # Read by the shell itself: grep's own command line must not hold them.
         look = f"umask 077; {command}; grep -cFf - /run/xteam-check.$$; rm -f /run/xteam-check.$$"
-        found = host.run_with_stdin(look, values).stdout.strip()
+        found = host.run_with_stdin(look, values, timeout=300).stdout.strip()
         assert found == "0", f"{found} lines of a {what} hold a secret"

@@ -31,7 +31,9 @@ def test_the_database_has_the_schema_of_the_code(host):
 def test_migrations_that_start_at_once_keep_apart(host):
     """Three at the same moment: one works (here: finds nothing to do), the others wait for its lock."""
     start = "xteam-migrate upgrade > /run/xteam-check.$i 2>&1 && echo good || cat /run/xteam-check.$i"
-    said = host.run(f"for i in 1 2 3; do ( {start} ) & done; wait; rm -f /run/xteam-check.[123]").stdout.split()
+    said = host.run(
+        f"for i in 1 2 3; do ( {start} ) & done; wait; rm -f /run/xteam-check.[123]", timeout=300
+    ).stdout.split()
     assert said == ["good"] * 3, f"of three migrations at once: {' '.join(said)}"
 
 
@@ -102,7 +104,7 @@ class Stub(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         times.append(time.monotonic())
         if self.path == "/slow":
-            time.sleep(get_settings().UPSTREAM_TIMEOUT_SECONDS + 3)
+            time.sleep(get_settings().UPSTREAM_TIMEOUT_SECONDS + 30)
         try:
             self.send_error(503)
         except OSError:
@@ -136,7 +138,7 @@ def upstream(hosts):
 def test_slow_upstreams_are_cut_off(host, estate, upstream):
     wanted = estate.app.UPSTREAM_TIMEOUT_SECONDS
     assert upstream["slow"]["error"] == "ReadTimeout", f"a silent upstream: {upstream['slow']}"
-    assert wanted <= upstream["slow"]["seconds"] < wanted + 2, f"cut off after {upstream['slow']['seconds']} s"
+    assert wanted <= upstream["slow"]["seconds"] < wanted + 20, f"cut off after {upstream['slow']['seconds']} s"
 
 
 @pytest.mark.group("app", first=True)
@@ -159,8 +161,8 @@ def test_the_request_id_reaches_the_journal_and_the_task(host, hosts, api, token
     assert answer.headers["x-request-id"] == name
 
     def logged(machines, units):
-        look = f"journalctl --no-pager --quiet --since -2min --output cat {units} | grep -F {name}"
+        look = f"journalctl --no-pager --quiet --since -5min --output cat {units} | grep -F {name}"
         return [line for one in machines for line in one.run(look).stdout.splitlines() if json.loads(line)]
 
-    eventually(lambda: logged([host], f"--unit {API_UNIT}"), seconds=10)
-    eventually(lambda: logged(hosts.group("worker"), "--unit 'xteam-worker@*'"), seconds=20)
+    eventually(lambda: logged([host], f"--unit {API_UNIT}"), seconds=30)
+    eventually(lambda: logged(hosts.group("worker"), "--unit 'xteam-worker@*'"), seconds=90)

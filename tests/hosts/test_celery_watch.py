@@ -26,14 +26,16 @@ def test_a_worker_that_left_a_queue_is_restarted(host, estate, eventually):
     """It is active and answers pings, and takes nothing from the queue: the watch sees that, and ends it."""
     name, worker = next(iter(estate.celery.celery_workers.items()))
     unit, node, queue = worker_unit(name), f"{name}@{host.name}", worker.queues[0]
-    control = f"xteam-run -m celery --quiet --app {estate.celery.celery_app} control --destination {node}"
+    control = f"xteam-run -m celery --quiet --app {estate.celery.celery_app} control --timeout 15 --destination {node}"
     pid = f"systemctl show --property MainPID --value {unit}"
+    # Its timer counts from here: it does not mend the worker before this check has looked.
+    host.run("systemctl start xteam-liveness.service", timeout=200)
     before = host.check_output(pid)
     host.check_output(f"{control} cancel_consumer {queue}")
     try:
         asked = host.run(takes_tasks(estate.celery, name), timeout=120)
         assert f"takes no tasks from {queue}" in asked.stdout, f"nobody sees that: {asked.stdout}{asked.stderr}"
-        host.check_output("systemctl start xteam-liveness.service")
+        assert host.run("systemctl start xteam-liveness.service", timeout=200).rc == 0, "the watch failed"
         # Running tasks end first: those of other checks, too.
         ends = estate.celery.celery_task_time_limit_seconds
         eventually(lambda: host.run(pid).stdout.strip() not in (before.strip(), "0"), seconds=ends, interval=0.5)

@@ -73,7 +73,7 @@ def test_a_reload_forgets_no_client(host, estate, eventually):
     before = process(host)
     host.check_output("systemctl reload haproxy.service")
     assert process(host) != before, "a reload is over before the new process serves"
-    eventually(lambda: known(host, host, client) > times / 2)
+    eventually(lambda: known(host, host, client) > times / 2, seconds=30)
 
 
 def process(host):

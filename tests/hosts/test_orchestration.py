@@ -57,12 +57,16 @@ def test_every_unit_is_started_again_and_kept_within_limits(host, estate):
 
 @pytest.mark.group("app")
 @pytest.mark.item("INF-01")
-def test_every_edge_asks_whether_the_api_is_ready(host, estate):
+def test_every_edge_asks_whether_the_api_is_ready(host, estate, eventually):
     """What the instance has noted of their questions. The workers' health is asked by their watch."""
     unit, _ = serving(host, estate)
     state = f"/run/{unit.replace('@', '-').removesuffix('.service')}"
-    said = host.run(
-        f"find {state} -maxdepth 1 -name '*-200' -newermt '-{ASKED_SECONDS} seconds' -printf '%f\\n'"
-    ).stdout
-    silent = {machine.name for machine in estate.members("edge") if f"{machine.address}-200" not in said.split()}
-    assert not silent, f"{', '.join(sorted(silent))} did not ask {unit} in {ASKED_SECONDS} s"
+    look = f"find {state} -maxdepth 1 -name '*-200' -newermt '-{ASKED_SECONDS} seconds' -printf '%f\\n'"
+
+    def asked():
+        said = host.run(look).stdout.split()
+        silent = {machine.name for machine in estate.members("edge") if f"{machine.address}-200" not in said}
+        assert not silent, f"{', '.join(sorted(silent))} did not ask {unit} in {ASKED_SECONDS} s"
+        return True
+
+    eventually(asked, seconds=30, interval=1)

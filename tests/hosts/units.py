@@ -2,6 +2,7 @@
 
 from xteam_client import serving
 
+from checklist.waiting import eventually
 from xteam_infra.plan.celery import BEAT_UNIT, worker_unit
 
 
@@ -20,10 +21,15 @@ def units_of(host, estate):
 
 def environment_of(host, unit):
     """The environment of a unit's main process, as it has it and not as a file says. It holds secrets."""
-    pid = processes_of(host, unit)[0]
-    assert pid != "0", f"{unit} does not run"
-    text = host.run(f"tr '\\0' '\\n' < /proc/{pid}/environ").stdout
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+    def found():
+        """A worker may just be restarted, by the watch."""
+        pid = processes_of(host, unit)[0]
+        assert pid != "0", f"{unit} does not run"
+        text = host.run(f"tr '\\0' '\\n' < /proc/{pid}/environ").stdout
+        return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+    return eventually(found, seconds=30)
 
 
 def check_limits(host, unit, memory_mb, tasks, cpu_percent):

@@ -37,6 +37,8 @@ def healthy(role: str) -> str:
 
 
 START_SECONDS = 60
+# They tell of themselves every two seconds.
+AGREED_SECONDS = 60
 
 
 @operation()
@@ -199,6 +201,8 @@ def watch(ports: Mapping[str, int], address: str, members: list[str], quorum: in
         return
     # On standard input: one of them sets a password.
     yield StringCommand(_each_ok(len(commands)), _stdin="\n".join(commands) + "\n")
+    if missing:
+        yield StringCommand(_agreed(missing))
 
 
 def _masters(roles: list[str], address: str, members: list[str]) -> dict[str, str]:
@@ -218,6 +222,16 @@ def _set(role: str, now: Mapping[str, object], options: Mapping[str, str]) -> It
         if now.get(key) != value:
             _say(role, f"sentinel {key}", now.get(key), value)
             yield f"SENTINEL SET {role} {key} {value}"
+
+
+def _agreed(roles: list[str]) -> str:
+    """Wait until a majority of Sentinels could replace the master of each role: they find each other by its channel."""
+    wait = "; ".join(
+        f"until {CLI} {SENTINEL} SENTINEL CKQUORUM {role} | grep -q ^OK; do sleep 0.3; done" for role in roles
+    )
+    late = f"the Sentinels have not found each other within {AGREED_SECONDS} s; once they can reach each other, run"
+    fail = f"{{ echo '{late} deploys/redis.py again' >&2; exit 1; }}"
+    return f"timeout {AGREED_SECONDS} sh -c {shlex.quote(wait)} || {fail}"
 
 
 def _each_ok(count: int) -> str:

@@ -33,8 +33,8 @@ def engine() -> Engine:
 
 
 def _name_the_request(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> Any:
-    """Let the database's logs be searched by request id as well."""
-    return f"{statement} /* request_id={request_id.get()} */", parameters
+    """Let the database's logs be searched by request id as well. First: pg_stat_activity cuts off long statements."""
+    return f"/* request_id={request_id.get()} */ {statement}", parameters
 
 
 def _session() -> Iterator[Session]:

@@ -5,6 +5,7 @@ import logging
 import shutil
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -50,7 +51,8 @@ def remove_user_files(user_id: int) -> int:
     for top in (settings.UPLOAD_DIR / str(user_id), settings.WORKSPACE_DIR / str(user_id)):
         if top.is_dir():
             removed += sum(1 for _ in top.rglob("*"))
-            shutil.rmtree(top)
+            with suppress(FileNotFoundError):  # the clean-up and an erasure may meet
+                shutil.rmtree(top)
     return removed
 
 
@@ -64,12 +66,13 @@ def remove_old_workspaces(session: Session) -> int:
     oldest = time.time() - settings.WORKSPACE_MAX_AGE_DAYS * DAY
     removed = 0
     for directory in sorted(settings.WORKSPACE_DIR.glob("*/*")):
-        if directory.is_dir() and _last_change(directory) < oldest:
-            shutil.rmtree(directory)
-            session.execute(delete(Workspace).where(Workspace.id == directory.name))
-            session.commit()
-            log.info("removed workspace %s", directory.name)
-            removed += 1
+        with suppress(FileNotFoundError):  # its user may be erased meanwhile
+            if directory.is_dir() and _last_change(directory) < oldest:
+                shutil.rmtree(directory)
+                session.execute(delete(Workspace).where(Workspace.id == directory.name))
+                session.commit()
+                log.info("removed workspace %s", directory.name)
+                removed += 1
     return removed
 
 
