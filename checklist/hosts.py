@@ -19,15 +19,19 @@ class Memo:
     """Answers of commands that only look, of all machines, until something is done that may change any of them."""
 
     def __init__(self) -> None:
-        self._answers: dict[tuple[str, str], tuple[str, Answer]] = {}
+        # {(host, command): (the checks that have it, the answer)}
+        self._answers: dict[tuple[str, str], tuple[set[str], Answer]] = {}
 
     def get(self, check: str, host: str, command: str) -> Answer | None:
         """The answer another check got. A check that repeats its own question waits for a change: ask again."""
-        asker, answer = self._answers.get((host, command), (check, None))
-        return answer if asker != check else None
+        askers, answer = self._answers.get((host, command), ({check}, None))
+        if check in askers:
+            return None
+        askers.add(check)
+        return answer
 
     def put(self, check: str, host: str, command: str, answer: Answer) -> None:
-        self._answers[host, command] = (check, answer)
+        self._answers[host, command] = ({check}, answer)
 
     def forget(self) -> None:
         """Something may have changed somewhere."""

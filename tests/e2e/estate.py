@@ -11,7 +11,10 @@ from checklist import suite
 from tests.e2e.road import Road, changes
 
 # Files that a host which only runs writes by itself, and the traces of our own logins.
-_WRITES_ITSELF = "/var/log /var/lib/systemd /var/lib/chrony /var/tmp /var/cache/ldconfig /run /tmp /proc /sys /dev"
+_WRITES_ITSELF = (
+    "/var/log /var/lib/systemd /var/lib/chrony /var/lib/apt /var/tmp /var/backups /var/cache/apt /var/cache/ldconfig"
+    " /run /tmp /proc /sys /dev"
+)
 
 
 class EstateTests:

@@ -18,6 +18,8 @@ from lab import inventory
 
 INVENTORY = "inventories/lab.py"
 LOGS = Path("build/e2e")
+# What a deploy, all checks or all mutations of an estate may take.
+LONG = 6000
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Road:
 
     def pyinfra(self, step: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run pyinfra on the lab's inventory."""
-        return self.run(step, _program("pyinfra"), *words)
+        return self.run(step, _program("pyinfra"), *words, limit=LONG)
 
     def deploy_json(self, step: str, *options: str) -> dict[str, Any]:
         """Run the whole deploy and return what pyinfra says about it. Fails the test when it fails."""
@@ -80,7 +82,7 @@ class Road:
         options = ["--inventory", INVENTORY, "--checklist-report", report, "--color=no", "--durations=15"]
         if self.topology == "solo":
             options += ["--waivers", "lab/waivers-solo.yml"]
-        return self.run(step, _program("pytest"), *words, *options)
+        return self.run(step, _program("pytest"), *words, *options, limit=LONG)
 
     def lab_command(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m lab VERB`."""

@@ -24,7 +24,7 @@ def pair(say: Callable[[str], None]) -> Iterator[Road]:
 
 
 def reaches(road: Road, origin: str, name: str) -> bool:
-    return "yes" in road.on(origin, f"ping -c1 -W2 {name} >/dev/null && echo yes || echo no")
+    return "yes" in road.on(origin, f"ping -c3 -W2 {name} >/dev/null && echo yes || echo no")
 
 
 def test_hosts_are_healthy_and_know_each_other(pair: Road) -> None:

@@ -3,6 +3,7 @@ input."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 from tests.drills.harness.redis import ask
 from xteam_infra.plan.redis import SENTINEL
@@ -29,8 +30,8 @@ def ports(estate):
 
 @contextmanager
 def test_key(host, role, pattern) -> Iterator[str]:
-    """A key the application may touch; gone afterwards."""
-    key = pattern.replace("*", "xteam-check")
+    """A key the application may touch, and no other check; gone afterwards."""
+    key = pattern.replace("*", f"xteam-check-{uuid4().hex}")
     try:
         yield key
     finally:

@@ -35,7 +35,7 @@ def test_ssh_stands_an_audit(host, controller):
     """ssh-audit speaks with the server from outside, and warns of nothing but what is known."""
     machine = host.machine
     where = f"{machine.ssh_hostname}:{machine.ssh_port}"
-    audit = json.loads(controller("ssh_audit.ssh_audit", "--json", "--skip-rate-test", where).stdout)
+    audit = json.loads(controller("ssh_audit.ssh_audit", "--json", "--skip-rate-test", "--timeout", "30", where).stdout)
     bad = {
         f"{sort} {one['algorithm']}": notes
         for sort in ("kex", "key", "enc", "mac")

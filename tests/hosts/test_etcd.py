@@ -10,16 +10,21 @@ CTL = "timeout 10 etcdctl --dial-timeout=2s --command-timeout=5s"
 
 
 @pytest.mark.group("etcd")
-def test_etcd_members_agree(host, estate):
+def test_etcd_members_agree(host, estate, eventually):
     """Every host of the group is a started member, healthy, and of the same mind about who leads."""
     listed = host.json("xteam-etcdctl member list -w json")["members"]
     names = sorted(one.get("name", "") for one in listed)
     wanted = sorted(machine.name for machine in estate.members("etcd"))
     assert names == wanted, f"the members are {names}, not {wanted}"
-    states = [one["Status"] for one in host.json("xteam-etcdctl endpoint status -w json")]
-    assert len(states) == len(wanted), f"only {len(states)} of {len(wanted)} members answer"
-    assert len({one["leader"] for one in states}) == 1, "the members follow different leaders"
-    assert not any(one.get("errors") for one in states), f"a member reports {[one.get('errors') for one in states]}"
+
+    def agree():
+        states = [one["Status"] for one in host.json("xteam-etcdctl endpoint status -w json")]
+        assert len(states) == len(wanted), f"only {len(states)} of {len(wanted)} members answer"
+        assert len({one["leader"] for one in states}) == 1, "the members follow different leaders"
+        assert not any(one.get("errors") for one in states), f"a member reports {[one.get('errors') for one in states]}"
+        return True
+
+    eventually(agree, seconds=20)
 
 
 @pytest.mark.item("LAW-04")

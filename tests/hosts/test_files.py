@@ -113,7 +113,8 @@ def test_copies_of_files_can_not_be_destroyed(estate, senders, in_bucket, s3):
     """Asked of S3: the newest objects of each kind are locked versions, and no upload can be read in them."""
     bucket, mode = {"Bucket": estate.backup.backup_s3_bucket}, estate.backup.backup_s3_lock_mode
     for name in senders:
-        found = s3.list_object_versions(**bucket, Prefix=f"{PREFIX}/{name}/")["Versions"]
+        pages = s3.get_paginator("list_object_versions").paginate(**bucket, Prefix=f"{PREFIX}/{name}/")
+        found = [one for page in pages for one in page.get("Versions", [])]
         for kind in ("snapshots", "data", "index"):
             of_kind = [one for one in found if one["Key"].startswith(f"{PREFIX}/{name}/{kind}/")]
             assert of_kind, f"{name} has no {kind} in the bucket"
@@ -151,11 +152,13 @@ def test_files_were_restored_and_compared(host, estate, keeper):
 def test_no_sender_can_delete_backups(host, machine, at_the_gate):
     """Nor change one: the server behind the gate only adds."""
     listed = json.loads(host.check_output("xteam-files list --json"))
-    path = f"/{machine.name}/snapshots/{listed[-1]['id']}"
+    newest = listed[-1]["id"]
+    path = f"/{machine.name}/snapshots/{newest}"
     assert at_the_gate(path) == "200", "the host does not see its own backup, so this check proves nothing"
     assert at_the_gate(path, "-X DELETE") == "403", "a host can delete its backups"
     assert at_the_gate(path, "-X POST --data-binary x") == "403", "a host can overwrite its backups"
-    assert json.loads(host.check_output("xteam-files list --json"))[-1]["id"] == listed[-1]["id"]
+    left = [one["id"] for one in json.loads(host.check_output("xteam-files list --json"))]
+    assert newest in left, f"the backup {newest} is gone"
 
 
 @sender
@@ -186,10 +189,15 @@ def figures(host, name):
 
 @sender
 @pytest.mark.parametrize("job", SENDS)
-def test_figures_of_files_are_exported(host, estate, keeper, job):
+def test_figures_of_files_are_exported(host, estate, keeper, job, eventually):
     """For the node exporter, which is nobody in particular: when it last succeeded, as this host has it."""
-    told = figures(host, "xteam-files").get(f"xteam_files_{job}_success_timestamp_seconds")
-    assert told == float(host.check_output(f"cat /var/lib/xteam/files/{job}")), f"{job}: the figure is {told}"
+
+    def same():
+        told = figures(host, "xteam-files").get(f"xteam_files_{job}_success_timestamp_seconds")
+        assert told == float(host.check_output(f"cat /var/lib/xteam/files/{job}")), f"{job}: the figure is {told}"
+        return True
+
+    eventually(same, seconds=10)  # the job may have ended between the two
 
 
 @keeps

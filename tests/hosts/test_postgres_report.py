@@ -28,14 +28,20 @@ def keeper(hosts, estate):
 
 
 @pytest.fixture
-def neglected(hosts, estate):
+def neglected(hosts, estate, eventually):
     """A schema with a table as nobody should leave one, for the time of the check; its name."""
     schema = f"verify_report_{secrets.token_hex(4)}"
     psql = f"cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d {estate.postgres.POSTGRES_DB} -c "
-    leader = next(one for one in hosts.group("postgres") if _leads(one, psql))
+    members = hosts.group("postgres")
+    leader = next(one for one in members if _leads(one, psql))
     leader.check_output(psql + quote(NEGLECTED.replace("NAME", schema)))
-    yield schema
-    leader.check_output(psql + quote(f"DROP SCHEMA {schema} CASCADE"))
+    there = psql + quote(f"SELECT to_regclass('{schema}.child')")
+    try:
+        for one in members:  # the report asks each, and a replica may still have to replay it
+            eventually(lambda one=one: one.check_output(there), seconds=60, interval=0.5)
+        yield schema
+    finally:
+        leader.check_output(psql + quote(f"DROP SCHEMA {schema} CASCADE"))
 
 
 def _leads(host, psql):

@@ -33,10 +33,20 @@ def kept(estate):
 
 
 @pytest.fixture
-def snapshots(host, estate, eventually):
-    """{repository: {role: its snapshots, oldest first}}, read by restic itself, while no job adds to them."""
+def idle(host, eventually):
+    """No job is adding snapshots just now."""
     state = "systemctl show -p ActiveState --value xteam-redis-backup.service xteam-redis-copy.service"
     eventually(lambda: "activating" not in host.check_output(state), seconds=300, interval=1)
+
+
+@pytest.fixture
+def snapshots(host, estate, idle):
+    """What is listed while no job adds to it."""
+    return listed(host, estate)
+
+
+def listed(host, estate):
+    """{repository: {role: its snapshots, oldest first}}, read by restic itself."""
     found = {}
     for one in repositories(estate):
         restic = f"restic --no-cache --no-lock --password-file {one.password_file} {shlex.join(one.options)}"
@@ -129,7 +139,8 @@ def test_the_copy_in_the_bucket_cannot_be_destroyed(estate, kept, s3):
     kept_days = [one.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays") for one in rules]
     assert wanted["Days"] in kept_days, "what restic has expired is kept for ever"
     bucket = {"Bucket": estate.backup.backup_s3_bucket}
-    found = s3.list_object_versions(**bucket, Prefix=f"{PREFIX}/")["Versions"]
+    pages = s3.get_paginator("list_object_versions").paginate(**bucket, Prefix=f"{PREFIX}/")
+    found = [one for page in pages for one in page.get("Versions", [])]
     assert any(one["Key"].startswith(f"{PREFIX}/snapshots/") for one in found), "there is no snapshot in the bucket"
     for kind in ("snapshots", "data", "index"):
         newest = max(
@@ -147,18 +158,26 @@ def test_no_snapshot_is_offered(host, estate, kept):
     assert f":{estate.redis.redis_restore_port} " not in listening, "a snapshot is offered though no restore runs"
 
 
-def test_figures_are_exported(host, kept, numbers, snapshots):
+def test_figures_are_exported(host, estate, kept, numbers, idle, eventually):
     """Of every role and repository, for the node exporter; the newest snapshot is the one that restic names."""
     assert host.file(METRICS).exists, "no figures are exported"
-    text = host.check_output("cat %s", METRICS)
-    for number, role in product(numbers, kept):
-        labels = {f'repository="{number}"', f'role="{role}"'}
+
+    def agree():
+        text = host.check_output("cat %s", METRICS)
+        snapshots = listed(host, estate)
+        assert host.check_output("cat %s", METRICS) == text, "the figures change while restic is asked"
         told = re.findall(r"xteam_redis_backup_(\w+){(\S+)} (\S+)", text)
-        found = {figure: value for figure, named, value in told if set(named.split(",")) == labels}
-        age = time.time() - float(found["snapshot_timestamp_seconds"])
-        newest = seconds_since(snapshots[number][role][-1]["time"])
-        assert abs(age - newest) < 5, f"{role}: {found} is not the newest snapshot of repository {number}"
-        assert float(found["last_success_timestamp_seconds"]) >= float(found["snapshot_timestamp_seconds"])
-        wanted = {"duration_seconds", "restore_test_success_timestamp_seconds"}
-        wanted |= {"keys", "size_bytes"} if number == 1 else set()
-        assert wanted <= set(found), f"{role}: repository {number} has only {found}"
+        for number, role in product(numbers, kept):
+            labels = {f'repository="{number}"', f'role="{role}"'}
+            found = {figure: value for figure, named, value in told if set(named.split(",")) == labels}
+            wanted = {f"{name}_timestamp_seconds" for name in ("snapshot", "last_success", "restore_test_success")}
+            wanted |= {"duration_seconds", *(("keys", "size_bytes") if number == 1 else ())}
+            assert wanted <= set(found), f"{role}: repository {number} has only {found}"
+            assert snapshots[number].get(role), f"repository {number} has no snapshot of {role}"
+            age = time.time() - float(found["snapshot_timestamp_seconds"])
+            newest = seconds_since(snapshots[number][role][-1]["time"])
+            assert abs(age - newest) < 5, f"{role}: {found} is not the newest snapshot of repository {number}"
+            assert float(found["last_success_timestamp_seconds"]) >= float(found["snapshot_timestamp_seconds"])
+        return True
+
+    eventually(agree, seconds=120, interval=1)
