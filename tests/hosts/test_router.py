@@ -210,14 +210,19 @@ def test_prepared_statements_survive_the_pool(host, app):
 
 @pytest.mark.item("DB-03")
 @pytest.mark.group("app", "worker")
-def test_a_reload_of_the_pooler_ends_no_connection(host, app):
-    """It stays the process it is, and a transaction that is open goes on. (The router: tests/drills/test_router.py.)"""
+def test_a_reload_of_the_pooler_ends_no_connection(host, app, eventually):
+    """An open transaction goes on, new clients come in, and it stays the process it is.
+
+    Of the router: tests/drills/test_router.py.
+    """
 
     def process():
         return host.check_output("systemctl show -p MainPID -p NRestarts --value pgbouncer").split()
 
     before = process()
     assert_goes_on(host, app(POOLER_PORT), app.password, "systemctl reload pgbouncer")
+    # One that is about to end waits for its clients, and lets nobody in.
+    eventually(lambda: connect(host, app(POOLER_PORT), password=app.password).rc == 0, seconds=20)
     assert process() == before, "a reload has started a process anew"
 
 
