@@ -6,6 +6,7 @@ On a host the new instance serves before the old one is stopped (xteam-roll): no
 from pyinfra import host
 
 from xteam_infra import application
+from xteam_infra.absent import first_here
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.operations.app import current, release, roll
 from xteam_infra.operations.deployment import free
@@ -31,7 +32,7 @@ cleanup_timer = timer_file(
 )
 process_files = application.process_files(estate, here(), wanted.id if wanted else "")
 
-if code_hosts and here() == code_hosts[0]:
+if here() == first_here(code_hosts):
     free(estate, name="See that no release is under way")
 barrier(name="nobody releases meanwhile")
 
@@ -69,7 +70,7 @@ if here() in api_hosts:
 barrier(name="the application's release is on every host")
 
 # Once, before any new code serves. Others that start it wait for its lock, and find nothing to do.
-if api_hosts and here() == api_hosts[0]:
+if here() == first_here(api_hosts):
     ensure(
         f"xteam-migrate verify {wanted.id} && xteam-migrate upgrade {wanted.id}",
         # 4: the release after it has migrated, before a rollback; this one goes on working.

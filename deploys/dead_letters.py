@@ -7,6 +7,7 @@
 docs/runbooks/dead-letters.md
 """
 
+from xteam_infra.absent import first_here
 from xteam_infra.operations import barrier
 from xteam_infra.operations.dead_letters import dead_letters, refuse_unclear
 from xteam_infra.runtime import here, open_estate
@@ -15,7 +16,7 @@ estate = open_estate()
 members = estate.members("worker")
 refuse_unclear(estate)
 
-if here() == members[0]:
+if here() == first_here(members):
     wanted = estate.celery
     dead_letters(wanted.dead_letters, wanted.ids, wanted.task, name=f"See to dead letters: {wanted.dead_letters}")
 barrier(name="the dead letters are seen to")

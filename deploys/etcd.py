@@ -2,6 +2,7 @@
 
 from pyinfra import host
 
+from xteam_infra.absent import first_here
 from xteam_infra.operations import HostFile, barrier, write
 from xteam_infra.operations.etcd import (
     access,
@@ -48,7 +49,7 @@ if "etcd" in here().groups:
     cluster_started(members, inputs, name="Start a new etcd cluster")
 barrier(name="etcd's cluster exists")
 
-if postgres and here() == postgres[0]:
+if here() == first_here(postgres):
     patroni_paused(members, ["/etc/default/etcd", certificate.crt], name="Pause Patroni while etcd members restart")
 barrier(name="Patroni does not depend on etcd for a moment")
 
@@ -57,7 +58,7 @@ for peer in host.loop(members):
         member(members, inputs, name=f"Run etcd member {peer.name} with its present files")
     barrier(name=f"etcd member {peer.name} is healthy")
 
-if members and here() == members[0]:
+if here() == first_here(members):
     others_removed(members, name="Take etcd members out that the inventory no longer has")
 barrier(name="etcd has the members of the inventory")
 if "etcd" not in here().groups:
@@ -67,6 +68,6 @@ barrier(name="no other etcd runs")
 if "postgres" in here().groups:
     # On whichever host an earlier run, of another inventory perhaps, has left the mark.
     patroni_resumed(name="Let Patroni manage the cluster again")
-if members and here() == members[0]:
+if here() == first_here(members):
     access(estate.etcd.etcd_patroni_password, name="Let root and Patroni alone into etcd")
 barrier(name="etcd is laid")

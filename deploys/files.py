@@ -6,6 +6,7 @@ A restore puts back what is missing and overwrites nothing: docs/runbooks/files-
 
 from pyinfra import host
 
+from xteam_infra.absent import up
 from xteam_infra.backup import storage_authority
 from xteam_infra.carried import MODULES, carried
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, started, write
@@ -128,9 +129,10 @@ if plan.sends(estate, machine):
         ],
         name="Write the files of what sends files' backups",
     )
-    ensure("xteam-files init", "xteam-files done init", name="Make this host's repository")
-    ensure(started("xteam-files-backup.service"), "xteam-files done backup", name="Back up what users have stored")
-    ensure(started("xteam-files-prove.service"), "xteam-files done prove", name="Restore it beside, and compare")
+    if up(estate.members("backup")):
+        ensure("xteam-files init", "xteam-files done init", name="Make this host's repository")
+        ensure(started("xteam-files-backup.service"), "xteam-files done backup", name="Back up what users have stored")
+        ensure(started("xteam-files-prove.service"), "xteam-files done prove", name="Restore it beside, and compare")
     for job in plan.SENDS:
         service(plan.timer(job), [], name=f"Work on this host's files in time ({plan.timer(job)})")
 barrier(name="files are sent to their place")

@@ -2,6 +2,8 @@
 
 from pyinfra import host
 
+from xteam_infra.absent import first_here
+from xteam_infra.carried import MODULES, carried
 from xteam_infra.facts.etcd import USER as ETCD_USER
 from xteam_infra.facts.holds import Holds
 from xteam_infra.facts.postgres import CURL, HERE
@@ -75,7 +77,7 @@ def patroni(hardware: Hardware) -> HostFile:
         owner="postgres",
         group="postgres",
         mode="600",
-        validate="patroni --validate-config --ignore-listen-port {}",
+        validate=f"/usr/bin/python3 -I {MODULES}/xteam_patroni/validate.py {{}}",
     )
 
 
@@ -96,6 +98,7 @@ if "postgres" in here().groups:
             HostFile(CREATECLUSTER, text=CREATECLUSTER_TEXT),
             HostFile(f"/etc/systemd/system/{UNIT}.d/10-xteam.conf", "postgres/10-xteam.conf.j2", watchdog),
             HostFile("/usr/local/sbin/xteam-patronictl", "postgres/xteam-patronictl.j2", mode="755"),
+            *carried("xteam_patroni", MODULES),
         ],
         name="Write Patroni's files",
     )
@@ -112,7 +115,7 @@ if "postgres" in here().groups:
     )
 barrier(name="every PostgreSQL member runs")
 
-if members and here() == members[0]:
+if here() == first_here(members):
     dynamic_configuration(
         dynamic(estate), settings.timing.loop_wait * 3, name="Agree on the cluster's parameters and access rules"
     )

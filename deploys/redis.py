@@ -5,6 +5,7 @@ A master moves only when it must be restarted: to a replica that was restarted b
 
 from pyinfra import host
 
+from xteam_infra.absent import down, up
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.operations.redis import (
     live_settings,
@@ -35,7 +36,8 @@ settings = estate.redis
 machine = here()
 roles = settings.redis_instances
 ports = {role: one.port for role, one in roles.items()}
-members = [member.address for member in estate.members("redis")]
+# Those that are up first: one of them leads what is new, and is asked before a host that can't answer.
+members = [member.address for member in (*up(estate.members("redis")), *down(estate.members("redis")))]
 certificates = {name: certificate(estate, machine, name) for name in (*roles, SENTINEL)}
 paths = {role: (certificates[role].crt, certificates[role].key) for role in roles}
 live = {role: settings.live_values(role, len(members), *paths[role]) for role in roles}

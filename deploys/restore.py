@@ -9,8 +9,9 @@ In place, all databases of the cluster replaced by what they were:
 docs/runbooks/restore.md
 """
 
-from pyinfra import host, local, state
+from pyinfra import host, local
 
+from xteam_infra.absent import first_here, takes_part_whole
 from xteam_infra.facts.postgres import CURL, HERE
 from xteam_infra.operations import barrier
 from xteam_infra.operations.backup import aim, refuse_unclear_restore, restore, step
@@ -19,12 +20,12 @@ from xteam_infra.plan.postgres import UNIT
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
-refuse_unclear_restore(estate, partial=state.limit_hosts is not None)
+refuse_unclear_restore(estate, partial=not takes_part_whole(estate))
 settings = estate.backup
 in_place = settings.into == "cluster"
 members = estate.members("postgres")
 is_member = in_place and here() in members
-is_first = is_member and here() == members[0]
+is_first = is_member and here() == first_here(members)
 
 if not in_place and "backup" in here().groups:
     restore(settings, name=f"Restore to {settings.target} into a scratch instance")

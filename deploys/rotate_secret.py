@@ -9,6 +9,7 @@ same command. docs/runbooks/rotate-database-password.md
 
 from pyinfra import host, local
 
+from xteam_infra.absent import first_here
 from xteam_infra.operations import barrier, service
 from xteam_infra.operations.advice import on_failure
 from xteam_infra.operations.postgres_rotation import (
@@ -65,7 +66,7 @@ everybody_uses(rotation.role, "the new password")
 if here() in members:
     close_second_login(rotation, name="Take the second login away")
 barrier(name="one login is valid")
-if here() == members[0]:
+if here() == first_here(members):
     forget(rotation, name="Close the change in the secrets store")
 
 # The API has rolled: as after every other change of it, users must get through.

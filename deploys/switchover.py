@@ -5,6 +5,7 @@
 docs/runbooks/failover.md
 """
 
+from xteam_infra.absent import first_here
 from xteam_infra.operations import barrier
 from xteam_infra.operations.switchover import handed_over, refuse_unfit_handover
 from xteam_infra.runtime import here, open_estate
@@ -13,6 +14,6 @@ estate = open_estate()
 members = estate.members("postgres")
 refuse_unfit_handover(estate)
 
-if here() == members[0]:
+if here() == first_here(members):
     handed_over(estate.postgres.candidate, name=f"Hand over to {estate.postgres.candidate or 'the fittest replica'}")
 barrier(name="the new leader serves and all members follow it")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from pyinfra import config
 
+from xteam_infra import absent
 from xteam_infra.errors import Problem, SettingsError
 
 Member = tuple[str, dict[str, Any]]
@@ -65,6 +66,10 @@ def check(inventory: Mapping[str, Any]) -> None:
     problems = [*_hosts_problems(file, hosts), *_option_problems(file, groups, hosts)]
     if problems:
         raise SettingsError(problems)
+    context = click.get_current_context(silent=True)
+    if context and context.params.get("operations"):
+        command = " ".join(["pyinfra", context.params["inventory"], *context.params["operations"]])
+        absent.report_at_end(command, f"pyinfra {context.params['inventory']} deploys/all.py")
 
 
 def _named(member: str | Member) -> Member:
@@ -97,6 +102,7 @@ def _option_problems(file: str, groups: Mapping[str, list], hosts: Mapping[str, 
     options = context.params if context else {}
     wholes = {**groups, "all": list(hosts), Path(file).stem: list(hosts)}
     left = set(hosts)
+    absent.declare_down(())
     for option in ("limit", "exclude"):
         matched: set[str] = set()
         for pattern in options.get(option) or ():
@@ -110,5 +116,8 @@ def _option_problems(file: str, groups: Mapping[str, list], hosts: Mapping[str, 
             matched |= found
         if matched:
             left = left & matched if option == "limit" else left - matched
+        if option == "exclude":
+            absent.declare_down(matched)
+    yield from absent.majority_problems(file, {name: [_named(one)[0] for one in some] for name, some in groups.items()})
     if hosts and not left:
         yield Problem(file, "--exclude", "every host is excluded", "at least one host to work on")

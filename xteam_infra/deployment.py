@@ -12,6 +12,7 @@ from pathlib import Path
 from gevent.lock import BoundedSemaphore
 
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Machine
 from xteam_infra.release import Release, ReleaseError, build, index
 from xteam_infra.release.record import Entry, Record, path, read
 from xteam_infra.runtime import PROJECT
@@ -149,12 +150,12 @@ def refuse_outside_window(estate) -> None:
         raise SettingsError([Problem("group_data/app.py", "deploy_window", f"now is {now}", allowed)])
 
 
-def hosts(estate) -> tuple[str, tuple[str, ...]]:
-    """The host that keeps the lock, and all that run the application. Raises SettingsError when there are none."""
-    names = tuple(one.name for one in estate.machines if {"app", "worker"} & set(one.groups))
-    if not names:
+def hosts(estate) -> tuple[Machine, ...]:
+    """All hosts that run the application. Raises SettingsError when there are none."""
+    found = tuple(one for one in estate.machines if {"app", "worker"} & set(one.groups))
+    if not found:
         raise SettingsError([Problem(estate.inventory, "app", "no host", "a host that runs the application")])
-    return names[0], names
+    return found
 
 
 def who() -> str:

@@ -68,7 +68,25 @@ def test_unreachable_host(pyinfra, tmp_path):
     data = {"ssh_hostname": "127.0.0.1", "ssh_port": port, "ssh_known_hosts_file": str(tmp_path / "known_hosts")}
     there = fake_hosts()
     path = pyinfra.inventory(f"{there}\napp = [('app1', {data!r})]")
-    refused(pyinfra("-y", path, *DEPLOYS), "app1", "Could not connect")
+    said = refused(pyinfra("-y", path, *DEPLOYS), "app1", "Could not connect")
+    assert f"app1 can't be reached; nothing was changed. To go on without: pyinfra {path} {DEPLOYS[0]}" in said
+    assert said.rstrip().endswith("--exclude app1"), said
+
+
+def test_a_host_that_is_said_to_be_down(pyinfra):
+    """The run goes on without it, and ends with what to run when it is back."""
+    path = pyinfra.inventory(f"{fake_hosts()}\napp = [('app1', {{'address': '10.0.0.2'}})]")
+    result = pyinfra("--dry", "--exclude", "app1", path, "deploys/preflight.py")
+    assert result.returncode == 0, result.stderr
+    wanted = f"app1 took no part: nothing was done there. When it is back: pyinfra {path} deploys/all.py"
+    assert wanted in result.stderr, result.stderr
+
+
+def test_more_are_down_than_a_majority_bears(pyinfra):
+    names = ["@fake/etcd1", "etcd2", "etcd3"]
+    path = pyinfra.inventory(f"etcd = {names!r}")
+    words = ("-y", "--exclude", "etcd2", "--exclude", "etcd3", path, *DEPLOYS)
+    refused(pyinfra(*words), "etcd2, etcd3: 2 of the 3 hosts of group etcd", "at most 1 of them", "no host was changed")
 
 
 def test_unknown_key_on_the_command_line(pyinfra):

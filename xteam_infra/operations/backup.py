@@ -7,6 +7,7 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
+from xteam_infra.absent import up
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.backup import NO_ANSWER, Drills, Repositories
 from xteam_infra.plan.backup import Repository
@@ -97,6 +98,8 @@ def refuse_unclear_restore(estate, partial: bool = False) -> None:
     settings, problems = estate.backup, []
     if not estate.members("backup"):
         problems.append(Problem(estate.inventory, "backup", "no host", "one host that keeps the repository"))
+    elif not up(estate.members("backup")):
+        problems.append(Problem("--exclude", "backup", "the host that keeps the repository", "it is needed for this"))
     if settings.target is None:
         problems.append(Problem("--data", "target", "nothing", TARGET_FORMS))
     if settings.repository == 2 and not settings.bucket:

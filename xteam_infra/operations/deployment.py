@@ -10,7 +10,9 @@ from pyinfra.api import FunctionCommand, OperationError, QuoteString, StringComm
 from pyinfra.api.state import BaseStateCallback
 
 from xteam_infra import deployment as runs
+from xteam_infra.absent import up
 from xteam_infra.deployment import Deployment
+from xteam_infra.estate import Machine
 from xteam_infra.facts.app import Releases
 from xteam_infra.facts.holds import Holds
 from xteam_infra.release.record import read, write
@@ -248,8 +250,16 @@ def way_back(deployment: Deployment, code_hosts: tuple[str, ...], lock_host: str
     return found
 
 
-def refuse_partial(code_hosts: tuple[str, ...]) -> None:
-    """Raise OperationError when --limit leaves out a host that runs the application: all run one release."""
+def refuse_partial(estate, code_hosts: tuple[Machine, ...]) -> None:
+    """Raise OperationError when a host is left out that this release needs.
+
+    All hosts of the application run one release; one that is down (--exclude) gets it when it is back.
+    """
     active = {one.name for one in inventory.get_active_hosts()}
-    if missing := [name for name in code_hosts if name not in active]:
+    if missing := [one.name for one in up(code_hosts) if one.name not in active]:
         raise OperationError(f"{', '.join(missing)} would keep another release: deploy without --limit")
+    if not up(code_hosts):
+        raise OperationError("--exclude leaves no host that runs the application: there is nothing to release to")
+    run = runs.under_way(estate)
+    if run.verb == "release" and estate.app.rehearse and not up(estate.members("backup")):
+        raise OperationError("the rehearsal needs the backup host: release without rehearse, or when it is back")

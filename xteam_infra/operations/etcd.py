@@ -6,6 +6,7 @@ from shlex import quote
 from pyinfra import host, inventory, state
 from pyinfra.api import StringCommand, operation
 
+from xteam_infra.absent import up
 from xteam_infra.facts.etcd import CTL, PREFIX, USER, EtcdAccess, EtcdMembers, EtcdMembership
 from xteam_infra.facts.holds import Holds
 from xteam_infra.facts.services import Services
@@ -68,7 +69,9 @@ def others_removed(members: tuple):
     for identifier, name in gone.items():
         # Refused until the members that stay have been in touch for some seconds; an answer may get lost.
         removed = f"{CTL} member remove {identifier} >/dev/null 2>&1; ! {CTL} member list | grep -q ^{identifier}"
-        loop = f"until {removed} && {CTL} endpoint health >/dev/null 2>&1; do sleep 1; done"
+        # Of those that are up: one that is down would hold up all.
+        well = f"XTEAM_ETCD_ENDPOINTS={_endpoints(up(members))} {CTL} endpoint health"
+        loop = f"until {removed} && {well} >/dev/null 2>&1; do sleep 1; done"
         failed = f"{name or identifier} can't be removed: xteam-etcdctl endpoint health"
         yield StringCommand(f"timeout {HEALTH_SECONDS} sh -c {quote(loop)} || {{ echo {quote(failed)} >&2; exit 1; }}")
 
@@ -136,7 +139,7 @@ def _outdated(on, inputs: list[HostFile | str]) -> bool:
 @operation()
 def patroni_paused(members: tuple, paths: list[str]):
     """Pause Patroni if a member is about to restart: a leader whose lease meets a dying etcd steps down at once."""
-    due = [one.name for one in members if _outdated(inventory.get_host(one.name), list(paths))]
+    due = [one.name for one in up(members) if _outdated(inventory.get_host(one.name), list(paths))]
     if not due:
         host.noop("no etcd member needs a restart")
         return

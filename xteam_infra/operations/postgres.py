@@ -10,6 +10,7 @@ from typing import Any
 from pyinfra import host, logger, state
 from pyinfra.api import StringCommand, operation
 
+from xteam_infra.absent import first_here, up
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.postgres import (
     CURL,
@@ -76,7 +77,7 @@ def _followed(seconds: int) -> str:
 
 
 def _addresses() -> list[str]:
-    return [machine.address for machine in open_estate().members("postgres")]
+    return [machine.address for machine in up(open_estate().members("postgres"))]
 
 
 @operation()
@@ -158,7 +159,7 @@ def rights(goals: list[Goal], passwords: dict[str, Secret]):
     questions += [Question(f"password of {role}", "postgres", _kept(role)) for role in passwords]
     answers = host.get_fact(Answers, questions=questions)
     # Before there is a cluster, the first member stands in a plan for the one that will lead.
-    unknown = not answers and not state.is_executing and here() == open_estate().members("postgres")[0]
+    unknown = not answers and not state.is_executing and here() == first_here(open_estate().members("postgres"))
     if "leads" not in answers and not unknown:
         host.noop("another member leads")
         return

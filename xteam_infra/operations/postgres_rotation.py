@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
+from xteam_infra.absent import first_here
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.app import Api
 from xteam_infra.facts.credentials import Credentials, digest_of, lines_of
@@ -160,7 +161,7 @@ def _leads() -> bool:
     """Whether this member leads; before there is a cluster the first one stands in a plan for the one that will."""
     answers = host.get_fact(Answers, questions=[Question("one", "postgres", "true")])
     return "leads" in answers or (
-        not answers and not state.is_executing and here() == open_estate().members("postgres")[0]
+        not answers and not state.is_executing and here() == first_here(open_estate().members("postgres"))
     )
 
 

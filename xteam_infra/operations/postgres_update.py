@@ -7,6 +7,7 @@ from gevent.lock import BoundedSemaphore
 from pyinfra import host, inventory, logger, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from xteam_infra.absent import first_here, up
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.postgres import CURL, ClusterMembers, DynamicConfiguration, Members
 from xteam_infra.facts.postgres_update import MemberOutdated
@@ -44,18 +45,19 @@ def broken(estate, seen: list[dict[str, Any]], paused: bool) -> Iterator[Problem
         yield Problem(estate.inventory, "postgres", "no host", "a PostgreSQL host")
         return
     well = {one["name"] for one in seen if one["state"] in ("running", "streaming")}
-    if missing := [machine.name for machine in members if machine.name not in well]:
+    if missing := [machine.name for machine in up(members) if machine.name not in well]:
         found = f"{', '.join(missing)} down, or behind: {listed(seen) or 'no answer from Patroni'}"
-        yield Problem("the cluster", "members", found, "every member running; docs/runbooks/failover.md")
-    elif len(members) > 1:
+        allowed = "every member running, or --exclude NAME for one that is lost; docs/runbooks/failover.md"
+        yield Problem("the cluster", "members", found, allowed)
+    elif len(up(members)) > 1:
         yield from unfit(estate, seen)
     if paused:
         yield Problem("the cluster", "Patroni", "paused: it would not restart a server", "xteam-patronictl resume")
 
 
 def _refuse_unless_whole(estate, seen: list[dict[str, Any]]) -> None:
-    members = estate.members("postgres")
-    asked = inventory.get_host(members[0].name) if seen else None
+    first = first_here(estate.members("postgres"))
+    asked = inventory.get_host(first.name) if first and seen else None
     paused = bool(asked and asked.get_fact(DynamicConfiguration, _sudo=True).get("pause"))
     if problems := list(broken(estate, seen, paused)):
         raise SettingsError(problems)
@@ -86,7 +88,7 @@ def update_member():
 def _whole_again(estate) -> str:
     """Shell: wait until this member serves again, and a replica has every commit, so that the next may go."""
     mine = f"https://{here().address}:{REST_PORT}"
-    others = len(estate.members("postgres")) - 1
+    others = len(up(estate.members("postgres"))) - 1
     steps = [
         f"{{ {CURL} -f {mine}/primary || {CURL} -f '{mine}/replica?lag=16MB'; }}",
         f"[ $({CURL} {mine}/cluster | grep -o streaming | wc -l) -ge {others} ]",

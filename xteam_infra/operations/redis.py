@@ -73,8 +73,8 @@ def _paths(inputs: list[HostFile | str]) -> list[str]:
 def seed(ports: Mapping[str, int], address: str, members: list[str]):
     """Give every instance, and Sentinel, the state file it starts from; never touch one that is there.
 
-    address: this host's. members: all addresses in inventory order. An instance follows the master that the Sentinels
-    know; if none of them knows one yet, the first member.
+    address: this host's. members: all addresses, those that are up first. An instance follows the master that the
+    Sentinels know; if none of them knows one yet, the first member.
     """
     missing = host.get_fact(Unseeded, roles=[*ports, SENTINEL])
     if not missing:

@@ -1,7 +1,7 @@
 """The encrypted tree of a database host: laid once, bound to the key hosts, never unmade."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gevent.lock import BoundedSemaphore
@@ -9,6 +9,7 @@ from gevent.pool import Pool
 from pyinfra import host, inventory, state
 from pyinfra.api import OperationError, QuoteString, StringCommand, operation
 
+from xteam_infra.absent import down
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.storage import DataVolume, EncryptedTree, TangKeys, Volume
 from xteam_infra.plan.storage import BRANCHES, DATA_DIRECTORY, encrypts, key_hosts, key_url
@@ -55,7 +56,7 @@ def encrypted_tree(recovery: Secret):
     A binding is made with the recovery key, so it can also be made when all key hosts were lost. The tree stays open.
     """
     tree = host.get_fact(EncryptedTree)
-    wanted = _binding()
+    wanted = _binding(tree.binding or {})
     if not tree.laid:
         yield StringCommand("xteam-storage lay", _stdin=secret(recovery))
     if tree.binding == wanted and wanted:
@@ -67,12 +68,19 @@ def encrypted_tree(recovery: Secret):
     yield StringCommand("xteam-storage bind", QuoteString(json.dumps(wanted)), _stdin=secret(recovery))
 
 
-def _binding() -> dict[str, Any] | None:
-    """What clevis is to bind the tree to. None as long as a key host has no keys."""
+def _binding(present: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What clevis is to bind the tree to. None as long as a key host has no keys.
+
+    present: what it is bound to now. It has the keys of a key host that is down.
+    """
     estate = open_estate()
+    known: dict[str, tuple[str, ...]] = {one["url"]: (one["thp"],) for one in present.get("pins", {}).get("tang", [])}
     servers = []
     for machine in key_hosts(estate):
-        thumbprints = inventory.get_host(machine.name).get_fact(TangKeys, _sudo=True)
+        if down([machine]):
+            thumbprints = known.get(key_url(estate, machine), ())
+        else:
+            thumbprints = inventory.get_host(machine.name).get_fact(TangKeys, _sudo=True)
         if not thumbprints:
             return None
         servers.append({"url": key_url(estate, machine), "thp": thumbprints[0]})

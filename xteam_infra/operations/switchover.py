@@ -6,6 +6,7 @@ from typing import Any
 from pyinfra import inventory
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
+from xteam_infra.absent import first_here, up
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.postgres import CURL, ClusterMembers
 from xteam_infra.plan.postgres import REST_PORT
@@ -22,7 +23,7 @@ def refuse_unfit_handover(estate) -> None:
     members = estate.members("postgres")
     if not members:
         raise SettingsError([Problem(estate.inventory, "postgres", "no host", "a cluster of two members or more")])
-    if here() == members[0] and (problems := list(unfit(estate, seen_by_any(members)))):
+    if here() == first_here(members) and (problems := list(unfit(estate, seen_by_any(members)))):
         raise SettingsError(problems)
 
 
@@ -88,10 +89,10 @@ def _hand_over(state, host, candidate: str | None) -> bool:
 
 
 def handover(estate, leader: str, heir: str) -> str:
-    """Shell: hand over from `leader` to `heir`, and wait until all other members stream from it."""
+    """Shell: hand over from `leader` to `heir`, and wait until all other members that are up stream from it."""
     change = f"XTEAM_TIMEOUT=120 {CTL} switchover --leader {leader} --candidate {heir} --force"
     addresses = {machine.name: machine.address for machine in estate.members("postgres")}
-    others = [address for name, address in addresses.items() if name != heir]
+    others = [one.address for one in up(estate.members("postgres")) if one.name != heir]
     answers = f"{CURL} -f https://{addresses[heir]}:{REST_PORT}/primary"
     follow = [f"{CURL} -f https://{address}:{REST_PORT}/replica" for address in others]
     streaming = (

@@ -1,0 +1,1 @@
+"""What Patroni's own commands can't do without the network."""
