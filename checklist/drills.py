@@ -17,6 +17,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, Validati
 from checklist.report import Check, Status
 
 SCHEMA = 1
+# Controllers' clocks may differ so much.
+AHEAD = timedelta(minutes=5)
 DAYS = 30
 # Results kept of each drill: enough to see a trend, few enough that the file stays small.
 KEPT = 50
@@ -31,6 +33,7 @@ class DrillRecord(BaseModel):
 
     name: the test that carried it out, without its machine. items: what it proves. at: when it ended.
     figures: what was measured, such as outage_seconds, acknowledged, lost. message: why it did not pass.
+    estate: which one, by the digest of its internal CA, for another may have the same inventory's name. Empty: unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +46,7 @@ class DrillRecord(BaseModel):
     message: str = ""
     seconds: float = 0.0
     figures: dict[str, int | float | str] = {}
+    estate: str = ""
 
 
 class DrillStore:
@@ -81,12 +85,18 @@ class DrillStore:
         return [record for record in latest.values() if _exists(record.name, root)]
 
 
-def standing(record: DrillRecord, days: float, now: datetime | None = None) -> Check:
-    """What a drill's last result is worth today. days: how long a good one holds."""
+def standing(record: DrillRecord, days: float, now: datetime | None = None, estate: str = "") -> Check:
+    """What a drill's last result is worth today. days: how long a good one holds. estate: the one that is looked at."""
     age = (now or datetime.now(UTC)) - record.at
     status: Status = record.status
     message = record.message
-    if status == "passed" and age > timedelta(days=days):
+    if estate and record.estate and record.estate != estate:
+        status = "expired"
+        message = f"the last drill, on {record.at:%Y-%m-%d}, was of another estate of this inventory's name"
+    elif age < -AHEAD:
+        status = "error"
+        message = f"the last drill is dated {record.at:%Y-%m-%d %H:%M}, which lies ahead"
+    elif status == "passed" and age > timedelta(days=days):
         status = "expired"
         message = f"the last drill was on {record.at:%Y-%m-%d}, {age.days} days ago; it holds for {days:g}"
     return Check(

@@ -1,5 +1,6 @@
 """One verification run: who is looked at, what each check came to, and the reports at its end."""
 
+import hashlib
 import json
 import time
 from dataclasses import dataclass, field
@@ -21,8 +22,9 @@ from checklist.inventory import Machine
 from checklist.report import Check, Report, Status, judge
 from checklist.shell import CannotLook
 from checklist.table import write_summary
-from checklist.vault import SecretReader
+from checklist.vault import SecretMissing, SecretReader
 from checklist.web import write_html
+from xteam_infra.errors import SecretsError
 
 NOT_APPLICABLE = "not applicable: "
 KIND_OF_DIRECTORY: dict[str, Kind] = {
@@ -189,6 +191,7 @@ class ChecklistRun:
                     message=_first_line(check.message),
                     seconds=check.seconds,
                     figures=check.figures,
+                    estate=self._estate_digest(),
                 )
             )
 
@@ -241,8 +244,18 @@ class ChecklistRun:
         found: dict[str, list[Check]] = {}
         for record in self.drills.last(self.config.rootpath):
             for identifier in record.items if record.name not in ran else ():
-                found.setdefault(identifier, []).append(standing(record, self._option("drill_days")))
+                worth = standing(record, self._option("drill_days"), estate=self._estate_digest())
+                found.setdefault(identifier, []).append(worth)
         return found
+
+    def _estate_digest(self) -> str:
+        """Which estate this is, whatever its inventory is called: by its internal CA. Empty when that is not known."""
+        try:
+            bundle = self.secrets.get("pki/ca") if self.secrets else ""
+        except (SecretMissing, SecretsError):
+            return ""
+        _, _, certificate = bundle.partition("-----BEGIN CERT")
+        return hashlib.sha256(certificate.encode()).hexdigest()[:16] if certificate else ""
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.report:

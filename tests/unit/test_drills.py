@@ -44,6 +44,19 @@ def test_what_a_result_is_worth(days, status, expected):
     assert standing(record(days, status), 30, NOW).status == expected
 
 
+@pytest.mark.parametrize(
+    ("drilled", "now", "expected"),
+    [("a", "a", "passed"), ("a", "b", "expired"), ("", "b", "passed"), ("a", "", "passed")],
+)
+def test_a_result_is_worth_nothing_for_another_estate(drilled, now, expected):
+    found = standing(record(1, estate=drilled), 30, NOW, estate=now)
+    assert found.status == expected and (expected == "passed") == ("another estate" not in found.message)
+
+
+def test_a_result_dated_ahead_is_an_error():
+    assert standing(record(-1), 30, NOW).status == "error"
+
+
 def test_an_expired_result_says_since_when():
     said = standing(record(45), 30, NOW).message
     assert "2026-10-11" in said and "45 days ago" in said and "30" in said
