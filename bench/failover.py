@@ -27,7 +27,7 @@ import pytest
 from bench.lab import Bench, BenchError
 from bench.results import Results, percentile, table
 from tests.drills.harness.witness import Witness, handovers, overlaps
-from tests.drills.harness.writers import postgres_orders
+from tests.drills.harness.writers import COLUMNS, postgres_orders
 
 RESULTS = Results(Path("build/bench/failover.json"))
 TABLE, ASKED = "public.xteam_bench", "public.xteam_bench_asked"
@@ -51,7 +51,7 @@ class Run:
         cluster = self.bench.cluster
         self.bench.wait(cluster.whole, PATIENCE)
         leader = self._prepared(random.choice(cluster.members).name)  # noqa: S311 - no secret
-        with cluster.table(TABLE, "number integer PRIMARY KEY"):
+        with cluster.table(TABLE, COLUMNS):
             writer = self.bench.writer(postgres_orders(self.bench.estate, self.bench.secret, TABLE, self.way))
             time.sleep(3)
             self._lead_etcd(leader)

@@ -52,6 +52,7 @@ def load(workers, eventually):
 def none_lost(load, eventually, figures):
     load.result(eventually, figures, SETTLED_SECONDS)
     assert figures["lost"] == 0, f"tasks were lost: {figures}"
+    assert figures["results_missing"] == 0, f"results were lost: {figures}"
 
 
 @pytest.mark.item("CEL-01", "CEL-04")

@@ -7,7 +7,7 @@ import pytest
 from checklist.rerun import RerunError, deploy
 from checklist.run import not_applicable
 from tests.drills.harness.cluster import PATIENCE
-from tests.drills.harness.writers import postgres_orders
+from tests.drills.harness.writers import COLUMNS, postgres_orders
 
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill_encrypt"
@@ -33,7 +33,7 @@ def test_a_plain_member_gets_its_tree(
     assert plain.run(f"findmnt {DATA}").rc != 0, "the member has a tree already: the drill shows nothing"
     with pytest.raises(RerunError, match="not encrypted"):
         deploy(inventory, STORAGE, "")
-    with cluster.table(TABLE, "number integer PRIMARY KEY"):
+    with cluster.table(TABLE, COLUMNS):
         application = write(client, postgres_orders(estate, secret, TABLE, "router"))
         book.run("prepare", KEYHOSTS="backup")
         book.run("empty", plain)

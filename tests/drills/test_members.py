@@ -7,7 +7,7 @@ import pytest
 from checklist.run import not_applicable
 from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.controller import pyinfra
-from tests.drills.harness.writers import postgres_orders
+from tests.drills.harness.writers import COLUMNS, postgres_orders
 
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill_members"
@@ -51,7 +51,7 @@ def test_members_leave_and_come_back(
     leaves = next(name for name in sorted(names) if name != leader)
     status, said = deploy(smaller(postgres=sorted(names - {leader})))
     assert status != 0 and f"{leader} leads, and is not among them" in said and "no host was changed" in said, said
-    with cluster.table(TABLE, "number integer PRIMARY KEY"):
+    with cluster.table(TABLE, COLUMNS):
         application = write(client, postgres_orders(estate, secret, TABLE, "members"))
         try:
             status, said = deploy(smaller(leaves, postgres=sorted(names - {leaves}), etcd=[leader]))

@@ -11,7 +11,7 @@ import pytest
 from checklist.run import not_applicable
 from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.witness import Witness, handovers, overlaps
-from tests.drills.harness.writers import postgres_orders
+from tests.drills.harness.writers import COLUMNS, postgres_orders
 from tests.haproxy import servers_up
 
 pytestmark = pytest.mark.group("postgres", first=True)
@@ -23,7 +23,7 @@ PATRONI = "patroni@17-main.service"
 @pytest.fixture
 def application(cluster, client, estate, secret, write, faults, eventually):
     """An application that writes through its router."""
-    with cluster.table(TABLE, "number integer PRIMARY KEY"):
+    with cluster.table(TABLE, COLUMNS):
         yield write(client, postgres_orders(estate, secret, TABLE, "router"))
         faults.undo()
         eventually(cluster.whole, seconds=PATIENCE, interval=1)

@@ -6,7 +6,7 @@ import pytest
 
 from checklist.rerun import deploy, planned
 from tests.drills.harness.cluster import PATIENCE
-from tests.drills.harness.writers import postgres_orders
+from tests.drills.harness.writers import COLUMNS, postgres_orders
 
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill_rolling"
@@ -35,7 +35,7 @@ def test_restarts_roll(cluster, client, estate, secret, inventory, write, figure
     """Raised: replicas first, then a handover, the old leader last. Lowered again: the leader first."""
     declared = estate.postgres.postgres_max_connections
     old, before = cluster.leader(), started(cluster)
-    with cluster.table(TABLE, "number integer PRIMARY KEY"):
+    with cluster.table(TABLE, COLUMNS):
         application = write(client, postgres_orders(estate, secret, TABLE, "router"))
         try:
             assert SHARED in planned(inventory, DEPLOY, "", postgres_max_connections=declared + MORE)

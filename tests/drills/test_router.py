@@ -5,7 +5,7 @@ It breaks the connections that are older than the reload, when that process ends
 
 import pytest
 
-from tests.drills.harness.writers import postgres_orders
+from tests.drills.harness.writers import COLUMNS, postgres_orders
 from tests.hosts.postgres_client import assert_goes_on, conninfo_of
 from xteam_infra.plan.celery import takes_tasks
 from xteam_infra.plan.router import ROUTER_UNIT, WRITE_PORT
@@ -22,7 +22,7 @@ def test_a_reload_is_survived(cluster, client, estate, secret, write, figures, e
     pid = f"systemctl show --property MainPID --value {ROUTER_UNIT}"
     before = client.check_output(pid)
     old = client.check_output(f"pgrep --parent {before}").split()
-    with cluster.table(TABLE, "number integer PRIMARY KEY"):
+    with cluster.table(TABLE, COLUMNS):
         writer = write(client, postgres_orders(estate, secret, TABLE, "router"))
         assert_goes_on(client, router, secret(settings.POSTGRES_PASSWORD.name), f"systemctl reload {ROUTER_UNIT}")
         ends = estate.router.router_old_process_seconds + 30

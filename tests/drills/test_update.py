@@ -7,7 +7,7 @@ import pytest
 from checklist.rerun import planned
 from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.controller import pyinfra
-from tests.drills.harness.writers import postgres_orders
+from tests.drills.harness.writers import COLUMNS, postgres_orders
 
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill"
@@ -26,7 +26,7 @@ OUTDATED = (
 @pytest.fixture
 def application(cluster, client, estate, secret, write):
     """An application that writes through its router."""
-    with cluster.table(TABLE, "number integer PRIMARY KEY"):
+    with cluster.table(TABLE, COLUMNS):
         yield write(client, postgres_orders(estate, secret, TABLE, "router"))
 
 

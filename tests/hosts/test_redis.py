@@ -2,6 +2,7 @@
 
 import json
 import re
+from shlex import quote
 
 import pytest
 from redis_client import as_user, section, test_key
@@ -32,6 +33,60 @@ def test_what_is_written_is_kept(host, hosts, estate, secret):
                 commands = [f"SET {key} 1 EX 60", "WAITAOF 1 0 30000"]
                 said = as_user(host, one.port, "app", secret(f"redis/{role}/app"), commands).stdout.split()
             assert said[:2] == ["OK", "1"], f"{role}: a new key did not reach the disk within 30 s: {said}"
+
+
+# An append-only file as instances write it: what a client sent in one transaction, what a script did, a stream, an
+# expiry, a function.
+TRANSACTIONS = (
+    (("SET", "plain", "1"),),
+    (("SET", "pair:1", "1"), ("SET", "pair:2", "1", "PXAT", "4102444800000")),
+    (("LPUSH", "queue", "message"), ("LPUSH", "wake", ""), ("LTRIM", "wake", "0", "31")),
+    (("RPOP", "queue"), ("ZADD", "index", "1", "tag"), ("HSET", "unacknowledged", "tag", "message")),
+    (("XADD", "stream", "1-1", "field", "value"), ("XGROUP", "CREATE", "stream", "group", "0")),
+    (("FUNCTION", "LOAD", "#!lua name=check\nredis.register_function('check', function() return 1 end)"),),
+)
+KEYS = 7  # of them
+# A scratch instance without network that starts as the role's own would, on such a file. $1: the role.
+REPLAY = """
+set -eu
+home=$(mktemp -d); pid=
+trap '[ -z "$pid" ] || kill $pid; wait; rm -rf "$home"' EXIT
+install -d "$home/appendonlydir"
+cat > "$home/appendonlydir/appendonly.aof.1.incr.aof"
+echo "file appendonly.aof.1.incr.aof seq 1 type i" > "$home/appendonlydir/appendonly.aof.manifest"
+chown -R redis:redis "$home"
+runuser -u redis -- redis-server "/etc/redis/redis-$1.conf" --port 0 --tls-port 0 --unixsocket "$home/socket" \
+    --dir "$home" --save "" --daemonize no --supervised no >"$home/log" 2>&1 &
+pid=$!
+REDISCLI_AUTH=$(cat "/etc/xteam/redis/$1.pass"); export REDISCLI_AUTH
+ask() { redis-cli -s "$home/socket" --user admin --no-auth-warning -e "$@"; }
+timeout 30 sh -c 'until redis-cli -s "$0" --user admin --no-auth-warning PING; do sleep 0.1; done' "$home/socket" \
+    >/dev/null 2>&1 || { cat "$home/log"; exit 1; }
+echo "$(ask DBSIZE) $(ask --json FUNCTION LIST | grep -c library_name) $(grep -c CRITICAL "$home/log")"
+"""
+
+
+def appended(transactions):
+    """The text of an append-only file."""
+    commands = []
+    for one in transactions:
+        commands += one if len(one) == 1 and one[0][0] == "SET" else [("MULTI",), *one, ("EXEC",)]
+    words = [("SELECT", "0"), *commands]
+    return "".join(f"*{len(one)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in one) for one in words)
+
+
+@pytest.mark.item("RED-01")
+def test_a_restart_replays_every_transaction(host, estate):
+    """With each role's own configuration and users: an instance replays its file with the rights of a user."""
+    for role, one in estate.redis.redis_instances.items():
+        if not one.appendonly:
+            continue
+        said = host.run_with_stdin(f"bash -c {quote(REPLAY)} replay {role}", appended(TRANSACTIONS))
+        assert said.rc == 0, f"{role} does not load an append-only file: {said.stdout[-500:]} {said.stderr[-500:]}"
+        assert said.stdout.split() == [str(KEYS), "1", "0"], (
+            f"{role} would forget transactions at its next start: of {KEYS} keys and 1 function are back, and lines"
+            f" that are critical: {said.stdout.strip()}"
+        )
 
 
 @pytest.mark.item("SEC-09")

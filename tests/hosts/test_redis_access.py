@@ -1,6 +1,8 @@
 """Who may do what on Redis: strangers nothing, each user its own work, all of it over TLS only."""
 
 import hashlib
+import json
+import re
 import ssl
 
 import pytest
@@ -59,6 +61,53 @@ def test_strangers_are_refused(host, estate, secret, figures):
     assert not let_in, "; ".join(let_in)
 
 
+# Ways to be nobody: who never logged in, who failed to, and who did and then went back to the default user.
+NOBODY = {
+    "who has not logged in": (),
+    "who tried the default user": ('AUTH default ""', 'AUTH ""', 'HELLO 3 AUTH default ""', "AUTH default nopass"),
+    "who logged in and reset the connection": ("AUTH app PASSWORD", "RESET"),
+    "who reset the connection in a transaction": ("AUTH app PASSWORD", "MULTI", "RESET"),
+}
+REFUSED = re.compile(r"-(NOAUTH|EXECABORT .*NOAUTH|ERR (DEBUG|MODULE) command not allowed)")
+# Two end what was: the connection is nobody's afterwards. AUTH gets no answer when others wait before it.
+LEFT_OUT = {"reset", "quit", "auth"}
+
+
+@pytest.mark.item("RED-03")
+def test_nobody_may_do_anything(host, estate, secret, figures):
+    """Every command that the instance knows, on connections of nobody: the default user, which has all rights."""
+    tried, let_in = 0, []
+    for role, one in estate.redis.redis_instances.items():
+        commands = list(every_command(host, role))
+        for who, first in NOBODY.items():
+            before = [line.replace("PASSWORD", secret(f"redis/{role}/app")) for line in first]
+            # Who is not refused this would carry out all the others.
+            assert not (allowed := answered(host, one.port, before, ["PING"])), f"{role} lets in {who}: {allowed}"
+            let_in += [f"{role}: {who}: {said}" for said in answered(host, one.port, before, commands)]
+            tried += len(commands)
+    figures.update(tried=tried, refused=tried - len(let_in))
+    assert not let_in, f"{len(let_in)} of {tried}: {'; '.join(let_in[:5])}"
+
+
+def answered(host, port, before, commands):
+    """Those that are not refused on a connection with something before them, each with its answer."""
+    lines = "".join(f"{line}\r\n" for line in (*before, *commands, "QUIT"))
+    cli = f"timeout 30 openssl s_client -quiet -connect 127.0.0.1:{port} -CAfile /etc/xteam/pki/ca.crt 2>/dev/null"
+    *said, _ = host.run_with_stdin(cli, lines).stdout.splitlines()
+    head, answers = said[: -len(commands)], said[-len(commands) :]
+    assert ("RESET" in before) == ("+RESET" in head), f"what comes before was not done: {head}"
+    asked = zip(commands, answers, strict=True)
+    return [f"{line}: {answer}" for line, answer in asked if not REFUSED.match(answer)]
+
+
+def every_command(host, role):
+    """Each command and subcommand, with as many words as it takes."""
+    for name, arity, *_, subcommands in json.loads(ask(host, role, "--json COMMAND")):
+        for full, words, *_ in subcommands or [(name, arity)]:
+            if full not in LEFT_OUT:
+                yield " ".join((*full.split("|"), *["1"] * (abs(words) - 1 - full.count("|"))))
+
+
 @pytest.mark.item("RED-03")
 def test_passwords_are_those_of_the_store_and_no_others(host, estate, secret):
     """One password each, kept as a hash; no user beside the declared ones; the default user is off."""
@@ -70,7 +119,9 @@ def test_passwords_are_those_of_the_store_and_no_others(host, estate, secret):
         expected = SENTINEL_USERS if role == SENTINEL else USERS
         assert set(found) == expected | {"default"}, f"{role} has the users {', '.join(sorted(found))}"
         state, rules = found.pop("default")
-        assert state == "off" and "nopass" not in rules, f"{role}: the default user is {state} {rules}"
+        # Whatever it may do, it can't be logged in as; a Redis instance replays its append-only file as this user.
+        passwords = [rule for rule in rules if rule == "nopass" or rule.startswith("#")]
+        assert state == "off" and not passwords, f"{role}: the default user is {state}, with {passwords}"
         for user, (state, rules) in found.items():
             hashes = [rule[1:] for rule in rules if rule.startswith("#")]
             wanted = hashlib.sha256(secret(f"redis/{role}/{user}").encode()).hexdigest()

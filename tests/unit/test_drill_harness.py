@@ -8,8 +8,8 @@ import pytest
 from bench.failover import percentile, summary
 from lab.errors import LabError
 from tests.drills.harness import faults as faults_module
-from tests.drills.harness import on_host
 from tests.drills.harness.faults import Faults
+from tests.drills.harness.on_host import __main__ as on_host
 from tests.drills.harness.witness import Seen, handovers, overlaps
 
 

@@ -7,15 +7,18 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
+import psycopg as psycopg_library
 import typing_extensions
 
 from xteam_infra.plan.router import redis_ports
 
-ON_HOST = Path(__file__).with_name("on_host.py")
+ON_HOST = Path(__file__).with_name("on_host")
 CA = "/etc/xteam/pki/ca.crt"
 UNIT = "xteam-drill-writer"
-DIRECTORY = "/run/xteam-drill-writer"
+# Not below /run: what was acknowledged outlives a power loss of the writer's own host.
+DIRECTORY = "/var/lib/xteam-drill-writer"
+# Of the table that a PostgreSQL writer writes to.
+COLUMNS = "number integer, part integer, body text, PRIMARY KEY (number, part)"
 # Far longer than any drill: a writer that was forgotten ends by itself.
 LONGEST = 900
 
@@ -40,24 +43,30 @@ class Result:
 
 
 class Writer:
-    """An application on `host` that writes from now on, in the background. orders: see on_host.py."""
+    """An application on `host` that writes from now on, in the background.
+
+    orders: see postgres_orders, redis_orders.
+    """
 
     def __init__(self, host, orders: dict, name: str = ""):
         self.host = host
         self.unit, self.directory = f"{UNIT}{name}", f"{DIRECTORY}{name}"
         self.remove()
         host.check_output(f"install -d -m 700 {self.directory}")
-        orders = {"seconds": LONGEST, "pause": 0.01, "libraries": f"{self.directory}/libraries", **orders}
-        if orders["kind"] == "postgres":
-            host.run_with_stdin(
-                f"mkdir {self.directory}/libraries && base64 -d | tar xz -C {self.directory}/libraries", _psycopg()
-            )
-        host.run_with_stdin(f"cat > {self.directory}/on_host.py", ON_HOST.read_text())
+        orders = {"seconds": LONGEST, "pause": 0.01, **orders}
+        host.run_with_stdin(
+            f"mkdir {self.directory}/libraries && base64 -d | tar xz -C {self.directory}/libraries",
+            _packed(psycopg=orders["kind"] == "postgres"),
+        )
         host.run_with_stdin(f"umask 077; cat > {self.directory}/orders.json", json.dumps(orders))
-        host.check_output(
+        self.run()
+
+    def run(self) -> None:
+        """Start to write. Once more after a power loss of its host: only look up what was acknowledged before."""
+        self.host.check_output(
             f"systemd-run -q --unit {self.unit} -p RemainAfterExit=yes -p Environment=PYTHONDONTWRITEBYTECODE=1"
             f" -p StandardOutput=truncate:{self.directory}/result"
-            f" python3 {self.directory}/on_host.py {self.directory}/orders.json"
+            f" -p Environment=PYTHONPATH={self.directory}/libraries python3 -m on_host {self.directory}/orders.json"
         )
 
     def acknowledged(self) -> int:
@@ -117,30 +126,36 @@ def postgres_orders(estate, secret, table: str, way: str = "pooler") -> dict:
 
 
 def redis_orders(estate, secret, role: str, key: str, way: str = "sentinel") -> dict:
-    """Append to a list of a role's master. way: a Sentinel names it, or the writer's own "router" leads there."""
-    settings = estate.redis
+    """Write below a key on a role's master, as the application does.
+
+    way: a Sentinel names the master, or the writer's own "router" leads there.
+    """
+    settings, instance = estate.redis, estate.redis.redis_instances[role]
     routed = {"address": "127.0.0.1", "port": redis_ports(estate)[role]} if way == "router" else {}
     return {
         "kind": "redis",
         "role": role,
-        "port": settings.redis_instances[role].port,
+        "port": instance.port,
         **routed,
         "password": secret(f"redis/{role}/app"),
         "sentinels": [machine.address for machine in estate.members("redis")],
         "sentinel_port": settings.redis_sentinel_port,
         "sentinel_password": secret("redis/sentinel/app"),
-        "key": key,
+        "key": instance.app_keys[0].replace("*", key),
+        "publishes": bool(instance.app_channels),
         "ca": CA,
         "pause": 0.002,
     }
 
 
-def _psycopg() -> str:
-    """psycopg of this environment: its Python part works with the host's own libpq."""
+def _packed(*, psycopg: bool) -> str:
+    """The writer's programs, and psycopg of this environment: its Python part works with the host's own libpq."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        archive.add(Path(psycopg.__file__).parent, "psycopg", filter=_source)
-        archive.add(typing_extensions.__file__, "typing_extensions.py")
+        archive.add(ON_HOST, "on_host", filter=_source)
+        if psycopg:
+            archive.add(Path(psycopg_library.__file__).parent, "psycopg", filter=_source)
+            archive.add(typing_extensions.__file__, "typing_extensions.py")
     return base64.encodebytes(packed.getvalue()).decode()
 
 

@@ -1,0 +1,68 @@
+"""People who use the site through an edge, and a ledger of what was acknowledged to them that outlives a power loss."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+ON_HOST = Path(__file__).with_name("people_on_host.py")
+DIRECTORY = "/var/lib/xteam-drill-people"
+UNIT = "xteam-drill-people"
+PEOPLE = 10
+KINDS = ("upload", "row", "session", "logout", "task")
+
+
+class People:
+    """On the edge `host`. app: a host of the application, where they are made and erased."""
+
+    def __init__(self, host, app, estate, task_seconds: int):
+        self.host, self.app, self.manage = host, app, f"xteam-run -m {estate.app.app_manage_module}"
+        name, password = f"drill-{uuid4().hex[:8]}", uuid4().hex
+        self.names = [f"{name}-{number}" for number in range(PEOPLE)]
+        self.remove_files()
+        for one in self.names:
+            made = app.run_with_stdin(f"{self.manage} create-user {one}", f"{password}\n")
+            assert made.rc == 0, made.stderr[-500:]
+        settings = {
+            "domain": estate.all.domain,
+            "ca": "/etc/xteam/pki/ca.crt",
+            "password": password,
+            "users": self.names,
+            "task_seconds": task_seconds,
+        }
+        host.check_output(f"install -d -m 700 {DIRECTORY}")
+        host.run_with_stdin(f"cat > {DIRECTORY}/people.py", ON_HOST.read_text())
+        host.run_with_stdin(f"cat > {DIRECTORY}/settings.json", json.dumps(settings))
+        host.check_output(f"systemd-run -q --collect --unit {UNIT} {self._command('work')}")
+
+    def acknowledged(self) -> int:
+        """How much has been acknowledged up to now."""
+        return int(self.host.run(f"wc -l < {DIRECTORY}/ledger 2>/dev/null || echo 0").stdout or 0)
+
+    def served(self) -> bool:
+        """Whether the edge lets one of them in."""
+        return self.host.run(self._command("login")).rc == 0
+
+    def stop(self) -> None:
+        """They do nothing more."""
+        self.host.run(f"systemctl stop {UNIT}")
+
+    def look(self, figures: dict, seconds: float) -> list[str]:
+        """What is lost. figures: how much was acknowledged and lost, by kind."""
+        found = json.loads(self.host.check_output(self._command("look"), timeout=seconds))
+        for kind in KINDS:
+            figures[f"{kind}s_acknowledged"] = found.get(kind, {}).get("acknowledged", 0)
+            figures[f"{kind}s_lost"] = len(found.get(kind, {}).get("lost", ()))
+        return [f"{kind}: {what}" for kind, one in found.items() for what in one["lost"]]
+
+    def remove(self) -> None:
+        """Erase them, and what the edge was given."""
+        self.remove_files()
+        for one in self.names:
+            self.app.run(f"{self.manage} erase {one}")
+
+    def remove_files(self) -> None:
+        """What an edge was given."""
+        self.host.run(f"systemctl stop {UNIT} 2>/dev/null; rm -rf {DIRECTORY}; true")
+
+    def _command(self, step: str) -> str:
+        return f"python3 {DIRECTORY}/people.py {step} {DIRECTORY}/settings.json"
