@@ -2,7 +2,8 @@
 
 from xteam_infra.secrets import Secret as _Secret
 
-# port: TLS only. memory_mb: maxmemory. policy: what goes when memory is full.
+# port: TLS only. memory_mb: maxmemory. policy: what goes when memory is full. appendfsync ("everysec"): "always" answers
+# a write when it is on the disk; otherwise a power loss of all hosts together loses the last second.
 # app_keys, app_channels, app_commands: what the application's user may do (docs/redis.md).
 # min_replicas (1), max_lag_s (3): with three hosts, writes are refused when fewer replicas were heard of in so many
 # seconds. That is the most a cut-off master goes on acknowledging.
@@ -20,6 +21,7 @@ redis_instances = {
         "port": 6381,
         "memory_mb": 128,
         "policy": "noeviction",
+        "appendfsync": "always",
         "databases": 2,  # 0: Celery's queues, 1: results
         "app_channels": ("*",),
         "app_commands": ("+info", "+keys"),
@@ -34,6 +36,7 @@ redis_instances = {
         "port": 6383,
         "memory_mb": 64,
         "policy": "noeviction",
+        "appendfsync": "always",
         "app_keys": ("blacklist:*",),
     },
 }

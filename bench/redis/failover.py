@@ -21,7 +21,7 @@ from xteam_infra.plan.redis import SENTINEL_UNIT, unit
 RESULTS = Results(Path("build/bench/redis-failover.json"))
 ROLE, KEY = "queue", "xteam-bench"
 PATIENCE = 240
-FSYNC = "everysec"
+FSYNC = "always"
 # What Sentinel says on its way, and what that means.
 STEPS = {"+sdown": "noticed", "+odown": "agreed", "+elected-leader": "elected", "+switch-master": "switched"}
 
@@ -99,7 +99,7 @@ def kill(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
         bench.wait(lambda: all_follow(old, bench.hosts, bench.estate, [ROLE]), PATIENCE)
         return found | writer.result(bench.eventually).figures()
     finally:
-        ask(old, ROLE, f"CONFIG SET appendfsync {FSYNC}")
+        ask(old, ROLE, f"CONFIG SET appendfsync {bench.estate.redis.redis_instances[ROLE].appendfsync}")
 
 
 FAULTS = {"power": power, "cut": cut, "kill": kill}

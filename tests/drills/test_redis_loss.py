@@ -43,7 +43,7 @@ def test_a_killed_process_loses_nothing(host, hosts, estate, secret, write, figu
         whole(host)
         result = writer.result(eventually)
     finally:
-        ask(master, ROLE, "CONFIG SET appendfsync everysec")
+        ask(master, ROLE, f"CONFIG SET appendfsync {estate.redis.redis_instances[ROLE].appendfsync}")
     figures.update(result.figures())
     assert result.acknowledged > 50, f"only {result.acknowledged} tasks: the drill shows nothing"
     assert result.lost == 0, f"acknowledged tasks were lost: {result}"

@@ -27,7 +27,8 @@ def test_what_is_written_is_kept(host, hosts, estate, secret):
             continue
         assert state["aof_enabled"] == "1", f"{role} keeps no append-only file"
         assert state["aof_last_write_status"] == "ok", f"{role} can't write its append-only file"
-        assert ask(host, role, "CONFIG GET appendfsync").split()[1] == "everysec"
+        synced = ask(host, role, "CONFIG GET appendfsync").split()[1]
+        assert synced == one.appendfsync, f"{role} syncs its append-only file {synced}"
         if master_of(host, hosts, role).name == host.name:
             with test_key(host, role, one.app_keys[0]) as key:
                 commands = [f"SET {key} 1 EX 60", "WAITAOF 1 0 30000"]

@@ -44,7 +44,10 @@ class RedisInstance(BaseModel):
     policy: Policy
     """What is evicted when memory is full. "noeviction": writes are refused instead."""
     appendonly: bool = True
-    """Keep an append-only file: a crash loses at most the last second (appendfsync everysec)."""
+    """Keep an append-only file. Without one a crash loses what came after the last snapshot."""
+    appendfsync: Literal["everysec", "always"] = "everysec"
+    """When the append-only file reaches the disk. "always": before a write is answered; "everysec": within a second,
+    which is what a power loss of all hosts at once loses. A killed process loses nothing either way."""
     save: tuple[tuple[int, int], ...] = ((3600, 1), (300, 100), (60, 10_000))
     """Snapshots: after this many seconds with at least this many changes. Empty: none."""
     databases: int = Field(default=1, ge=1, le=16)
@@ -105,12 +108,15 @@ class RedisSettings(RedisBackupSettings):
                 port=6381,
                 memory_mb=128,
                 policy="noeviction",
+                appendfsync="always",
                 databases=2,
                 app_channels=("*",),
                 app_commands=("+info", "+keys"),
             ),
             "sessions": RedisInstance(port=6382, memory_mb=64, policy="volatile-ttl", app_keys=("session:*",)),
-            "blacklist": RedisInstance(port=6383, memory_mb=64, policy="noeviction", app_keys=("blacklist:*",)),
+            "blacklist": RedisInstance(
+                port=6383, memory_mb=64, policy="noeviction", appendfsync="always", app_keys=("blacklist:*",)
+            ),
         }
     )
     """The roles by name. cache, queue, sessions and blacklist are what the application needs; add your own."""
@@ -220,7 +226,7 @@ class RedisSettings(RedisBackupSettings):
             "maxmemory": str(instance.memory_mb * 1024 * 1024),
             "maxmemory-policy": instance.policy,
             "appendonly": "yes" if instance.appendonly else "no",
-            "appendfsync": "everysec",
+            "appendfsync": instance.appendfsync,
             "save": " ".join(f"{seconds} {changes}" for seconds, changes in instance.save),
             # With one or two hosts a lost replica would stop all writes.
             "min-replicas-to-write": str(instance.min_replicas if members >= 3 else 0),
