@@ -21,32 +21,33 @@ REPORTS_SECONDS = 2
 
 @pytest.fixture
 def whole(hosts, estate, eventually):
-    """Wait until every replica of the role follows. host: one that can be asked."""
+    """Wait until every replica of a role follows. host: one that can be asked."""
 
-    def wait(host):
-        eventually(lambda: all_follow(host, hosts, estate, [ROLE]), seconds=PATIENCE, interval=1)
+    def wait(host, role=ROLE):
+        eventually(lambda: all_follow(host, hosts, estate, [role]), seconds=PATIENCE, interval=1)
 
     return wait
 
 
 @pytest.mark.item("RED-01")
 @pytest.mark.parametrize("policy", ["everysec", "always"])
-def test_a_killed_process_loses_nothing(host, hosts, estate, secret, write, figures, whole, eventually, policy):
+@pytest.mark.parametrize("role", ["queue", "sessions", "blacklist"])
+def test_a_killed_process_loses_nothing(host, hosts, estate, secret, write, figures, whole, eventually, role, policy):
     """kill -9 under writes. A killed process leaves what it wrote with the kernel, whenever that is synced."""
-    master = master_of(host, hosts, ROLE)
-    whole(host)
-    ask(master, ROLE, f"CONFIG SET appendfsync {policy}")
+    master = master_of(host, hosts, role)
+    whole(host, role)
+    ask(master, role, f"CONFIG SET appendfsync {policy}")
     try:
-        writer = write(host, redis_orders(estate, secret, ROLE, KEY))
-        master.check_output(f"systemctl kill --signal KILL --kill-whom main {unit(ROLE)}")
+        writer = write(host, redis_orders(estate, secret, role, KEY))
+        master.check_output(f"systemctl kill --signal KILL --kill-whom main {unit(role)}")
         writer.goes_on(eventually, PATIENCE)
-        whole(host)
+        whole(host, role)
         result = writer.result(eventually)
     finally:
-        ask(master, ROLE, f"CONFIG SET appendfsync {estate.redis.redis_instances[ROLE].appendfsync}")
+        ask(master, role, f"CONFIG SET appendfsync {estate.redis.redis_instances[role].appendfsync}")
     figures.update(result.figures())
-    assert result.acknowledged > 50, f"only {result.acknowledged} tasks: the drill shows nothing"
-    assert result.lost == 0, f"acknowledged tasks were lost: {result}"
+    assert result.acknowledged > 50, f"only {result.acknowledged} writes: the drill shows nothing"
+    assert result.lost == 0, f"acknowledged writes were lost: {result}"
 
 
 @pytest.mark.item("RED-05", "TST-06")
