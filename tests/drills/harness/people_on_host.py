@@ -19,6 +19,7 @@ import ssl
 import sys
 import time
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 FILE = Path(sys.argv[2])
@@ -38,9 +39,14 @@ class Refused(ValueError):
     """Another status than the one that acknowledges."""
 
 
-def ask(method: str, path: str, wanted: int = 200, token: str = "", body: object = None) -> bytes:
+def somewhere() -> str:
+    """An address of this host's own."""
+    return f"127.1.{random.randrange(256)}.{random.randrange(1, 255)}"  # noqa: S311 - any will do
+
+
+def ask(method: str, path: str, wanted: int = 200, token: str = "", body: object = None, source: str = "") -> bytes:
     """The answer's body. Raises Refused when its status is not `wanted`."""
-    source = f"127.1.{random.randrange(256)}.{random.randrange(1, 255)}"  # noqa: S311 - any will do
+    source = source or somewhere()
     headers = {"Host": NAME, "Connection": "close"} | ({"Authorization": f"Bearer {token}"} if token else {})
     if body is not None and not isinstance(body, bytes):
         headers["Content-Type"], body = "application/json", json.dumps(body).encode()
@@ -55,9 +61,10 @@ def ask(method: str, path: str, wanted: int = 200, token: str = "", body: object
     return said
 
 
-def login(user: str) -> str:
+def login(user: str, source: str = "") -> str:
     """A new token."""
-    return json.loads(ask("POST", "/auth/login", body={"name": user, "password": PASSWORD}))["access_token"]
+    said = ask("POST", "/auth/login", body={"name": user, "password": PASSWORD}, source=source)
+    return json.loads(said)["access_token"]
 
 
 def acts(token: str, number: int) -> dict[str, object]:
@@ -84,10 +91,11 @@ def work() -> None:
     LEDGER.touch()
     for number in itertools.count():
         try:
-            token = login(USERS[number % len(USERS)])
-            note("session", token=token)
+            user, source = USERS[number % len(USERS)], somewhere()
+            token = login(user, source)
+            note("session", token=token, user=user, source=source)
             acts(token, number)
-            gone = login(USERS[number % len(USERS)])
+            gone = login(user)
             ask("POST", "/auth/logout", 204, gone)
             note("logout", token=gone)
         except FAILURES as error:
@@ -106,9 +114,16 @@ def row(line: dict, _token: str) -> str:
     return "" if line["id"] in {one["id"] for one in rows} else "not among them"
 
 
+@cache
+def sessions(user: str) -> set[str]:
+    """Where a user has logged in from: of a session that was lost, the next request makes one without that."""
+    found = json.loads(ask("GET", "/me/export", token=login(user)))["sessions"]
+    return {one["address"] for one in found if "created" in one}
+
+
 def session(line: dict, _token: str) -> str:
     ask("GET", "/me", token=line["token"])
-    return ""
+    return "" if line["source"] in sessions(line["user"]) else "not among them"
 
 
 def logout(line: dict, _token: str) -> str:
