@@ -36,6 +36,7 @@ copies = [plan.copies(estate, one) for one in senders] if estate.backup.bucket e
 WHEN = {
     "backup": settings.files_backup_on,
     "prove": settings.files_backup_prove_on,
+    "record": plan.RECORD_ON,
     "keep": settings.files_backup_expire_on,
     "copy": settings.files_backup_s3_on,
     "prove-copy": settings.files_backup_s3_prove_on,
@@ -56,6 +57,9 @@ def keeping():
         "owner": plan.SERVER_ACCOUNT,
         "senders": [one.name for one in senders],
         "keep": settings.files_backup_keep,
+        "directories": list(plan.DIRECTORIES),
+        "distinct": settings.files_backup_keep_distinct,
+        "shrink_percent": settings.files_backup_shrink_percent,
         "seconds": settings.files_backup_seconds,
         "bucket": where and {**where, "keep": settings.files_backup_s3_keep},
     }
@@ -139,6 +143,11 @@ barrier(name="files are sent to their place")
 
 # Copies of what the senders have sent by now.
 if plan.keeps(estate, machine):
+    ensure(
+        started("xteam-files-record.service"),
+        "xteam-files-keep done record",
+        name="Note what has arrived of files' backups",
+    )
     if copies:
         ensure(
             started("xteam-files-copy.service"),

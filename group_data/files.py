@@ -9,6 +9,9 @@ files_backup_max_age_minutes = 130
 
 # How many are kept, by period, and when the backup host removes the others and reads a part of what it keeps.
 files_backup_keep = {"hourly": 24, "daily": 14, "weekly": 8, "monthly": 6}
+# By the time of arrival. Of those that differ so many stay too; and when files shrink by so much, nothing is removed.
+# files_backup_keep_distinct = 5
+# files_backup_shrink_percent = 50
 files_backup_expire_on = "04:10"
 
 # When every API host restores its newest backup beside its files, and compares each byte.

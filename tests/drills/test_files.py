@@ -1,6 +1,9 @@
 """Drill on users' files: one is lost on its host, and comes back from the backup host; the others stay as they are."""
 
 import json
+import re
+import shlex
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -71,3 +74,63 @@ def test_lost_backups_come_back_from_the_bucket(host, hosts, estate, figures, ru
     finally:
         host.run(f"rm -rf {home}")
         keeper.run(f"[ -e {lost}/config ] || {{ rm -rf {lost}; mv {lost}.lost {lost}; }}; rm -rf {lost}.lost")
+
+
+# What an intruder on an API host does with its own rights: empty places before its directories, and a date.
+SEND_NOTHING = """
+set -eu
+export RESTIC_REPOSITORY=$(sed -n 's/^export RESTIC_REPOSITORY=//p' /usr/local/sbin/xteam-files)
+export RESTIC_PASSWORD_FILE=/etc/xteam/files/password
+options=$(sed -n 's/^    restic \\(--no-cache.*\\) "$@"$/\\1/p' /usr/local/sbin/xteam-files)
+mount -t tmpfs none /srv/xteam/uploads
+mount -t tmpfs none /srv/xteam/workspaces
+for date in "$@"; do
+    restic $options backup --host "$(hostname -s)" --time "$date" /srv/xteam/uploads /srv/xteam/workspaces
+done
+"""
+EMPTY = 50
+
+
+@pytest.mark.item("BAK-03")
+def test_an_intruder_on_an_api_host_displaces_no_backup(host, hosts, estate, figures, runbook):
+    """Fifty backups of nothing, half of them dated ahead, then the backup host's own retention: every file is still
+    there. Then by the runbook: what was sent is removed, and backups expire again."""
+    if not estate.members("backup"):
+        not_applicable("no backup host in the inventory")
+    keeper, book = hosts.group("backup")[0], runbook("files-shrunk")
+    home, now = f"{UPLOADS}/drill-{uuid4().hex}", datetime.now(UTC)
+    ledger = f"/var/lib/xteam/files/ledger/{host.name}.json"
+    try:
+        host.check_output(f"install -d -o xteam -g xteam -m 750 {home}")
+        host.check_output(f"cd {home}; for i in $(seq 300); do echo $i > $i; done; chown -R xteam: {home}")
+        host.check_output("xteam-files backup")
+        keeper.check_output("systemctl start xteam-files-record.service")
+        before = _ids(keeper, ledger)
+        dates = [now + timedelta(hours=number if number % 2 else 0) for number in range(EMPTY)]
+        words = " ".join(f"'{one:%Y-%m-%d %H:%M:%S}'" for one in dates)
+        host.check_output(f"unshare --mount sh -c {shlex.quote(SEND_NOTHING)} sh {words}", timeout=900)
+        keeper.check_output("systemctl start xteam-files-keep.service", timeout=900)
+        kept = _ids(keeper, ledger)
+        assert len(kept) >= len(before) + EMPTY, f"{len(before)} backups and {EMPTY} more became {len(kept)}"
+        assert before <= kept, "backups with users' files are gone"
+        told = keeper.check_output("cat /var/lib/prometheus/node-exporter/xteam-files_kept.prom")
+        assert f'xteam_files_kept_held{{host="{host.name}"}} 1' in told, "nobody is told that the files have shrunk"
+        assert f'xteam_files_kept_refused{{host="{host.name}"}} 0' not in told, "dates ahead are believed"
+        figures |= {"before": len(before), "sent": EMPTY, "kept": len(kept)}
+        listed = book.run("look", keeper)
+        sent = [line.split()[2] for line in listed.splitlines() if re.match(rf"{host.name} +here ", line)]
+        new = [one for one in sent if not any(old.startswith(one) for old in before)]
+        book.run("drop", keeper, HOST=host.name, SNAPSHOT=" ".join(new))
+        book.run("accept", keeper, HOST=host.name)
+        keeper.check_output("systemctl start xteam-files-keep.service", timeout=900)
+        assert before & _ids(keeper, ledger), "nothing is left"
+        figures["held_afterwards"] = int(json.loads(keeper.check_output(f"cat {ledger}"))["held"] != "")
+        host.check_output(f"rm -r {home}/1; xteam-files restore latest")
+        assert host.check_output(f"cat {home}/1") == "1", "the file did not come back"
+    finally:
+        host.run(f"rm -rf {home}; xteam-files backup")
+        keeper.run(f"xteam-files-keep accept {host.name}")
+
+
+def _ids(keeper, ledger):
+    return {one["id"] for one in json.loads(keeper.check_output(f"cat {ledger}"))["arrivals"]}

@@ -2,10 +2,10 @@
 
 import json
 import re
-import time
 from datetime import datetime
 
 import pytest
+from ages import seconds_since
 
 from checklist.run import not_applicable
 from xteam_infra.plan.files import GATE_PORT, PREFIX, SENDS, SERVER_PORT, client_certificate, kept_by, timer
@@ -52,16 +52,39 @@ def at_the_gate(host, machine, estate, keeper):
     return ask
 
 
-@sender
+@pytest.fixture
+def kept(host):
+    """Of what is kept on this host and in the bucket, by sender and place: when each that counts arrived."""
+    found = {}
+    for line in host.check_output("xteam-files-keep list").splitlines():
+        sender, where, _, moment, _, _, *refused = line.split(maxsplit=6)
+        if not refused:
+            found.setdefault((sender, where), []).append(datetime.fromisoformat(f"{moment}+00:00").timestamp())
+    return found
+
+
+@keeps
 @pytest.mark.item("BAK-03")
-def test_backups_of_files_are_recent(host, estate, keeper):
-    """By what the backup host has, not by what this one believes."""
-    listed = json.loads(host.check_output("xteam-files list --json"))
-    assert listed, "nothing was ever backed up"
-    taken = listed[-1]["time"].partition(".")[0].removesuffix("Z")
-    age = (time.time() - float(host.check_output(f"date -d '{taken}' +%s"))) / 60
-    assert age <= estate.files.files_backup_max_age_minutes, f"the newest backup is {age:.0f} minutes old"
-    assert {"/srv/xteam/uploads", "/srv/xteam/workspaces"} <= set(listed[-1]["paths"]), f"it has {listed[-1]['paths']}"
+def test_backups_of_files_are_recent(estate, senders, kept):
+    """By when they arrived on the backup host, whatever their senders say."""
+    for name in senders:
+        assert kept.get((name, "here")), f"no backup of {name} counts"
+        age = seconds_since(kept[name, "here"][-1]) / 60
+        assert age <= estate.files.files_backup_max_age_minutes, f"{name}'s newest backup is {age:.0f} minutes old"
+
+
+@keeps
+@pytest.mark.item("BAK-03")
+def test_arrivals_are_written_down_where_no_sender_writes(host, senders):
+    """Root's alone: neither the server that takes backups, nor whoever sends them, can change when one arrived."""
+    for name in senders:
+        ledger = host.file(f"/var/lib/xteam/files/ledger/{name}.json")
+        assert ledger.exists, f"nobody notes when backups of {name} arrive"
+        assert (ledger.user, ledger.mode) == ("root", 0o600), f"{ledger.user} may write the ledger of {name}"
+        last = json.loads(ledger.content_string)["arrivals"][-1]
+        assert seconds_since(last["arrived"]) >= -1
+    server = host.check_output("systemctl show -p User --value restic-rest-server.service")
+    assert server not in ("", "root"), "the server of the backups runs as root"
 
 
 @sender
@@ -75,7 +98,7 @@ def test_files_are_backed_up_by_a_timer(host, keeper, job):
 
 @keeps
 @pytest.mark.item("BAK-03", "LAW-02")
-@pytest.mark.parametrize("job", ["keep", "copy", "prove-copy"])
+@pytest.mark.parametrize("job", ["record", "keep", "copy", "prove-copy"])
 def test_kept_files_are_looked_after_by_timers(host, estate, senders, job):
     """Expired ones are removed; with a bucket they are copied there, and the copies proved."""
     if job not in kept_by(estate):
@@ -87,13 +110,11 @@ def test_kept_files_are_looked_after_by_timers(host, estate, senders, job):
 
 @keeps
 @pytest.mark.item("BAK-03")
-def test_copies_of_files_are_recent(host, estate, senders, in_bucket):
+def test_copies_of_files_are_recent(estate, senders, in_bucket, kept):
     """By what is in the bucket, of every host that sends."""
-    listed = [line.split() for line in host.check_output("xteam-files-keep list").splitlines()]
     for name in senders:
-        times = [f"{time}Z" for sender, where, _, time in listed if (sender, where) == (name, "bucket")]
-        assert times, f"nothing of {name} is in the bucket"
-        age = (time.time() - datetime.fromisoformat(times[-1]).timestamp()) / 60
+        assert kept.get((name, "bucket")), f"nothing of {name} is in the bucket"
+        age = seconds_since(kept[name, "bucket"][-1]) / 60
         assert age <= estate.files.files_backup_s3_max_age_minutes, f"the newest copy of {name} is {age:.0f} min. old"
 
 
@@ -103,7 +124,7 @@ def test_copies_of_files_were_restored_and_compared(host, estate, senders, in_bu
     """Of every host, from the bucket, each byte, not long ago."""
     for name in senders:
         proof = json.loads(host.check_output(f"cat /var/lib/xteam/files/{name}.copy-proof.json"))
-        days = (time.time() - proof["completed"]) / 86400
+        days = seconds_since(proof["completed"]) / 86400
         assert days <= estate.files.files_backup_prove_max_age_days, f"{name}: the last proof was {days:.0f} days ago"
 
 
@@ -144,7 +165,7 @@ def test_the_backup_host_alone_opens_the_copies(host, hosts, estate, senders, in
 def test_files_were_restored_and_compared(host, estate, keeper):
     """The newest backup was restored beside the files, and each byte compared, not long ago."""
     proof = json.loads(host.check_output("cat /var/lib/xteam/files/proof.json"))
-    days = (time.time() - proof["completed"]) / 86400
+    days = seconds_since(proof["completed"]) / 86400
     assert days <= estate.files.files_backup_prove_max_age_days, f"the last proof was {days:.0f} days ago"
 
 
@@ -207,3 +228,13 @@ def test_figures_of_copies_are_exported(host, estate, senders, in_bucket):
     for name in senders:
         for figure in ("snapshot", "success", "prove_success"):
             assert f'xteam_files_copy_{figure}_timestamp_seconds{{host="{name}"}}' in told, f"{name} has no {figure}"
+
+
+@keeps
+def test_figures_of_arrivals_are_exported(host, senders):
+    """For the node exporter, of every host: when its newest backup that counts arrived, and whether expiry is held."""
+    told = figures(host, "xteam-files_kept")
+    for name in senders:
+        for figure in ("arrival_timestamp_seconds", "snapshots", "refused", "files", "bytes", "held"):
+            assert f'xteam_files_kept_{figure}{{host="{name}"}}' in told, f"{name} has no {figure}"
+        seconds_since(told[f'xteam_files_kept_arrival_timestamp_seconds{{host="{name}"}}'])

@@ -3,10 +3,10 @@
 import json
 import re
 import shlex
-import time
 from datetime import datetime
 from itertools import product
 
+import ages
 import pytest
 
 from checklist.run import not_applicable
@@ -21,7 +21,7 @@ REDIS_MAGIC = "REDIS00"
 
 def seconds_since(text):
     """Of a time with its zone; restic writes nanoseconds, which Python doesn't read."""
-    return time.time() - datetime.fromisoformat(re.sub(r"\.\d+", "", text)).timestamp()
+    return ages.seconds_since(datetime.fromisoformat(re.sub(r"\.\d+", "", text)).timestamp())
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_figures_are_exported(host, estate, kept, numbers, idle, eventually):
             wanted |= {"duration_seconds", *(("keys", "size_bytes") if number == 1 else ())}
             assert wanted <= set(found), f"{role}: repository {number} has only {found}"
             assert snapshots[number].get(role), f"repository {number} has no snapshot of {role}"
-            age = time.time() - float(found["snapshot_timestamp_seconds"])
+            age = ages.seconds_since(float(found["snapshot_timestamp_seconds"]))
             newest = seconds_since(snapshots[number][role][-1]["time"])
             assert abs(age - newest) < 5, f"{role}: {found} is not the newest snapshot of repository {number}"
             assert float(found["last_success_timestamp_seconds"]) >= float(found["snapshot_timestamp_seconds"])

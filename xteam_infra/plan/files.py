@@ -17,6 +17,8 @@ GATE_UNIT = "xteam-files-gate.service"
 DIRECTORIES = (UPLOADS, WORKSPACES)
 # Jobs of a host that sends; kept_by() has those of the one that keeps.
 SENDS = ("backup", "prove")
+# Backups are taken at other times on each estate; a look at what has arrived costs little.
+RECORD_ON = "*:0/15"
 # The bucket's: who signed its certificate, the access key, and where below it files are.
 STORAGE_CA = f"{HOME}/storage-ca.crt"
 CREDENTIALS = f"{HOME}/s3.credentials"
@@ -68,8 +70,8 @@ def keeps(estate, machine) -> bool:
 
 
 def kept_by(estate) -> tuple[str, ...]:
-    """Jobs of the host that keeps the backups: expiry (keep), and with a bucket the copies and their proof."""
-    return ("keep", "copy", "prove-copy") if estate.backup.bucket else ("keep",)
+    """Jobs of the host that keeps the backups: note arrivals, expire, and with a bucket the copies and their proof."""
+    return ("record", "keep", "copy", "prove-copy") if estate.backup.bucket else ("record", "keep")
 
 
 def timer(job: str) -> str:

@@ -26,6 +26,11 @@ class FilesSettings(LayerSettings):
         {"hourly": 24, "daily": 14, "weekly": 8, "monthly": 6}, min_length=1
     )
     """How many backups of each host are kept, by period. A user's erased files are gone when the last one expired."""
+    files_backup_keep_distinct: int = Field(5, ge=1, le=100)
+    """So many backups of each host stay too that differ in content, of different days, within the longest period."""
+    files_backup_shrink_percent: int = Field(50, ge=1, le=99)
+    """When the newest backup of a host holds so much less (files, or bytes) than the largest of a week, nothing is
+    removed any more until a person has looked: docs/runbooks/files-shrunk.md."""
     files_backup_expire_on: Calendar = "04:10"
     """When the backup host removes what expired, and reads a part of what it keeps."""
     files_backup_prove_on: Calendar = "Sun 04:50"

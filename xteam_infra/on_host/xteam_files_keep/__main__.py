@@ -1,13 +1,16 @@
 """Backups of users' files, on the backup host. HOST: an API host that sends; without one, all of them.
 
-  xteam-files-keep expire [HOST...]       remove what expired, and read a part of what is kept
+  xteam-files-keep record [HOST...]       note what has arrived
+  xteam-files-keep expire [HOST...]       remove what expired by its time of arrival, and read a part of what is kept
   xteam-files-keep copy [HOST...]         the newest backups into the bucket, and remove what expired there
   xteam-files-keep prove [HOST...]        restore the newest ones from the bucket beside, and compare each byte
-  xteam-files-keep list                   what is kept, here and in the bucket
+  xteam-files-keep list                   what is kept, here and in the bucket, when it arrived, and what does not count
+  xteam-files-keep accept HOST...         files may be fewer, the repository another: let things expire again
+  xteam-files-keep drop HOST SNAPSHOT...  remove these backups of a host
   xteam-files-keep fetch HOST...          make a host's repository anew from the bucket, after this one was lost
-  xteam-files-keep done copy|prove        whether that has succeeded for every host
+  xteam-files-keep done record|copy|prove whether that has succeeded for every host
 
-expire runs as the repositories' owner, everything else as root. Settings: /etc/xteam/files/keep.json.
+As root. Settings: /etc/xteam/files/keep.json. When what arrived: /var/lib/xteam/files/ledger.
 """
 
 import argparse
@@ -16,11 +19,18 @@ import sys
 import time
 from pathlib import Path
 
-from xteam_files_keep import work
-from xteam_files_keep.places import BUCKET, SENDERS, TARGET, alone, copied, figures, local
+from xteam_files_keep import arrivals, work
+from xteam_files_keep.places import ARRIVED, BUCKET, SENDERS, TARGET, alone, copied, figures, ledger, local
 from xteam_restic.programs import BackupError
 
-JOBS = {"expire": work.expire, "copy": work.copy, "prove": work.prove, "fetch": work.fetch}
+JOBS = {
+    "record": arrivals.record,
+    "expire": work.expire,
+    "copy": work.copy,
+    "prove": work.prove,
+    "fetch": work.fetch,
+    "accept": arrivals.accept,
+}
 
 
 def main() -> int:
@@ -28,21 +38,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="xteam-files-keep", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=[*JOBS, "list", "done"])
+    parser.add_argument("command", choices=[*JOBS, "list", "drop", "done"])
     parser.add_argument("words", nargs="*", metavar="HOST")
     options = parser.parse_args()
     os.umask(0o077)
-    if options.command in ("copy", "prove", "fetch", "done") and not BUCKET:
-        parser.error("backup_s3_bucket is not set: there is no copy")
     if options.command == "done":
-        return 0 if options.words in (["copy"], ["prove"]) and _is_done(options.words[0]) else 1
+        return 0 if options.words in (["record"], ["copy"], ["prove"]) and _is_done(options.words[0]) else 1
+    if options.command in ("copy", "prove", "fetch") and not BUCKET:
+        parser.error("backup_s3_bucket is not set: there is no copy")
     if options.command == "list":
         return 0 if all([_listed(host) for host in SENDERS]) else 1
-    if unknown := set(options.words) - set(SENDERS):
+    names = options.words[:1] if options.command == "drop" else options.words
+    if unknown := set(names) - set(SENDERS):
         parser.error(f"no backups of {', '.join(sorted(unknown))}; there are {', '.join(SENDERS)}")
-    if options.command == "fetch" and not options.words:
+    if options.command in ("fetch", "accept", "drop") and not options.words:
         parser.error("say which host's")
     with alone():
+        if options.command == "drop":
+            work.drop(options.words[0], options.words[1:])
+            return 0
         return 0 if all([_attempt(options.command, host) for host in options.words or SENDERS]) else 1
 
 
@@ -61,9 +75,8 @@ def _attempt(job: str, host: str) -> bool:
 def _listed(host: str) -> bool:
     """Print what is kept of a host. False when it can't be read."""
     try:
-        for where, repository in (("here", local(host)), *((("bucket", copied(host)),) if BUCKET else ())):
-            for one in repository.snapshots():
-                print(f"{host}  {where:6}  {one['short_id']}  {one['time'][:19]}")
+        for line in work.listed(host):
+            print(line)
     except BackupError as error:
         print(f"{host}: {error}", file=sys.stderr)
         return False
@@ -72,10 +85,13 @@ def _listed(host: str) -> bool:
 
 def _is_done(job: str) -> bool:
     """For every host that has sent something; and the node exporter, which is nobody in particular, has been told."""
-    if not TARGET.exists() or not TARGET.stat().st_mode & 0o004:
+    told = ARRIVED if job == "record" else TARGET
+    if not told.exists() or not told.stat().st_mode & 0o004:
         return False
     # Not opened for it, which takes the best part of a second of a core.
     sent = [host for host in SENDERS if Path(local(host).url, "config").exists()]
+    if job == "record":
+        return all(ledger(host).exists() for host in sent)
     if job == "prove":
         return all(work.proof(host).exists() for host in sent)
     return all(copied(host).snapshots() for host in sent)

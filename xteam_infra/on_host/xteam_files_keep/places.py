@@ -18,15 +18,29 @@ OWNER: str = SETTINGS["owner"]
 SENDERS: list[str] = SETTINGS["senders"]
 BUCKET: dict | None = SETTINGS["bucket"]
 SECONDS: int = SETTINGS["seconds"]
-TARGET = Path("/var/lib/prometheus/node-exporter/xteam-files_keep.prom")
+DIRECTORIES: list[str] = SETTINGS["directories"]
+DISTINCT: int = SETTINGS["distinct"]
+SHRINK_PERCENT: int = SETTINGS["shrink_percent"]
+METRICS = Path("/var/lib/prometheus/node-exporter")
+TARGET = METRICS / "xteam-files_keep.prom"
+ARRIVED = METRICS / "xteam-files_kept.prom"
 HELP = {
-    "snapshot_timestamp_seconds": "When the newest backup in the bucket was taken.",
+    "snapshot_timestamp_seconds": "When the newest backup in the bucket had arrived on this host.",
     "success_timestamp_seconds": "When the host's files were last copied into the bucket.",
     "failure_timestamp_seconds": "When that last failed.",
     "prove_success_timestamp_seconds": "When the copy was last restored and compared.",
     "prove_failure_timestamp_seconds": "When that last failed.",
 }
+HELP_ARRIVED = {
+    "arrival_timestamp_seconds": "When the host's newest backup arrived, by this host's clock.",
+    "snapshots": "Backups that count.",
+    "refused": "Backups that do not count: dated ahead, of another host, without a directory, or unreadable.",
+    "files": "Files in the newest one that counts.",
+    "bytes": "Their size.",
+    "held": "1: nothing is removed until a person says so.",
+}
 _FIGURES = Figures(STATE / "figures.json", TARGET, "xteam_files_copy_", HELP, ("host",))
+_ARRIVED = Figures(STATE / "arrived.json", ARRIVED, "xteam_files_kept_", HELP_ARRIVED, ("host",))
 
 
 def local(host: str) -> Repository:
@@ -38,6 +52,7 @@ def local(host: str) -> Repository:
         cipher=f"files/{host}/cipher",
         keep=SETTINGS["keep"],
         seconds=SECONDS,
+        owner=OWNER,
     )
 
 
@@ -54,6 +69,21 @@ def copied(host: str) -> Repository:
         options=BUCKET["options"],
         credentials=BUCKET["credentials"],
     )
+
+
+def ledger(host: str) -> Path:
+    """Where it is written down what of a host arrived when."""
+    return STATE / "ledger" / f"{host}.json"
+
+
+def copy_ledger(host: str) -> Path:
+    """The same of its copy in the bucket."""
+    return STATE / "ledger" / f"{host}.copy.json"
+
+
+def arrived(host: str, found: dict[str, float]) -> None:
+    """Tell the node exporter what has arrived of a host."""
+    _ARRIVED.note([(one,) for one in SENDERS], (host,), found)
 
 
 def figures(host: str, found: dict[str, float]) -> None:

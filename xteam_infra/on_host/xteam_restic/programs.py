@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 
 class BackupError(Exception):
@@ -17,16 +18,17 @@ class ProgramError(BackupError):
         self.status = status
 
 
-def run(*words: str, seconds: float, env: dict[str, str] | None = None, cwd: str = "/") -> str:
+def run(*words: str, seconds: float, env: dict[str, str] | None = None, cwd: str = "/", account: str = "") -> str:
     """A program's output. env: beside this process's own; passwords travel there, where root alone can read them.
 
+    account: who runs it, instead of this process's own account, without any of its groups.
     Raises BackupError with what the program said, or that it took too long.
     """
     name = Path(words[0]).name
     try:
         done = subprocess.run(
             words, capture_output=True, text=True, errors="replace", cwd=cwd, timeout=seconds, check=False,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **(env or {})}, **_as(account),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise BackupError(f"{name} has not ended within {seconds} seconds") from None
@@ -34,6 +36,10 @@ def run(*words: str, seconds: float, env: dict[str, str] | None = None, cwd: str
         said = (done.stdout + done.stderr).strip()[-2000:]
         raise ProgramError(f"{name} ended with {done.returncode}: {said}", done.returncode)
     return done.stdout
+
+
+def _as(account: str) -> dict[str, Any]:
+    return {"user": account, "group": account, "extra_groups": []} if account else {}
 
 
 def replace(path: Path, text: str, mode: int) -> None:

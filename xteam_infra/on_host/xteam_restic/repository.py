@@ -17,7 +17,10 @@ LOCK_WAIT = "10m"
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """name: in messages. cipher: the password's secret. keep: how many by period. options, credentials: a bucket's."""
+    """name: in messages. cipher: the password's secret. keep: how many by period. options, credentials: a bucket's.
+
+    owner: the account whose files the repository is made of, when it is another than this process's.
+    """
 
     name: str
     url: str
@@ -27,6 +30,7 @@ class Repository:
     seconds: int
     options: list[str] = field(default_factory=list)
     credentials: str = ""
+    owner: str = ""
 
     def restic(self, *words: str, cwd: str = "/", source: Self | None = None) -> str:
         """Run restic on this repository. source: another one, that it reads.
@@ -40,7 +44,7 @@ class Repository:
         }
         options = ["--no-cache", "--quiet", "--retry-lock", LOCK_WAIT, *(self.options or (source or self).options)]
         try:
-            return run("restic", *options, *words, env=env, cwd=cwd, seconds=self.seconds)
+            return run("restic", *options, *words, env=env, cwd=cwd, seconds=self.seconds, account=self.owner)
         except ProgramError as error:
             if error.status != WRONG_PASSWORD:
                 raise
@@ -82,11 +86,19 @@ class Repository:
     def forget(self, group_by: str) -> None:
         """Expire what is older than the retention, of each group apart, and what nothing refers to any more.
 
-        All of it: what a person had erased must not stay in a file that holds other things too.
+        By the times that stand in the snapshots: only for a repository that this host alone writes.
         """
-        self.restic("unlock")  # only locks whose owner is gone
         keep = [word for period, count in self.keep.items() for word in (f"--keep-{period}", str(count))]
-        self.restic("forget", *keep, "--group-by", group_by, "--prune", "--max-unused", "0")
+        self._remove("--group-by", group_by, *keep)
+
+    def remove(self, *ids: str) -> None:
+        """Remove these snapshots, and what nothing refers to any more."""
+        self._remove(*ids)
+
+    def _remove(self, *what: str) -> None:
+        """All of it: what a person had erased must not stay in a file that holds other things too."""
+        self.restic("unlock")  # only locks whose owner is gone
+        self.restic("forget", *what, "--prune", "--max-unused", "0")
 
 
 def _from(source: Repository) -> list[str]:
