@@ -9,7 +9,7 @@ from xteam_infra import application
 from xteam_infra.absent import first_here
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.operations.app import current, release, roll
-from xteam_infra.operations.deployment import free
+from xteam_infra.operations.deployment import caught_up, free
 from xteam_infra.plan import app as paths
 from xteam_infra.runtime import here, open_estate
 from xteam_infra.shared_files import timer_file
@@ -88,5 +88,6 @@ for peer in host.loop(api_hosts):
 if here() in code_hosts:
     if here() not in api_hosts:
         current(wanted, settings.app_keep_releases, name="Put the release in use for workers")
+    caught_up(estate, name="Note that this host has missed no release")
     service(paths.CLEANUP_TIMER, [cleanup_timer], name="Schedule the removal of old workspaces")
 barrier(name="app is laid")

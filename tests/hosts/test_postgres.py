@@ -215,3 +215,15 @@ def test_changes_of_definitions_are_audited(hosts, estate, eventually):
         return True
 
     eventually(audited, seconds=20, interval=0.5)
+
+
+@pytest.mark.group("postgres")
+def test_patroni_configuration_is_validated_without_the_network(host):
+    """As every deploy does before it replaces the file: with a member of etcd down it would be valid nowhere else."""
+    validate = "unshare --net /usr/bin/python3 -I /usr/local/lib/xteam/xteam_patroni/validate.py"
+    good = host.run(f"{validate} /etc/patroni/17-main.yml")
+    assert good.rc == 0, f"the file in use is not valid: {good.stderr[:300]}"
+    wrong = "sed 's/verify_client: optional/verify_client: perhaps/' /etc/patroni/17-main.yml"
+    # For root alone: passwords are in it.
+    bad = host.run(f"file=$(mktemp) && trap 'rm -f $file' EXIT && {wrong} > $file && {validate} $file")
+    assert bad.rc == 1 and "restapi.verify_client" in bad.stderr, f"a wrong file is valid: {bad.stderr[:300]}"

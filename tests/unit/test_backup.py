@@ -6,6 +6,7 @@ import pytest
 
 from xteam_infra.errors import SettingsError
 from xteam_infra.facts.backup import Drills, Repositories
+from xteam_infra.on_host.xteam_backup.reached import without_silent
 from xteam_infra.operations.backup import keys_fit, refuse_unclear_restore
 from xteam_infra.plan.backup import callers, databases, jobs, needs, repositories
 from xteam_infra.secrets import Secret
@@ -173,3 +174,34 @@ def test_each_repository_must_open_with_its_own_key(ha):
     ha.own |= S3
     command = keys_fit(repositories(ha.read()), "main")
     assert "give backup/repo1-cipher" in command and "give backup/repo2-cipher" in command
+
+
+CONFIGURED = """[global]
+process-max=2
+
+[main]
+pg1-host=db1
+pg1-host-port=8432
+pg1-path=/var/lib/postgresql/17/main
+pg2-path=/var/lib/postgresql/17/main
+pg3-host=db3
+pg3-path=/var/lib/postgresql/17/main
+"""
+
+
+@pytest.mark.parametrize(
+    ("silent", "wanted"),
+    [
+        ((), CONFIGURED),
+        (("db1", "db3"), CONFIGURED[: CONFIGURED.index("pg1")] + "pg1-path=/var/lib/postgresql/17/main\n"),
+        (("db3",), CONFIGURED[: CONFIGURED.index("pg3")]),
+    ],
+)
+def test_pgbackrest_asks_the_hosts_that_answer(silent, wanted):
+    """Those left are numbered from 1; the database of the backup host itself, without a host, stays."""
+    assert without_silent(CONFIGURED, lambda host, port: host not in silent) == wanted
+
+
+def test_pgbackrest_asks_all_when_none_answers():
+    text = CONFIGURED.replace("pg2-path=/var/lib/postgresql/17/main\n", "")
+    assert without_silent(text, lambda host, port: False) == text

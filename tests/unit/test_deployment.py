@@ -75,6 +75,20 @@ def test_the_same_release_again_is_no_other_one():
     assert [one.version for one in record.releases] == ["va", "vb"]
 
 
+def test_a_host_may_miss_one_release_and_not_two():
+    first, second = entry("a").id, entry("b").id
+    record = Record().released(entry("a")).released(entry("b"))
+    assert record.reached(["app1"], ["app2"], "").missed == {}, "what it has is not known"
+    record = record.reached(["app1"], ["app2"], first)
+    assert record.missed == {"app2": first}
+    assert record.too_late(["app2"]) == {} and record.released(entry("b")).too_late(["app2"]) == {}
+    third = record.released(entry("c"))
+    assert third.too_late(["app2"]) == {"app2": first} and third.too_late([]) == {}
+    assert third.reached(["app1"], ["app2"], second).missed == {"app2": first}, "it has the one from before it went"
+    assert third.reached(["app1", "app2"]).missed == {}
+    assert record.rolled_back().reached(["app1"], ["app2"], second).missed == {}, "what is wanted again it has"
+
+
 def test_a_damaged_record_is_refused(tmp_path):
     file = tmp_path / "prod.json"
     file.write_text('{"releases": [{"id": "a"')

@@ -10,13 +10,13 @@ from pyinfra.api import FunctionCommand, OperationError, QuoteString, StringComm
 from pyinfra.api.state import BaseStateCallback
 
 from xteam_infra import deployment as runs
-from xteam_infra.absent import up
+from xteam_infra.absent import down, up
 from xteam_infra.deployment import Deployment
 from xteam_infra.estate import Machine
 from xteam_infra.facts.app import Releases
 from xteam_infra.facts.holds import Holds
 from xteam_infra.release.record import read, write
-from xteam_infra.runtime import secret
+from xteam_infra.runtime import here, secret
 
 LOCK = "/var/lib/xteam/deploy.lock"
 # Of a lease; renewed several times within it, so that it ends soon after the run that holds it has died.
@@ -160,6 +160,8 @@ def _record(state, host, deployment: Deployment, before: str) -> None:
         source = deployment.estate.app.app_source  # type: ignore[attr-defined]
         first = now.releases[0].model_copy(update={"id": before, "version": before, "source": source, "sha256": ""})
         now = now.model_copy(update={"releases": (first, *now.releases)})
+    code_hosts = runs.hosts(deployment.estate)
+    now = now.reached([one.name for one in up(code_hosts)], [one.name for one in down(code_hosts)], before)
     if read(file) != now:
         write(file, now)
     logger.info("%s names the release to run: commit it", file)
@@ -186,6 +188,20 @@ def _journal_entry(deployment: Deployment, event: str) -> StringCommand:
     }
     text = "\n".join(f"{key}={value}" for key, value in fields.items())
     return StringCommand("printf '%s\\n'", QuoteString(text), "| logger --journald")
+
+
+@operation()
+def caught_up(estate):
+    """Note in the record that this host, which was down during a release, runs the wanted one now."""
+    if here().name not in read(runs.record_file(estate)).missed:
+        host.noop("it has missed no release")
+        return
+    yield FunctionCommand(_caught_up, (estate,), {})
+
+
+def _caught_up(state, host, estate) -> None:
+    file = runs.record_file(estate)
+    write(file, read(file).reached([host.name]))
 
 
 class WayBack(BaseStateCallback):
@@ -261,5 +277,11 @@ def refuse_partial(estate, code_hosts: tuple[Machine, ...]) -> None:
     if not up(code_hosts):
         raise OperationError("--exclude leaves no host that runs the application: there is nothing to release to")
     run = runs.under_way(estate)
+    if run.verb == "release" and (late := run.record.too_late([one.name for one in down(code_hosts)])):
+        has = ", ".join(f"{name} has {release}" for name, release in late.items())
+        raise OperationError(
+            f"{has}, and has missed a release already. After another one it would start with code that does not know "
+            "the database's schema. Bring it back first (deploys/all.py), or take it out of the inventory"
+        )
     if run.verb == "release" and estate.app.rehearse and not up(estate.members("backup")):
         raise OperationError("the rehearsal needs the backup host: release without rehearse, or when it is back")

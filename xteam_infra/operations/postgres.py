@@ -34,6 +34,7 @@ CLUSTER = "17-main"
 # A restart begins with a checkpoint; a member that takes longer is better looked at by a person.
 RESTART_SECONDS = 300
 REPLAY_SECONDS = 60
+LEADER_SECONDS = 120
 
 # What sets a password must not be kept: not in the log, not in the statistics of statements.
 UNSEEN = """SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_error_statement = panic;
@@ -45,8 +46,11 @@ SET pg_stat_statements.track_utility = off;
 def dynamic_configuration(wanted: dict[str, Any], seconds: int):
     """Bring what all members share to `wanted`, through Patroni. A pause that is in force stays.
 
+    Seconds after the leader was lost nobody leads: then it waits for the next one, without whom nothing can be changed.
     seconds: how long the members may take to follow.
     """
+    if state.is_executing and not any(one.leads for one in host.get_fact(Members, addresses=_addresses())):
+        yield StringCommand(_led())
     current = host.get_fact(DynamicConfiguration)
     if state.is_executing and not current:
         yield StringCommand('echo "Patroni\'s API does not answer: journalctl -u patroni@17-main" >&2; exit 1')
@@ -76,7 +80,16 @@ def _followed(seconds: int) -> str:
     return f"now=$(date +%s); end=$((now + {seconds})); for a in {' '.join(_addresses())}; do {loop}; done; sleep 2"
 
 
+def _led() -> str:
+    """Shell: wait until one of the members that are up leads."""
+    ask = f"{CURL} -f -o /dev/null https://$a:{REST_PORT}/primary"
+    loop = f"until for a in {' '.join(_addresses())}; do {ask} && break; done; do sleep 1; done"
+    late = f"no member that is up leads after {LEADER_SECONDS} s: xteam-patronictl list, docs/runbooks/failover.md"
+    return f"timeout {LEADER_SECONDS} sh -c {quote(loop)} || {{ echo {quote(late)} >&2; exit 1; }}"
+
+
 def _addresses() -> list[str]:
+    """Of the members that are not said to be down."""
     return [machine.address for machine in up(open_estate().members("postgres"))]
 
 

@@ -4,6 +4,7 @@ The file belongs in version control, like the rest of the declaration: it says w
 host too, and what a rollback goes back to. While there is none, `app_source` decides.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -28,11 +29,15 @@ class Entry(BaseModel):
 
 
 class Record(BaseModel):
-    """The releases of an estate, the one to run last."""
+    """The releases of an estate, the one to run last.
+
+    missed: {host that was down during a release or rollback: id of the release it had before}.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     releases: tuple[Entry, ...] = ()
+    missed: dict[str, str] = {}
 
     @property
     def wanted(self) -> Entry | None:
@@ -47,11 +52,30 @@ class Record(BaseModel):
     def released(self, entry: Entry) -> "Record":
         """With a new release. The same one again replaces its entry."""
         kept = self.releases[:-1] if self.wanted and self.wanted.id == entry.id else self.releases
-        return Record(releases=(*kept, entry)[-KEPT:])
+        return Record(releases=(*kept, entry)[-KEPT:], missed=self.missed)
 
     def rolled_back(self) -> "Record":
         """Without the wanted one, so that a second rollback goes further back."""
-        return Record(releases=self.releases[:-1])
+        return Record(releases=self.releases[:-1], missed=self.missed)
+
+    def too_late(self, down: Iterable[str]) -> dict[str, str]:
+        """{host: its release} of those of the hosts `down` whose release is neither the wanted one nor the one before.
+
+        A migration lets only the release before go on working.
+        """
+        fit = {one.id for one in self.releases[-2:]}
+        return {name: self.missed[name] for name in down if name in self.missed and self.missed[name] not in fit}
+
+    def reached(self, up: Iterable[str], down: Iterable[str] = (), before: str = "") -> "Record":
+        """After the wanted release has come to the hosts `up` and not to those `down`, which had `before` until now.
+
+        One that has missed a release keeps the one it had when it went down.
+        """
+        missed = {name: self.missed.get(name, before) for name in {*self.missed, *down} - {*up}}
+        wanted = self.wanted.id if self.wanted else ""
+        return self.model_copy(
+            update={"missed": {n: one for n, one in sorted(missed.items()) if one not in ("", wanted)}}
+        )
 
 
 def path(directory: str, inventory: str) -> Path:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xteam_backup.common import read_settings, save_result
+from xteam_backup.reached import reached_hosts
 
 # pgBackRest refuses two of these at a time, whatever the repository; here the second waits.
 LOCK = Path("/var/spool/pgbackrest/xteam-backup.lock")
@@ -44,14 +45,16 @@ def _turn(job: str):
 def _run(settings: dict, job: str) -> bool:
     pgbackrest = ["pgbackrest", f"--stanza={settings['stanza']}", "--log-level-console=info"]
     if job == "check":
-        return _passes([*pgbackrest, f"--archive-timeout={ARRIVAL_SECONDS}", "check"])
+        with reached_hosts() as words:
+            return _passes([*pgbackrest, *words, f"--archive-timeout={ARRIVAL_SECONDS}", "check"])
     repo, kind = job.removeprefix("repo").split("-")
     pgbackrest.append(f"--repo={repo}")
     if kind == "verify":
         return _verifies([*pgbackrest, "--output=text", "verify"])
     if kind == "expire":
         return _passes([*pgbackrest, "expire"])
-    return _passes([*pgbackrest, f"--type={kind}", "backup"])
+    with reached_hosts() as words:
+        return _passes([*pgbackrest, *words, f"--type={kind}", "backup"])
 
 
 def _passes(words: list[str]) -> bool:
