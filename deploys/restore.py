@@ -11,7 +11,7 @@ docs/runbooks/restore.md
 
 from pyinfra import host, local
 
-from xteam_infra.absent import first_here, takes_part_whole
+from xteam_infra.absent import down, first_here, say_at_end, takes_part_whole
 from xteam_infra.facts.postgres import CURL, HERE
 from xteam_infra.operations import barrier
 from xteam_infra.operations.backup import aim, refuse_unclear_restore, restore, step
@@ -59,6 +59,11 @@ if is_member and not is_first:
     step("xteam-restore aside", name="Set the old data of the replicas aside")
 barrier(name="the replicas are empty")
 
+for one in down(members) if in_place else ():
+    say_at_end(
+        f"{one.name} has the data from before the restore, and can't follow. When it is back, on it: "
+        f"systemctl stop {UNIT} && xteam-restore aside, and then pyinfra {estate.inventory} deploys/postgres.py"
+    )
 if in_place:
     # Replicas copy the leader; parameters, roles and passwords are the present ones again.
     local.include("deploys/postgres.py")

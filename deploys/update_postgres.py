@@ -3,7 +3,8 @@ leader last. Also restarts members that still run what was replaced, or whose pa
 
     pyinfra INVENTORY deploys/update_postgres.py
 
-Refused unless every member runs and a replica has every commit. A new major version is not supported; docs/postgres.md
+Refused unless every member runs (with --exclude NAME: but this one) and a replica has every commit. A new major version
+is not supported; docs/postgres.md
 """
 
 from pyinfra import host

@@ -35,6 +35,7 @@ class Estate(Protocol):
 
 Host = TypeVar("Host", bound=Named)
 _down: set[str] = set()
+_more: list[str] = []
 
 
 def declare_down(names: Iterable[str]) -> None:
@@ -62,6 +63,12 @@ def first_here(hosts: Iterable[Host]) -> Host | None:
 def takes_part_whole(estate: Estate) -> bool:
     """Whether every host takes part that is not said to be down: --limit leaves none out."""
     return len(up(estate.machines)) == len(state.inventory.get_active_hosts())
+
+
+def say_at_end(text: str) -> None:
+    """What is to be done besides on a host that is down. May be said by every host: it is told once."""
+    if text not in _more:
+        _more.append(text)
 
 
 def majority_problems(file: str, groups: Mapping[str, Iterable[str]]) -> Iterator[Problem]:
@@ -98,3 +105,4 @@ def lines(command: str, whole: str) -> Iterator[str]:
     elif _down and stage in (StateStage.Execute, StateStage.Disconnect, StateStage.Prepare):
         names = ", ".join(sorted(_down))
         yield f"{names} took no part: nothing was done there. When it is back: {whole}"
+        yield from _more
