@@ -40,7 +40,7 @@ barrier(name="the log collector is laid")
 
 if collectors:
     certificate = certificates["journal-upload"]
-    context = {"certificate": certificate, "collector": estate.fqdn(collectors[0].name)}
+    context = {"certificate": certificate, "collector": collectors[0].url_host}
     settings = HostFile(drop_in.format("journal-upload.conf"), "logs/journal-upload.conf.j2", context)
     sender_unit = HostFile(drop_in.format(f"system/{sender}.service"), "logs/journal-upload-unit.conf.j2", context)
 

@@ -10,6 +10,9 @@ unattended_upgrades_enabled = True
 journal_max_use_mb = 1024
 journal_retention_days = 14
 
+# Units of yours beside the estate's, such as ("amazon-ssm-agent.service",). Others fail the verification.
+own_units = ()
+
 # Memory (MiB) kept for the operating system when the memory of all services on a host is added up.
 memory_reserve_mb = 512
 

@@ -41,6 +41,11 @@ class Machine(BaseModel):
     region: str
     groups: tuple[str, ...]
 
+    @property
+    def url_host(self) -> str:
+        """The address as it stands in a URL."""
+        return f"[{self.address}]" if ":" in self.address else self.address
+
 
 class Estate(BaseModel):
     """Everything true of the estate. Holds references to secrets, never values."""

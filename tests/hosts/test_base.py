@@ -6,6 +6,8 @@ import re
 import pytest
 
 from checklist.run import not_applicable
+from xteam_infra.facts.overrides import ConfigurationLines
+from xteam_infra.plan.overrides import overriding_drop_ins
 
 SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600, "day": 86400, "days": 86400, "week": 604800, "month": 2629800}
 
@@ -84,6 +86,33 @@ def test_names_of_the_estate_resolve(host, estate):
         for name in (machine.name, estate.fqdn(machine.name)):
             answer = host.run("getent -s files ahostsv4 %s", name).stdout.split()
             assert answer[:1] == [machine.address], f"{name} resolves to {answer[:1]}, not {machine.address}"
+
+
+def test_the_names_are_put_back(host, eventually):
+    """The block is as it is to be, at every boot too; somebody who writes the file without it is noticed at once."""
+    assert host.run("systemctl is-enabled xteam-hosts.service").stdout.strip() == "enabled", "not at boot"
+    marks = "grep -c '^# [BE].* xteam-infra$' /etc/hosts"
+    own = f"192.0.2.77 verify-{host.name}"
+    host.check_output(
+        f"sed '/^# BEGIN xteam-infra$/,/^# END xteam-infra$/d' /etc/hosts > /etc/hosts.verify; "
+        f"echo '{own}' >> /etc/hosts.verify; mv -f /etc/hosts.verify /etc/hosts"
+    )
+    try:
+        eventually(lambda: host.run(marks).stdout.strip() == "2", seconds=30, interval=0.5)
+        assert own in host.check_output("tail -1 /etc/hosts"), "a line of the user's is lost"
+    finally:
+        host.check_output(f"sed -i '/^{own}$/d' /etc/hosts; xteam-hosts")
+
+
+def test_no_drop_in_wins_over_ours(host):
+    """A drop-in of a unit that sorts later and sets what one of ours sets."""
+    fact = ConfigurationLines()
+    lines = fact.process(host.run(fact.command()).stdout.splitlines())
+    ours = set(host.run("grep -ls 'anaged by xteam-infra' /etc/systemd/system/*.d/*.conf").stdout.split())
+    won = [
+        f"{one.path} line {one.number}: {one.text}, over {our.path}" for one, our in overriding_drop_ins(lines, ours)
+    ]
+    assert not won, "; ".join(won)
 
 
 def test_time_zone(host, estate):

@@ -1,6 +1,10 @@
 """What holds over all layers at once."""
 
+from fnmatch import fnmatch
+
 import pytest
+
+from xteam_infra.plan.base import SYSTEM_UNITS
 
 # Of the instances of the API, test_orchestration starts and kills the other one.
 pytestmark = pytest.mark.one_by_one("instances")
@@ -27,3 +31,28 @@ def test_every_unit_runs(host, estate, eventually):
         assert unit["UnitFileState"] in ("enabled", "static", "enabled-runtime"), f"{unit['Id']} does not start at boot"
     failed = host.check_output("systemctl list-units --failed --plain --no-legend")
     assert not failed, f"failed: {failed}"
+
+
+def test_nothing_runs_or_starts_at_boot_that_nobody_asked_for(host, estate):
+    """Debian's packages enable their units by themselves: such a one starts at the next boot, if not before."""
+    plan = estate.plans[host.name]
+    # What a timer or a socket of the plan starts.
+    starters = [unit.rsplit(".", 1)[0] for unit in plan.units if unit.endswith((".timer", ".socket"))]
+    started = [f"{name}{kind}" for name in starters for kind in (".service", "@*.service")]
+    asked = [*plan.units, *started, *SYSTEM_UNITS, *estate.base.own_units]
+
+    def unknown():
+        enabled = host.check_output("systemctl list-unit-files --plain --no-legend --state=enabled").splitlines()
+        kinds = "--type=service,socket,timer,path --state=running,listening,waiting"
+        running = host.check_output(f"systemctl list-units --plain --no-legend {kinds}").splitlines()
+        names = {line.split()[0] for line in (*enabled, *running)}
+        strange = sorted(name for name in names if not any(fnmatch(name, pattern) for pattern in asked))
+        if not strange:
+            return set()
+        # systemd-run's, of other checks and of deploys, are gone with their end.
+        lasting = host.check_output(f"systemctl show --property Id,Transient {' '.join(strange)}")
+        found = [dict(line.split("=", 1) for line in block.splitlines()) for block in lasting.split("\n\n")]
+        return {unit["Id"] for unit in found if unit.get("Transient") != "yes"}
+
+    found = unknown()
+    assert not found, f"no layer asked for {', '.join(sorted(found))}"

@@ -13,6 +13,8 @@ from xteam_infra.plan.openings import openings
 # Nothing listens here and no layer asks for it: an open firewall refuses at once, ours says nothing.
 UNUSED = 59_999
 PATIENCE = 1.5
+EPHEMERAL = 32_768
+DHCP_CLIENTS = (68, 546)
 DROPPED = "124"  # timeout's exit status
 
 
@@ -115,14 +117,17 @@ def test_other_hosts_reach_only_what_is_theirs(host, machine, hosts, estate):
 
 
 def test_nothing_listens_that_no_layer_declared(host, estate, machine):
-    """Beyond loopback. The firewall would stop strangers; but who started it, and why?"""
-    declared = {listen.port for listen in estate.plans[machine.name].listens}
-    declared |= {rule.port for rule in estate.firewall.extra_inbound}
+    """Beyond loopback, TCP and UDP. The firewall would stop strangers; but who started it, and why?"""
+    declared = {("tcp", listen.port) for listen in estate.plans[machine.name].listens}
+    declared |= {("tcp", rule.port) for rule in estate.firewall.extra_inbound}
     unknown = []
-    for line in host.check_output("ss --no-header --listening --tcp --numeric --processes").splitlines():
-        address, port = line.split()[3].rsplit(":", 1)
+    for line in host.check_output("ss --no-header --listening --tcp --udp --numeric --processes").splitlines():
+        protocol, _, _, _, local = line.split()[:5]
+        address, port = local.rsplit(":", 1)
         name = address.strip("[]").split("%")[0]
-        local = name not in ("*", "0.0.0.0", "::") and ip_address(name).is_loopback  # noqa: S104 - what ss prints
-        if not local and int(port) not in declared:
-            unknown.append(f"{address}:{port} {line.split()[-1]}")
+        loopback = name not in ("*", "0.0.0.0", "::") and ip_address(name).is_loopback  # noqa: S104 - what ss prints
+        # A UDP socket of a client waits for its answer on a port of its own.
+        answer = protocol == "udp" and (int(port) >= EPHEMERAL or int(port) in DHCP_CLIENTS)
+        if not loopback and not answer and (protocol, int(port)) not in declared:
+            unknown.append(f"{protocol} {address}:{port} {line.split()[-1]}")
     assert not unknown, f"no layer declared {'; '.join(unknown)}"

@@ -28,6 +28,14 @@ def test_ssh_is_for_the_management_networks(ha):
         assert ssh.v4 == ("192.168.7.1/32",) and not ssh.world
 
 
+def test_units_that_packages_bring_along_are_masked_unless_a_layer_asks_for_them(ha):
+    plans = ha.read().plans
+    assert "haproxy.service" in plans["backup1"].masked and "haproxy.service" in plans["app1"].masked
+    assert "haproxy.service" not in plans["edge1"].masked
+    assert {"patroni.service", "postgresql.service"} <= set(plans["db1"].masked)
+    assert not any(set(plan.masked) & set(plan.units) for plan in plans.values())
+
+
 def test_sources_are_the_addresses_of_the_groups(ha):
     """The API is open to the edges; what is local is open to nobody."""
     estate = ha.read()

@@ -22,7 +22,7 @@ def test_named_key_hosts_are_taken_as_they_are(ha):
     ha.own["storage_key_hosts"] = ("redis2", "edge1")
     estate = ha.read()
     assert [machine.name for machine in key_hosts(estate)] == ["edge1", "redis2"]
-    assert key_url(estate, estate.machine("edge1")) == "http://edge1.xteam.internal:7070"
+    assert key_url(estate, estate.machine("edge1")) == f"http://{estate.machine('edge1').address}:7070"
 
 
 def test_one_host_is_its_own_key_host(declaration):

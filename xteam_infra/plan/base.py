@@ -10,6 +10,44 @@ PACKAGES = (
     "unattended-upgrades",
 )
 
+# Puts the estate's names into /etc/hosts: at boot, and when somebody wrote the file.
+NAMES_UNIT = "xteam-hosts.service"
+NAMES_WATCH = "xteam-hosts.path"
+
+# Units that a Debian server has by itself, as patterns, and why. What else runs or starts at boot is a layer's or, by
+# the setting own_units, the user's.
+SYSTEM_UNITS = {
+    "apparmor.service": "confines programs",
+    "apt-daily*": "looks for and installs security updates",
+    "auditd.service": "the kernel's audit",
+    "chrony.service": "the clock, instead of systemd-timesyncd",
+    "cloud-*": "a cloud image's first boot",
+    "console-*": "the console",
+    "cron.service": "Debian's own jobs",
+    "dbus*": "systemd's interfaces",
+    "dpkg-db-backup*": "copies of dpkg's database",
+    "e2scrub*": "checks file systems",
+    "fstrim*": "tells disks what is free",
+    "getty*": "the console",
+    "grub*": "boots",
+    "ifup@*": "the network",
+    "keyboard-setup.service": "the console",
+    "kmod*": "kernel modules",
+    "ldconfig.service": "the first boot",
+    "logrotate*": "Debian's own logs",
+    "man-db*": "manual pages",
+    "networking.service": "the network",
+    "qemu-guest-agent.service": "the hypervisor",
+    "remote-fs.target": "mounts",
+    "serial-getty@*": "the console",
+    "ssh*": "logins",
+    "systemd-*": "systemd itself",
+    "udev*": "devices",
+    "user@*": "logins",
+    "user-runtime-dir@*": "logins",
+    "xteam-hosts.service": "the estate's names, at boot",
+}
+
 # Kernel settings of dev-sec's Linux baseline that no layer here needs otherwise.
 SYSCTLS = {
     "fs.protected_fifos": "1",
@@ -38,5 +76,5 @@ def needs(estate, machine) -> Needs:
         packages=PACKAGES,
         listens=(Listen(22, "SSH", ("management",)),),
         sysctls=SYSCTLS,
-        units=("ssh.service", "nftables.service"),
+        units=("ssh.service", "nftables.service", "unattended-upgrades.service", NAMES_WATCH),
     )

@@ -6,6 +6,17 @@ from dataclasses import dataclass
 from xteam_infra.errors import Problem
 from xteam_infra.plan.needs import Account, Certificate, Listen, Needs
 
+# Units that Debian's packages enable by themselves. Not started at the installation, they would start at the next boot.
+UNITS_OF_PACKAGES = {
+    "haproxy": ("haproxy.service",),
+    "keepalived": ("keepalived.service",),
+    "patroni": ("patroni.service",),
+    # Starts the clusters of Debian's own kind; Patroni's are started by Patroni.
+    **dict.fromkeys(("pgbouncer", "postgresql-17", "postgresql-client-17"), ("postgresql.service",)),
+    "pgbouncer": ("pgbouncer.service", "postgresql.service"),
+    "restic-rest-server": ("restic-rest-server.service",),
+}
+
 
 @dataclass(frozen=True)
 class HostPlan:
@@ -21,8 +32,10 @@ class HostPlan:
 
     @property
     def masked(self) -> list[str]:
-        """Units that must never start."""
-        return sorted({unit for need in self.needs.values() for unit in need.masked})
+        """Units that must never start: those named, and those that packages bring along and no layer asks for."""
+        named = {unit for need in self.needs.values() for unit in need.masked}
+        brought = {unit for package in self.packages for unit in UNITS_OF_PACKAGES.get(package, ())}
+        return sorted(named | brought - set(self.units))
 
     @property
     def files(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ def needs(estate, machine) -> Needs:
     """HAProxy and PgBouncer on loopback, on hosts that run the application or its workers."""
     if not {"app", "worker"} & set(machine.groups):
         return Needs()
-    return _join(_postgres(estate, machine), _redis(estate), _haproxy(estate, machine))
+    return _join(_postgres(estate, machine), _redis(estate), _haproxy(estate))
 
 
 def has_router(estate) -> bool:
@@ -40,12 +40,10 @@ def pooler_certificate(estate, machine) -> Certificate:
     return Certificate("pgbouncer", Subject("pgbouncer", dns, ("127.0.0.1",)), owner="postgres")
 
 
-def _haproxy(estate, machine) -> Needs:
+def _haproxy(estate) -> Needs:
     if not has_router(estate):
         return Needs()
-    # The package's own unit belongs to the edge; elsewhere it must not start with Debian's configuration.
-    masked = () if "edge" in machine.groups else ("haproxy.service",)
-    return Needs(packages=("haproxy",), masked=masked, memory_mb={"router": ROUTER_MB}, units=(ROUTER_UNIT,))
+    return Needs(packages=("haproxy",), memory_mb={"router": ROUTER_MB}, units=(ROUTER_UNIT,))
 
 
 def _postgres(estate, machine) -> Needs:
@@ -72,7 +70,6 @@ def _redis(estate) -> Needs:
 def _join(*parts: Needs) -> Needs:
     return Needs(
         packages=tuple(name for part in parts for name in part.packages),
-        masked=tuple(unit for part in parts for unit in part.masked),
         listens=tuple(one for part in parts for one in part.listens),
         certificates=tuple(one for part in parts for one in part.certificates),
         memory_mb={name: mb for part in parts for name, mb in part.memory_mb.items()},

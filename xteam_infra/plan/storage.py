@@ -78,5 +78,8 @@ def _rank(machine: Machine) -> int:
 
 
 def key_url(estate, machine: Machine) -> str:
-    """Where a key host answers. Plain HTTP: what tang exchanges is of no use to a listener."""
-    return f"http://{estate.fqdn(machine.name)}:{estate.storage.storage_key_port}"
+    """Where a key host answers: its address, for a host must open its data also when it knows no names.
+
+    Plain HTTP: what tang exchanges is of no use to a listener.
+    """
+    return f"http://{machine.url_host}:{estate.storage.storage_key_port}"

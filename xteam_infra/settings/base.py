@@ -20,6 +20,9 @@ class BaseSettings(LayerSettings):
     """Disk the local journal may use. It must hold what is logged during the longest collector outage."""
     journal_retention_days: int = Field(14, ge=1, le=3650)
     """Days local logs are kept."""
+    own_units: tuple[str, ...] = ()
+    """Units of yours beside the estate's, as patterns such as "amazon-ssm-agent.service". Others that start at boot
+    or run fail the verification."""
     memory_reserve_mb: int = Field(512, ge=128)
     """Memory kept for the operating system when the host plan adds up what services may use."""
     disk_free_min_gb: int = Field(5, ge=1)

@@ -1,0 +1,44 @@
+"""Lines of configuration that others wrote beside ours, and that may be read after ours."""
+
+from typing import NamedTuple
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+DIRECTORIES = {
+    "sysctl": "/etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf",
+    "journald": "/etc/systemd/journald.conf.d/*.conf /run/systemd/journald.conf.d/*.conf"
+    " /usr/lib/systemd/journald.conf.d/*.conf",
+    "sshd": "/etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf",
+    "apt": "/etc/apt/apt.conf /etc/apt/apt.conf.d/*",
+    "unit": "/etc/systemd/system/*.d/*.conf /run/systemd/system/*.d/*.conf",
+}
+
+
+class Line(NamedTuple):
+    """One line of a file. kind: a key of DIRECTORIES."""
+
+    kind: str
+    path: str
+    number: int
+    text: str
+
+
+class ConfigurationLines(FactBase[list[Line]]):
+    """Every line of those files that is neither empty nor a comment, in the order of the files' names."""
+
+    default = list
+
+    @override
+    def command(self) -> str:
+        greps = (f"grep -Hnv '^[[:space:]]*\\([#;]\\|//\\|$\\)' {paths} 2>/dev/null" for paths in DIRECTORIES.values())
+        return "; ".join(f"{grep} | sed 's|^|{kind} |'" for kind, grep in zip(DIRECTORIES, greps, strict=True))
+
+    @override
+    def process(self, output: list[str]) -> list[Line]:
+        found = []
+        for line in output:
+            kind, rest = line.split(" ", 1)
+            path, number, text = rest.split(":", 2)
+            found.append(Line(kind, path, int(number), text.strip()))
+        return found
