@@ -10,6 +10,7 @@ import pytest
 
 from checklist.run import not_applicable
 from tests.drills.harness.cluster import Cluster
+from tests.drills.harness.controller import Deploys
 from tests.drills.harness.people import People
 from tests.drills.harness.redis import all_follow
 from tests.drills.harness.tasks import Load, Workers
@@ -51,13 +52,24 @@ def stages(hosts, order):
     return [*found, list(left)] if left else found
 
 
-@pytest.fixture
-def work(hosts, estate, secret, deploys, write, eventually):
-    """Everybody at work: people, workers with their tasks, and clients of PostgreSQL and of each Redis role."""
+@pytest.fixture(scope="module")
+def workers(pytestconfig, hosts, estate):
+    """The workers with short limits and the drill's task; afterwards as they were."""
     if not all(hosts.group(group) for group in (*DATA, *FRONT)):
         not_applicable("this inventory has no edge, application, workers, PostgreSQL or Redis")
+    deploys = Deploys(pytestconfig.getoption("inventory"))
     deploys.good("celery", **LIMITS)
-    cluster, workers = Cluster(hosts, estate), Workers(hosts, estate)
+    found = Workers(hosts, estate)
+    yield found
+    found.remove()
+    deploys.good("celery")
+
+
+@pytest.fixture
+def work(hosts, estate, secret, workers, write, eventually):
+    """Everybody at work: people, workers with their tasks, and clients of PostgreSQL and of each Redis role."""
+    cluster = Cluster(hosts, estate)
+    eventually(cluster.whole, seconds=PATIENCE, interval=1)
     eventually(lambda: all_follow(hosts.group("redis")[0], hosts, estate), seconds=180, interval=1)
     people = People(hosts.group("edge")[0], hosts.group("app")[0], estate, SETTLED_SECONDS)
     try:
@@ -68,10 +80,9 @@ def work(hosts, estate, secret, deploys, write, eventually):
                 orders = redis_orders(estate, secret, role, KEY) | {"pause": 0.05}
                 writers[role] = write(client, orders, role)
             yield people, Load(workers, TASKS), writers
+            eventually(cluster.whole, seconds=PATIENCE, interval=1)
     finally:
         people.remove()
-        workers.remove()
-        deploys.good("celery")
 
 
 @pytest.mark.item("RED-01", "TST-06")

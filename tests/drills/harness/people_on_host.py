@@ -30,7 +30,7 @@ TLS = ssl.create_default_context(cafile=SETTINGS["ca"])
 SECONDS = 20
 TASK_SECONDS = SETTINGS["task_seconds"]
 LARGE = 1_000_000
-PAUSE = 0.1
+PAUSE = 0.5
 # Whatever goes wrong: it was not acknowledged.
 FAILURES = (OSError, http.client.HTTPException, ValueError, KeyError)
 

@@ -73,6 +73,7 @@ class Load:
     """`count` tasks, sent from now on from the last worker host, and what becomes of them."""
 
     def __init__(self, workers: Workers, count: int):
+        workers.find_leader()
         self.workers, self.count, self.run = workers, count, uuid4().hex[:8]
         self.host = workers.hosts[-1]
         self.host.run(f"systemctl stop {SENDER} 2>/dev/null; systemctl reset-failed {SENDER} 2>/dev/null")
