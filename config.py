@@ -6,6 +6,9 @@ import click as _click
 
 from xteam_infra.errors import Problem as _Problem
 from xteam_infra.errors import SettingsError as _SettingsError
+from xteam_infra.secrets.mask import mask_output as _mask_output
+
+_mask_output()
 
 _context = _click.get_current_context(silent=True)
 _named = str(_context.params.get("inventory", "")) if _context else ""

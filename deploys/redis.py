@@ -81,6 +81,7 @@ administration = [
     HostFile("/usr/local/sbin/xteam-redis-restore", "redis/xteam-redis-restore.j2", cli_ports, mode="700"),
     HostFile("/usr/local/sbin/xteam-redis-handover", "redis/xteam-redis-handover.j2", cli_ports, mode="700"),
     *(password_file(f"/etc/xteam/redis/{name}.pass", f"redis/{name}/admin") for name in (*roles, SENTINEL)),
+    *(password_file(f"/etc/xteam/redis/{name}.replica.pass", f"redis/{name}/replica") for name in roles),
 ]
 exporter_values = {
     **cli_ports,

@@ -28,7 +28,9 @@ from xteam_infra.settings import (
     StorageSettings,
 )
 from xteam_infra.settings.load import GROUPS, Loader
+from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.repeated import repeated_keys
+from xteam_infra.settings.stored import stored_problems
 
 
 class Machine(BaseModel):
@@ -87,6 +89,11 @@ class Estate(BaseModel):
         """The host plan of each machine."""
         return {machine.name: plan_host(self, machine) for machine in self.machines}
 
+    def layers(self) -> tuple[LayerSettings, ...]:
+        """The settings of every layer."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(one for one in values if isinstance(one, LayerSettings))
+
     def problems(self) -> list[Problem]:
         """What only shows when settings and hosts are looked at together."""
         found: list[Problem] = []
@@ -94,6 +101,7 @@ class Estate(BaseModel):
             settings = getattr(self, layer)
             if hasattr(settings, "problems"):
                 found += settings.problems(self)
+        found += stored_problems(self)
         for plan in self.plans.values():
             found += plan.contradictions()
         return found

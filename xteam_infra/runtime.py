@@ -1,6 +1,5 @@
 """What a deploy file opens first: the estate, this host's place in it, secrets and templates."""
 
-import hashlib
 import inspect
 import socket
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from xteam_infra.errors import SettingsError
 from xteam_infra.estate import Estate, Machine, read_estate
 from xteam_infra.pki import CA_SECRET, Authority, make_authority
 from xteam_infra.plan import CA_PATH, HostPlan
-from xteam_infra.secrets import Secret, Vault, open_store
+from xteam_infra.secrets import Secret, Vault, escape, open_store
 from xteam_infra.settings import BY_LAYER
 from xteam_infra.settings.load import GROUPS
 
@@ -96,18 +95,13 @@ def _templates() -> Environment:
         autoescape=False,  # noqa: S701 - configuration files, not HTML
     )
     environment.globals.update(ca_path=CA_PATH)
-    environment.filters["sha256"] = _sha256
+    escape.register(environment.filters)
     return environment
-
-
-def _sha256(value: str) -> str:
-    """For files that hold a password's hash instead of the password. A placeholder stays readable."""
-    return value if value.startswith("<secret ") else hashlib.sha256(value.encode()).hexdigest()
 
 
 def render(template: str, context: Mapping[str, Any], reveal: bool = True) -> str:
     """Render templates/<template>. `secret(reference)` in it is the value, or a placeholder unless `reveal`."""
-    resolve = secret if reveal else (lambda reference: f"<secret {getattr(reference, 'name', reference)}>")
+    resolve = secret if reveal else escape.placeholder
     return fill(template, {"estate": open_estate(), **context, "secret": resolve})
 
 

@@ -12,7 +12,7 @@ import yaml
 from tests.unit.conftest import HA, OWN, PROJECT, SOLO, Declaration, Pyinfra
 from xteam_infra.kubernetes import KubernetesError, Options, Target, manifests
 from xteam_infra.kubernetes.__main__ import dump
-from xteam_infra.kubernetes.environment import keys_of
+from xteam_infra.kubernetes.environment import keys_of, refuse_unwritable
 from xteam_infra.secrets import Secret
 from xteam_infra.settings import environment
 
@@ -145,6 +145,8 @@ def test_no_secret_is_shown(tmp_path):
     values = {name: f"value-of-{number}-0123456789abcdefghijklmnopq" for number, name in enumerate(keys.values())}
     (tmp_path / "secrets.json").touch(mode=0o600)
     (tmp_path / "secrets.json").write_text(json.dumps(values))
+    values["app/SECRET_KEY"] = "value-of-vK7#mQ2xR9tB4wZ8@nL5c/Y1dF6:gH3jP0s"
+    (tmp_path / "secrets.json").write_text(json.dumps(values))
     assert {"app/SECRET_KEY", "app/SENTRY_DSN", "postgres/app", "postgres/migrator", "redis/queue/app"} <= set(values)
     text = "".join(dump(one) for one in manifests(target(tmp_path, HA, FULL)))
     assert "value-of-" not in text
@@ -155,6 +157,18 @@ def test_no_secret_is_shown(tmp_path):
             for one in container["env"]:
                 assert set(re.findall(r"\$\((SECRET_\w+)\)", one.get("value", ""))) <= before, one["name"]
                 before.add(one["name"])
+
+
+@pytest.mark.item("INF-01")
+def test_a_password_that_a_pod_would_misread_is_refused(tmp_path):
+    """Kubernetes puts it into an address as it is; by its name, never its text."""
+    value = "vK7#mQ2xR9tB4wZ8@nL5c/Y1dF6:gH3jP0s"
+    (tmp_path / "secrets.json").touch(mode=0o600)
+    (tmp_path / "secrets.json").write_text(json.dumps({"redis/queue/app": value, "postgres/app": f"{value}2"}))
+    with pytest.raises(KubernetesError) as refused:
+        refuse_unwritable(target(tmp_path))
+    said = str(refused.value)
+    assert "redis/queue/app" in said and "postgres/app" not in said and value[:8] not in said
 
 
 @pytest.mark.item("INF-01")

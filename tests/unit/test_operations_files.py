@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from conftest import commands_of
+from pyinfra import logger
 
+from xteam_infra.facts.files import FileText
 from xteam_infra.operations import HostDirectory, HostFile, directories, ensure, remove, write
-from xteam_infra.operations.diff import redact
 
 PASSWORD = "correct-horse-battery-staple"  # noqa: S105 - invented here
 
@@ -118,13 +119,57 @@ def test_a_secret_travels_by_standard_input_alone(local_host, tmp_path, me):
     assert file.shown() is None, "a diff would show it"
 
 
-def test_diff_hides_what_stood_where_a_secret_stands():
-    shown = "user app\npassword <secret redis/app>\n"
-    assert redact(["user app", f"password {PASSWORD}"], shown) == [
-        "user app",
-        "password <not shown: the file holds secrets>",
-    ]
-    assert PASSWORD not in str(redact([PASSWORD, "x"], "<secret redis/app>\n"))
+@pytest.fixture
+def diff_of(local_host, caplog):
+    """What --diff would show of a file."""
+
+    def shown(file):
+        local_host.state.config.DIFF = True
+        caplog.clear()
+        with caplog.at_level("INFO", logger="pyinfra"):
+            commands_of(write, [file])
+        return caplog.text
+
+    logger.propagate = True
+    yield shown
+    logger.propagate = False
+
+
+OLD = f"user app\npassword {PASSWORD}\nrequirepass {PASSWORD}-by-hand\n{PASSWORD}\nport 1\n"
+
+
+@pytest.mark.parametrize("mode", ["600", "640", "644"])
+def test_diff_shows_no_secret_of_the_hosts(diff_of, tmp_path, me, mode):
+    """Neither where one of ours stands, nor what somebody wrote there, nor in a file that is to be closed."""
+    path = tmp_path / "x"
+    path.write_text(OLD)
+    path.chmod(0o644)
+    text = "user app\npassword {{ secret('redis/app') | redis }}\nport 2\n"
+    (tmp_path / "x.j2").write_text(text)
+    file = HostFile(str(path), text="user app\nport 2\n", mode=mode, **me)
+    said = diff_of(file)
+    assert PASSWORD not in said.replace(f"-{PASSWORD}\n", "", 1 if mode == "644" else 0), said
+    assert "port 2" in said and "user app" in said
+    assert ("-port 1" in said) == (mode == "644"), "a file that everybody may read is shown"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"requirepass {PASSWORD}",
+        f"password: '{PASSWORD}'",
+        f"POSTGRES_PASSWORD={PASSWORD}",
+        f'  "api_key": "{PASSWORD}",',
+        f"url = redis://app:{PASSWORD}@127.0.0.1/0",
+        f"-----BEGIN PRIVATE KEY-----\n{PASSWORD}\n-----END PRIVATE KEY-----",  # pragma: allowlist secret
+    ],
+)
+def test_what_is_read_for_a_diff_holds_no_password(local_host, tmp_path, line):
+    path = tmp_path / "x"
+    path.write_text(f"PasswordAuthentication no\n{line}\n")
+    found = local_host.get_fact(FileText, path=str(path))
+    assert PASSWORD not in found and "<not shown>" in found
+    assert found.startswith("PasswordAuthentication no\n")
 
 
 def test_odd_names_are_only_names(local_host, tmp_path, me):

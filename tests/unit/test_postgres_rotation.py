@@ -72,9 +72,9 @@ def test_the_file_keeps_everything_but_its_two_lines(local_host, tmp_path):
     path.write_text('A="1"\nPOSTGRES_USER="xteam"\nB="POSTGRES_USER"\nPOSTGRES_PASSWORD="old-password"\nC="3"\n')
     path.chmod(0o640)
     assert local_host.get_fact(Credentials, path=str(path)) == digest_of("xteam", "old-password")
-    for command in postgres_rotation.rewritten(str(path), lines_of("xteam_next", "n=w$&\\1")):
+    for command in postgres_rotation.rewritten(str(path), lines_of("xteam_next", 'n=w$&\\1"')):
         words = command.get_raw_value()
         subprocess.run(["sh", "-c", words], input=command.connector_arguments["_stdin"], text=True, check=True)
-    wanted = 'A="1"\nPOSTGRES_USER="xteam_next"\nB="POSTGRES_USER"\nPOSTGRES_PASSWORD="n=w$&\\1"\nC="3"\n'
+    wanted = 'A="1"\nPOSTGRES_USER="xteam_next"\nB="POSTGRES_USER"\nPOSTGRES_PASSWORD="n=w\\$&\\\\1\\""\nC="3"\n'
     assert path.read_text() == wanted and path.stat().st_mode & 0o777 == 0o640
     assert not local_host.get_fact(Credentials, path=str(tmp_path / "none"))

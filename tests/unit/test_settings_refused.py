@@ -70,7 +70,7 @@ def test_secret_key_that_can_be_guessed(declaration, value, fault):
     declaration.store.write_text(json.dumps({"app/SECRET_KEY": value}))
     declaration.store.chmod(0o600)
     said = next(text for key, text in declaration.problems().items() if "SECRET_KEY" in key)
-    assert fault in said and "32 or more random characters" in said
+    assert fault in said and "at least 32 random ASCII characters" in said
     assert value not in said, "the secret itself is shown"
 
 

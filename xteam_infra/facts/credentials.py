@@ -5,10 +5,12 @@ import hashlib
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from typing_extensions import override
 
+from xteam_infra.secrets.escape import env
+
 
 def lines_of(user: str, password: str) -> str:
     """The two lines as the application's environment files have them."""
-    return f'POSTGRES_USER="{user}"\nPOSTGRES_PASSWORD="{password}"\n'
+    return f'POSTGRES_USER="{user}"\nPOSTGRES_PASSWORD="{env(password)}"\n'
 
 
 def digest_of(user: str, password: str) -> str:

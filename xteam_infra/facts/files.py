@@ -43,11 +43,37 @@ class FileStates(FactBase[dict[str, FileState]]):
         return states
 
 
+# Values that a person, or an earlier version, wrote into a file that everybody may read. The host itself hides them, so
+# that they are in no output of the fact either.
+_KEYS = r"[A-Za-z0-9_.-]*(password|passwd|passphrase|pass|masterauth|secret|token|api_?key|access_?key|dsn)\b"
+_HIDE = (
+    "/-----BEGIN [A-Z ]*PRIVATE KEY/,/-----END [A-Z ]*PRIVATE KEY/ s/.*/<not shown>/",
+    rf"s/({_KEYS}[\"']?[[:space:]]*[=:[:space:]][[:space:]]*)[^[:space:]].*/\1<not shown>/I",
+    r"s,(://[^/@:[:space:]]*:)[^@[:space:]]+@,\1<not shown>@,g",
+)
+
+
 class FileText(FactBase[str]):
-    """The text of a file, for diffs; empty when it is not there."""
+    """The text of a file that everybody may read, for diffs, without passwords; empty when it is not there."""
 
     default = str
 
     @override
     def command(self, path: str) -> StringCommand:
-        return StringCommand("! test -f", QuoteString(path), "|| cat", QuoteString(path))
+        words = [bit for one in _HIDE for bit in ("-e", QuoteString(one))]
+        return StringCommand("! test -f", QuoteString(path), "|| sed -E", *words, QuoteString(path))
+
+
+class KnownLines(FactBase[list[int]]):
+    """Of each line of a file: its number in the text on standard input, or 0. Nothing of the file itself is told."""
+
+    default = list
+
+    @override
+    def command(self, path: str) -> StringCommand:
+        look = "NR == FNR { if (!($0 in known)) known[$0] = FNR; next } { print ($0 in known) ? known[$0] : 0 }"
+        return StringCommand("! test -f", QuoteString(path), "|| awk", QuoteString(look), "-", QuoteString(path))
+
+    @override
+    def process(self, output: list[str]) -> list[int]:
+        return [int(line) for line in output]

@@ -10,7 +10,7 @@ from pyinfra.api.exceptions import PyinfraError
 
 from xteam_infra.estate import declared
 from xteam_infra.kubernetes import KubernetesError, Options, Target, manifests
-from xteam_infra.kubernetes.environment import SECRET, Object, keys_of
+from xteam_infra.kubernetes.environment import SECRET, Object, keys_of, refuse_unwritable
 from xteam_infra.kubernetes.pods import CERTIFICATE
 
 HEAD = "# Rendered by python -m xteam_infra.kubernetes; changes belong into the settings.\n"
@@ -81,6 +81,7 @@ def main() -> None:
     inventory, output = arguments.pop("inventory"), arguments.pop("output")
     try:
         target = Target(declared(inventory), Options(**arguments))
+        refuse_unwritable(target)
         found = manifests(target)
     except (KubernetesError, PyinfraError) as error:
         sys.exit(f"no manifests:\n{error}")

@@ -11,10 +11,14 @@ from typing import Any
 
 from xteam_infra import router
 from xteam_infra.application import environment, migrator_environment, worker_environment
+from xteam_infra.errors import Problem
+from xteam_infra.kubernetes.options import KubernetesError
 from xteam_infra.kubernetes.target import Target
 from xteam_infra.operations import HostFile
 from xteam_infra.plan.router import WRITE_PORT
 from xteam_infra.runtime import fill
+from xteam_infra.secrets import open_store
+from xteam_infra.secrets.escape import placeholder, refused
 
 # The Secret that has to exist.
 SECRET = "xteam"  # noqa: S105 - the name of an object
@@ -54,9 +58,26 @@ def router_config(target: Target) -> tuple[str, list[Object]]:
     return MARK.sub(lambda mark: f'"${{{_variable(mark[1])}}}"', text), found
 
 
+def refuse_unwritable(target: Target) -> None:
+    """Raise KubernetesError when a pod would misread a password: Kubernetes puts it into a text as it is."""
+    files = (environment(target.estate, target.pod, ""), router.config(target.estate))
+    texts = [text for file in files for text in rendered(target, file).splitlines()]
+    # A variable of its own may be anything.
+    names = [name for text in texts if not re.fullmatch(rf'\w+="{MARK.pattern}"', text) for name in _names(text)]
+    store = open_store(target.estate.all.secrets_store)
+    values = ((name, store.get(name)) for name in dict.fromkeys(names))
+    found = "other characters than a pod can put into an address or into HAProxy's configuration"
+    if problems := [
+        Problem("the secrets store", name, found, f"{allowed}: give it another value")
+        for name, value in values
+        if value and (allowed := refused(value, ("plain",)))
+    ]:
+        raise KubernetesError(problems)
+
+
 def rendered(target: Target, file: HostFile) -> str:
     """A file as on a host, with marks for secrets."""
-    values = {"estate": target.estate, **file.context, "secret": _mark}
+    values = {"estate": target.estate, **file.context, "secret": placeholder}
     return fill(file.template, values)
 
 
@@ -104,11 +125,6 @@ def _split(values: Mapping[str, str]) -> Variables:
 def _from_secret(variable: str, name: str) -> Object:
     reference = {"name": SECRET, "key": name.replace("/", ".")}
     return {"name": variable, "valueFrom": {"secretKeyRef": reference}}
-
-
-def _mark(secret: object) -> str:
-    """Templates name a secret by its reference, or by its name alone."""
-    return f"<secret {getattr(secret, 'name', secret)}>"
 
 
 def _names(text: str) -> list[str]:

@@ -16,6 +16,7 @@ from xteam_infra.operations.services import _apply, will_differ
 from xteam_infra.plan.etcd import CLIENT_PORT, METRICS_PORT, PEER_PORT, UNIT, member_certificate
 from xteam_infra.runtime import here, open_estate, secret
 from xteam_infra.secrets import Secret
+from xteam_infra.secrets.escape import word
 
 HEALTH = f'curl -sf -m 2 http://127.0.0.1:{METRICS_PORT}/health | grep -q \'"health":"true"\''
 HEALTH_SECONDS = 60
@@ -186,7 +187,7 @@ def access(password: Secret):
         yield StringCommand(f"{CTL} role delete {USER} >/dev/null 2>&1; {CTL} role add {USER} && {grant}")
     if "password" in missing:
         verb = f"if {CTL} user get {USER} >/dev/null 2>&1; then verb=passwd; else verb=add; fi"
-        yield StringCommand(f'{verb}; {CTL} user "$verb" {USER} --interactive=false', _stdin=secret(password))
+        yield StringCommand(f'{verb}; {CTL} user "$verb" {USER} --interactive=false', _stdin=word(secret(password)))
     if missing & {"role", "granted"} and not _has_role(USER, USER):
         yield StringCommand(f"{CTL} user grant-role {USER} {USER}")
     if "enabled" in missing:

@@ -28,6 +28,7 @@ from xteam_infra.plan.postgres import REST_PORT
 from xteam_infra.plan.rights import Goal
 from xteam_infra.runtime import here, open_estate, secret
 from xteam_infra.secrets import Secret
+from xteam_infra.secrets.escape import sql
 
 CTL = "/usr/local/sbin/xteam-patronictl"
 CLUSTER = "17-main"
@@ -190,7 +191,7 @@ def rights(goals: list[Goal], passwords: dict[str, Secret]):
         statements = "\n".join(goal.reach for goal in unreached if goal.database == database)
         yield StringCommand(psql(database, "-v ON_ERROR_STOP=1"), _stdin=f"{UNSEEN}{statements}\n")
     if changed:
-        sets = [f"ALTER ROLE {role} PASSWORD '{verifier(secret(passwords[role]))}';" for role in changed]
+        sets = [f"ALTER ROLE {role} PASSWORD {sql(verifier(secret(passwords[role])))};" for role in changed]
         yield StringCommand(psql("postgres", "-v ON_ERROR_STOP=1"), _stdin=UNSEEN + "\n".join(sets))
     yield replayed()
 

@@ -23,6 +23,8 @@ from xteam_infra.plan import CA_PATH
 from xteam_infra.release import Release
 from xteam_infra.runtime import here, open_estate, secret, vault
 from xteam_infra.secrets import Secret
+from xteam_infra.secrets.escape import sql
+from xteam_infra.settings.postgres import NEXT
 
 
 class Rotation(NamedTuple):
@@ -43,7 +45,7 @@ def begin(estate) -> Rotation:
     if not estate.members("postgres"):
         raise SettingsError([Problem(estate.inventory, "postgres", "no host", "a PostgreSQL host")])
     role, old = roles[settings.secret], Secret(settings.secret)
-    rotation = Rotation(role, f"{role}_next", old, Secret(f"{settings.secret}.next"))
+    rotation = Rotation(role, f"{role}_next", old, Secret(f"{settings.secret}{NEXT}"))
     # Everything this run writes has the new password; the store learns of it when both are valid.
     vault().succeed(rotation.old, by=rotation.new)
     return rotation
@@ -63,7 +65,7 @@ def second_login(rotation: Rotation):
     )
     statements = [
         f"DO $$ BEGIN CREATE ROLE {second}; EXCEPTION WHEN duplicate_object THEN NULL; END $$;",
-        f"ALTER ROLE {second} LOGIN PASSWORD '{verifier(secret(rotation.new))}';",
+        f"ALTER ROLE {second} LOGIN PASSWORD {sql(verifier(secret(rotation.new)))};",
         f"GRANT {role} TO {second}; ALTER ROLE {second} RESET ALL; ALTER ROLE {second} SET role = '{role}';",
         f"DO $$ DECLARE s record; BEGIN FOR s IN {copied} LOOP "
         f"EXECUTE format('ALTER ROLE {second} SET %I = %L', s.name, s.value); END LOOP; END $$;",
@@ -129,7 +131,7 @@ def take_over(rotation: Rotation):
     if state.is_executing:
         vault().hand_over(rotation.old, by=rotation.new)
     if _leads():
-        sets = f"ALTER ROLE {rotation.role} PASSWORD '{verifier(secret(rotation.new))}';"
+        sets = f"ALTER ROLE {rotation.role} PASSWORD {sql(verifier(secret(rotation.new)))};"
         yield StringCommand(psql("postgres", "-v ON_ERROR_STOP=1"), _stdin=UNSEEN + sets)
         yield replayed()
     yield _ended(rotation.role)

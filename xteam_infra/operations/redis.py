@@ -24,6 +24,7 @@ from xteam_infra.facts.services import APPLIED, digest_command
 from xteam_infra.operations.files import HostFile, _replace
 from xteam_infra.operations.pending import is_pending
 from xteam_infra.runtime import secret
+from xteam_infra.secrets.escape import sentinel
 
 SENTINEL = "sentinel"
 SEEDED = "# Made once by xteam-infra; rewritten by the service itself ever since."
@@ -217,7 +218,7 @@ def _set(role: str, now: Mapping[str, object], options: Mapping[str, str]) -> It
     password = secret(f"redis/{role}/sentinel")
     digest = hashlib.sha256(password.encode()).hexdigest()
     if now.get("auth") != digest:
-        yield f"SENTINEL SET {role} auth-user sentinel auth-pass {password}"
+        yield f"SENTINEL SET {role} auth-user sentinel auth-pass {sentinel(password)}"
     for key, value in options.items():
         if now.get(key) != value:
             _say(role, f"sentinel {key}", now.get(key), value)

@@ -64,7 +64,8 @@ def put_away(declared: list[str]):
         stop = f"systemctl disable -q --now {unit} 2>/dev/null || true; ! systemctl is-active -q {unit}"
         paths = [
             f"/etc/redis/redis-{role}.conf /etc/redis/redis-{role}.start.conf /etc/redis/redis-{role}.acl",
-            f"/etc/xteam/redis/{role}.pass /etc/systemd/system/{unit}.d/10-xteam.conf",
+            f"/etc/xteam/redis/{role}.pass /etc/xteam/redis/{role}.replica.pass",
+            f"/etc/systemd/system/{unit}.d/10-xteam.conf",
             f"/var/lib/xteam/applied/{unit} /var/lib/xteam/applied/redis-{role}.*",
         ]
         yield StringCommand(f"set -e; {forget}; {stop}; rm -f {' '.join(paths)}; systemctl daemon-reload")

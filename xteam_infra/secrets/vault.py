@@ -5,6 +5,7 @@ import string
 from collections.abc import Callable
 
 from xteam_infra.errors import SecretsError
+from xteam_infra.secrets.mask import MASK
 from xteam_infra.secrets.reference import Secret
 from xteam_infra.secrets.store import Store
 
@@ -37,6 +38,7 @@ class Vault:
             if value is None:
                 value = self._missing(secret, make)
             self._values[name] = value
+        MASK.add(name, self._values[name])
         if self._may_write():
             self.store_generated()
         return self._values[name]

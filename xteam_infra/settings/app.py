@@ -10,7 +10,7 @@ from xteam_infra.errors import Problem, SecretsError
 from xteam_infra.secrets import Secret, open_store
 from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.schedule import Calendar
-from xteam_infra.settings.strength import weakness
+from xteam_infra.settings.stored import Stored
 from xteam_infra.settings.window import parse
 
 MODULE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
@@ -177,7 +177,6 @@ class AppSettings(LayerSettings):
             yield self.problem("sentry_api", self.sentry_api, "sentry_api and sentry_api_token, or neither")
         if self.production:
             yield from self._unsafe()
-        yield from self._weak_key(estate)
         yield from self._no_webhook(estate)
 
     def _unsafe(self) -> Iterator[Problem]:
@@ -194,15 +193,12 @@ class AppSettings(LayerSettings):
             if "*" not in origin and (parts.scheme != "https" or not parts.netloc or parts.path):
                 yield self.problem("CORS_ALLOW_ORIGINS", origin, "https://NAME, nothing after it")
 
-    def _weak_key(self, estate) -> Iterator[Problem]:
-        try:
-            value = open_store(estate.all.secrets_store).get(self.SECRET_KEY.name)
-        except SecretsError as error:
-            yield Problem("group_data/all.py", "secrets_store", estate.all.secrets_store, str(error))
+    def stored(self, estate) -> Iterator[Stored]:
+        if not (estate.members("app") or estate.members("worker")):
             return
-        if value is not None and (fault := weakness(value)):
-            allowed = "32 or more random characters; remove it from the store and one of 64 is made"
-            yield Problem("the secrets store", f"{self.SECRET_KEY.name} (SECRET_KEY)", fault, allowed)
+        for variable, reference in self.secrets.items():
+            random = variable == "SECRET_KEY"
+            yield Stored(reference.name, ("env",), measured=random, variable=variable)
 
     def _no_webhook(self, estate) -> Iterator[Problem]:
         """Before a release begins: that nobody was told should not come out at its end."""
@@ -211,7 +207,7 @@ class AppSettings(LayerSettings):
         try:
             value = open_store(estate.all.secrets_store).get(self.deploy_webhook.name)
         except SecretsError:
-            return  # _weak_key has told
+            return  # stored_problems() has told
         if value is None or urlsplit(value).scheme not in ("http", "https"):
             found = "nothing" if value is None else "no http or https address"
             key = f"{self.deploy_webhook.name} (deploy_webhook)"

@@ -13,8 +13,11 @@ from xteam_infra.on_host.xteam_backup.targets import FORMS, parse
 from xteam_infra.secrets import Secret
 from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.schedule import Calendar
+from xteam_infra.settings.stored import Stored
 
 TARGET_FORMS = FORMS
+# The shortest names of access keys, and the shortest of these, that providers of object storage give.
+S3_KEY_ID, S3_KEY = 8, 16
 # A controller's clock may be this far behind the hosts' before a restore "into the future" is refused.
 CLOCK_SLACK = timedelta(seconds=5)
 
@@ -133,6 +136,15 @@ class BackupSettings(LayerSettings):
         """Where that bucket is."""
         path_style = self.backup_s3_uri_style == "path"
         return ObjectStorage(self.backup_s3_region, self.backup_s3_endpoint, self.backup_s3_ca, path_style)
+
+    def stored(self, estate) -> Iterator[Stored]:
+        if not estate.members("backup"):
+            return
+        yield Stored(self.backup_cipher.name, ("ini",))
+        if self.bucket:
+            yield Stored(self.backup_s3_cipher.name, ("ini",))
+            yield Stored(self.backup_s3_key_id.name, ("plain",), shortest=S3_KEY_ID, fewest_bits=0, supplied=True)
+            yield Stored(self.backup_s3_key.name, ("ini", "aws"), shortest=S3_KEY, fewest_bits=0, supplied=True)
 
     def problems(self, estate) -> Iterator[Problem]:
         hosts = estate.members("backup")

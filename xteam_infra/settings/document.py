@@ -24,6 +24,15 @@ inventory of that name; `--data key=value` overrides both for one run. An unknow
 bounds or a combination that can't work is refused before any host is changed, all of them at once.
 
 *secret* is a reference such as `Secret("postgres/app")` to a value in the secrets store, never the value itself.
+What is missing there is made: 64 random letters and digits. A value that you put there yourself must be random, of its
+own, and at least 32 characters long (a database password 20) and at most 256 (`etcd/patroni` 72): printable ASCII, no
+space at either end. Each file that it is written to has it escaped for its reader. Where a reader knows no escaping,
+fewer characters are allowed: no spaces in `etcd/patroni`; no spaces and quotes in `redis/.../sentinel`; in the access
+key of the bucket what providers use. What is not allowed is refused by its name and never shown.
+
+`--diff` shows the lines that a file is to have, with names in place of secrets. Of a file that holds secrets, or that
+not everybody on the host may read, it shows none of the host's other lines. In other files what looks like a password
+is left out. No output shows a value of the store, at any verbosity.
 """
 BOUNDS = {"ge": "from {}", "gt": "more than {}", "le": "to {}", "lt": "less than {}"}
 WORDS = {int: "number", float: "number", str: "text", bool: "True or False", Secret: "secret", type(None): "None"}

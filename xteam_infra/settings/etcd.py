@@ -8,8 +8,11 @@ from pydantic import Field
 from xteam_infra.errors import Problem
 from xteam_infra.secrets import Secret
 from xteam_infra.settings.model import LayerSettings
+from xteam_infra.settings.stored import Stored
 
 SIZES = (1, 3, 5)
+# Bytes of a password that bcrypt, by which etcd keeps it, takes.
+PASSWORD_LONGEST = 72
 
 
 class EtcdSettings(LayerSettings):
@@ -29,6 +32,10 @@ class EtcdSettings(LayerSettings):
     """Milliseconds without a heartbeat after which members elect another leader."""
     etcd_patroni_password: Secret = Secret("etcd/patroni")
     """Password of the etcd user that Patroni is; it may read and write below /xteam/ only."""
+
+    def stored(self, estate) -> Iterator[Stored]:
+        if estate.members("etcd"):
+            yield Stored(self.etcd_patroni_password.name, ("line", "word", "yaml"), longest=PASSWORD_LONGEST)
 
     def problems(self, estate) -> Iterator[Problem]:
         members = estate.members("etcd")

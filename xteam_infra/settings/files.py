@@ -9,6 +9,7 @@ from xteam_infra.errors import Problem
 from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.redis_backup import Period
 from xteam_infra.settings.schedule import Calendar
+from xteam_infra.settings.stored import Stored
 
 
 class FilesSettings(LayerSettings):
@@ -50,6 +51,16 @@ class FilesSettings(LayerSettings):
     """When the backup host restores the newest copies beside, and compares each byte."""
     files_backup_seconds: int = Field(7200, ge=60, le=86_400)
     """How long one backup, proof or expiry may take."""
+
+    def stored(self, estate) -> Iterator[Stored]:
+        # The plan builds on the settings.
+        from xteam_infra.plan.files import cipher, copies, sends
+
+        for machine in estate.machines:
+            if sends(estate, machine):
+                yield Stored(cipher(machine).name)
+                if estate.backup.bucket:
+                    yield Stored(copies(estate, machine).cipher.name)
 
     def problems(self, estate) -> Iterator[Problem]:
         if estate.backup.bucket and self.files_backup_s3_on == self.files_backup_on:

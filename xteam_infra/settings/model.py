@@ -10,6 +10,7 @@ from xteam_infra.secrets.reference import Secret
 
 if TYPE_CHECKING:
     from xteam_infra.estate import Estate
+    from xteam_infra.settings.stored import Stored
 
 
 class LayerSettings(BaseModel):
@@ -33,6 +34,10 @@ class LayerSettings(BaseModel):
 
     def problems(self, estate: "Estate") -> Iterator[Problem]:
         """What is wrong with these settings in this estate; checked before any host is changed."""
+        yield from ()
+
+    def stored(self, estate: "Estate") -> Iterator["Stored"]:
+        """The secrets of this layer that the store may hold, and what each must be like."""
         yield from ()
 
     @classmethod

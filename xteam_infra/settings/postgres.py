@@ -5,17 +5,19 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from xteam_infra.errors import Problem, SecretsError
-from xteam_infra.secrets import Secret, open_store
+from xteam_infra.errors import Problem
+from xteam_infra.secrets import Secret
 from xteam_infra.settings.hba import POWERFUL, HbaRule
 from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.schedule import Calendar
-from xteam_infra.settings.strength import weakness
+from xteam_infra.settings.stored import Stored
 
 # A password that stands in the store must be longer than what is tried in practice; generated ones have 64.
 PASSWORD_LENGTH = 20
+# Added to a password's name: the one that a rotation is about to put in its place.
+NEXT = ".next"
 # By the frequency of its own characters; 20 random letters and digits have more than 65.
-FEWEST_BITS = 55
+PASSWORD_BITS = 55
 MEMORY_FLOOR_MB = 256
 # Connections that are neither an application's nor a pooler's: superuser_reserved_connections, Patroni,
 # the monitoring role, a migration, an administrator.
@@ -171,7 +173,6 @@ class PostgresSettings(LayerSettings):
                 "postgres_synchronous", "strict", '"on" with one member: strict would refuse every commit'
             )
         yield from self._unknown_sources()
-        yield from self._weak_passwords(estate)
 
     def _unknown_sources(self) -> Iterator[Problem]:
         from xteam_infra.settings.load import GROUPS
@@ -181,20 +182,14 @@ class PostgresSettings(LayerSettings):
                 allowed = f"a group ({', '.join(GROUPS)}), an address or a network{hint}"
                 yield self.problem(f"postgres_hba_rules.{n}.sources", source, allowed)
 
-    def _weak_passwords(self, estate) -> Iterator[Problem]:
-        try:
-            store = open_store(estate.all.secrets_store)
-            for reference in (*self.passwords.values(), self.patroni_rest_password):
-                value = store.get(reference.name)
-                if value is not None and (fault := _password_weakness(value)):
-                    allowed = f"at least {PASSWORD_LENGTH} random ASCII characters; remove it and a strong one is made"
-                    yield Problem("the secrets store", reference.name, fault, allowed)
-        except SecretsError as error:
-            yield Problem("group_data/all.py", "secrets_store", estate.all.secrets_store, str(error))
-
-
-def _password_weakness(value: str) -> str:
-    """What is wrong with a password, without showing any of it."""
-    if not value.isascii():
-        return "a value with characters beyond ASCII"
-    return weakness(value, shortest=PASSWORD_LENGTH, fewest_bits=FEWEST_BITS)
+    def stored(self, estate) -> Iterator[Stored]:
+        if not estate.members("postgres"):
+            return
+        # PgBouncer, libpq and PostgreSQL agree on what a password is only as long as it is ASCII.
+        formats = {self.POSTGRES_PASSWORD.name: ("line", "env"), self.postgres_migrator_password.name: ("line", "env")}
+        for reference in (*self.passwords.values(), self.patroni_rest_password):
+            its = formats.get(reference.name, ("line", "yaml"))
+            yield Stored(reference.name, its, shortest=PASSWORD_LENGTH, fewest_bits=PASSWORD_BITS)
+            # The password that a rotation brings; for a moment both names have it.
+            following = Secret(f"{reference.name}{NEXT}")
+            yield Stored(following.name, its, shortest=PASSWORD_LENGTH, fewest_bits=PASSWORD_BITS, unique=False)

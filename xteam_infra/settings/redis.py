@@ -6,10 +6,9 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from xteam_infra.errors import Problem, SecretsError
-from xteam_infra.secrets import open_store
+from xteam_infra.errors import Problem
 from xteam_infra.settings.redis_backup import RedisBackupSettings
-from xteam_infra.settings.strength import SHORTEST, weakness
+from xteam_infra.settings.stored import Stored
 
 Policy = Literal[
     "noeviction",
@@ -28,6 +27,8 @@ REQUIRED = ("cache", "queue", "sessions", "blacklist")
 NEVER_LOST = ("queue", "blacklist")
 USERS = ("admin", "app", "backup", "exporter", "replica", "router", "sentinel")
 SENTINEL_USERS = ("admin", "app", "backup", "exporter", "router", "sentinel")
+# What carries a user's password, beside the file of users.
+FORMATS = {"app": ("url", "env"), "router": ("redis", "haproxy"), "exporter": ("json",), "sentinel": ("sentinel",)}
 BACKLOG_SHARE = 16  # one part in so many of maxmemory is the replicas' backlog
 RULE = re.compile(r"^[+-][a-z@|_-]+$")
 
@@ -145,7 +146,6 @@ class RedisSettings(RedisBackupSettings):
         yield from self._lossy()
         yield from self._ports()
         yield from self._lags()
-        yield from self._passwords(estate)
         yield from self.backup_problems(estate)
         members = len(estate.members("redis"))
         if members and members % 2 == 0:
@@ -182,26 +182,15 @@ class RedisSettings(RedisBackupSettings):
                 )
                 yield self.problem(f"redis_instances.{role}.max_lag_s", instance.max_lag_s, allowed)
 
-    def _passwords(self, estate) -> Iterator[Problem]:
-        """Of those somebody put into the store: each strong, and none used twice."""
+    def stored(self, estate) -> Iterator[Stored]:
         if not estate.members("redis"):
             return
-        taken: dict[str, str] = {}
-        try:
-            store = open_store(estate.all.secrets_store)
-            for name in self.password_names():
-                value = store.get(name)
-                if value is None:
-                    continue
-                if fault := weakness(value):
-                    allowed = f"{SHORTEST} or more random characters; remove it and a strong one is made"
-                    yield Problem("the secrets store", name, fault, allowed)
-                elif value in taken:
-                    found = f"the same password as {taken[value]}"
-                    yield Problem("the secrets store", name, found, "one of its own; remove it and one is made")
-                taken.setdefault(value, name)
-        except SecretsError as error:
-            yield Problem("group_data/all.py", "secrets_store", estate.all.secrets_store, str(error))
+        for name in self.password_names():
+            yield Stored(name, ("line", *FORMATS.get(name.split("/")[-1], ("redis",))))
+        if estate.members("backup"):
+            yield Stored(self.redis_backup_cipher.name)
+            if estate.backup.bucket:
+                yield Stored(self.redis_backup_s3_cipher.name)
 
     def password_names(self) -> list[str]:
         """The names in the secrets store of every password of every role and of Sentinel."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from xteam_infra.errors import Problem
 from xteam_infra.secrets import Secret
 from xteam_infra.settings.model import LayerSettings
+from xteam_infra.settings.stored import Stored
 
 LUKS2_REFUSED = (
     '"fscrypt", "provider" or "none": luks2 is not proved yet (no host this project is tested on has a device mapper)'
@@ -33,6 +34,10 @@ class StorageSettings(LayerSettings):
     """Port of tang, open to the database hosts alone."""
     storage_recovery: Secret = Secret("storage/recovery")
     """The key for the day on which no key host is left. No host gets it."""
+
+    def stored(self, estate) -> Iterator[Stored]:
+        if self.storage_encryption == "fscrypt" and estate.members("postgres"):
+            yield Stored(self.storage_recovery.name)
 
     def problems(self, estate) -> Iterator[Problem]:
         # The plan builds on the settings.

@@ -1,0 +1,38 @@
+"""Secrets of ordinary characters that something always misreads, for a store that no deploy has filled yet.
+
+    python -m tests.hostile inventories/lab.py
+
+gives every secret of the inventory that can be made such a value, unless the store has one.
+"""
+
+import secrets
+import sys
+
+from xteam_infra.estate import declared
+from xteam_infra.secrets import open_store
+from xteam_infra.secrets.escape import refused
+from xteam_infra.settings.stored import Stored
+
+# Of URLs, shells, quotes, comments, printf, Jinja, INI interpolation; each in the middle and none twice.
+HOSTILE = "#@:/?&%$\"'\\`!;=+,|*^~<>()[]{}{{%{%%(x)s ${HOME} $(id) # ; \\n %2F"
+
+
+def hostile(one: Stored) -> str:
+    """A value that the rules of this secret allow, with as many hostile characters as they do."""
+    pieces = [piece for piece in HOSTILE if not refused(f"a{piece}a", one.formats)]
+    room = one.longest - 40
+    return f"{secrets.token_urlsafe(15)}{''.join(pieces)[:room]}{secrets.token_urlsafe(15)}"
+
+
+def main() -> None:
+    """Fill the store of an inventory."""
+    estate = declared(sys.argv[1])
+    store = open_store(estate.all.secrets_store)
+    for layer in estate.layers():
+        for one in layer.stored(estate):
+            if one.measured and one.unique:
+                store.create(one.name, hostile(one))
+
+
+if __name__ == "__main__":
+    main()
