@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
+from xteam_infra.absent import up
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.operations.backup import run_and_show
 
@@ -21,6 +22,8 @@ def _unclear(estate) -> Iterator[Problem]:
     role, kept = settings.redis_restore_role, settings.backed_up()
     if not estate.members("backup"):
         yield Problem(estate.inventory, "backup", "no host", "one host that keeps the snapshots")
+    elif not up(estate.members("backup")):
+        yield Problem("--exclude", "backup", "the host that keeps the snapshots", "it is needed for this")
     if role not in kept:
         yield Problem("--data", "redis_restore_role", repr(role), f"one of {', '.join(kept)}")
     if estate.backup.repository == 2 and not estate.backup.bucket:
