@@ -13,15 +13,20 @@ from xteam_infra.plan.app import ports
 from xteam_infra.plan.edge import (
     ACME_PORT,
     ADMIN_SOCKET,
+    ALIVE_CONNECTIONS,
     ALIVE_PORT,
     CERTBOT_TIMER,
     FLOATING_UNIT,
     MASTER_SOCKET,
     PEERS_PORT,
+    SMALL_BODY,
+    STREAMS,
     UNIT,
     certificate_path,
+    http_connections,
     internal_certificate,
     peer_certificate,
+    process_connections,
 )
 from xteam_infra.runtime import here, open_estate
 from xteam_infra.settings.edge import REASONS, body_limit, operators, rate_limit
@@ -41,6 +46,11 @@ values = {
     "peers_port": PEERS_PORT,
     "peer_certificate": own,
     "alive_port": ALIVE_PORT,
+    "alive_connections": ALIVE_CONNECTIONS,
+    "http_connections": http_connections(settings),
+    "process_connections": process_connections(settings),
+    "small_body": SMALL_BODY,
+    "streams": min(STREAMS, settings.edge_requests_per_source),
     "acme_port": ACME_PORT,
     "acme_ca_path": ACME_CA,
     "hosts": settings.hosts(estate),

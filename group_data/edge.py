@@ -14,8 +14,20 @@ edge_acme_ca = None
 # Seconds for which browsers refuse plain HTTP after one visit. Set it to 300 until you are sure.
 edge_hsts_seconds = 63072000
 
-# Client connections an edge host holds, about 0.1 MiB each.
-edge_max_connections = 2000
+# HTTPS connections an edge host holds, about 0.1 MiB each.
+edge_max_connections = 4000
+
+# What one address (IPv6: one /64) may have of them, open within 10 seconds, and have under way as requests. Networks of
+# a proxy in front of the edges, or of an office with many people behind one address, are exempt when named here.
+edge_connections_per_source = 64
+edge_connection_rate_per_source = 300
+edge_requests_per_source = 64
+edge_trusted_networks = ()
+
+# Seconds a client may take for its TLS handshake and for a request's header, and be silent in the middle of a request.
+edge_handshake_timeout_seconds = 5
+edge_header_timeout_seconds = 10
+edge_client_timeout_seconds = 30
 
 # Seconds a WebSocket may be silent, and seconds the application may take to begin an answer.
 edge_tunnel_timeout_seconds = 3600

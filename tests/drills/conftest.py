@@ -5,6 +5,9 @@ Drills on PostgreSQL also have `cluster` and `client`, those on Redis `redis_hos
 docs/verification.md, "Drills"
 """
 
+import json
+from uuid import uuid4
+
 import pytest
 
 from checklist.run import not_applicable
@@ -50,6 +53,22 @@ def outsider(hosts):
     if not found:
         not_applicable("every host is an edge or the application's: nobody else could ask")
     return found[0]
+
+
+@pytest.fixture
+def token(hosts, estate):
+    """A token of a user who is erased afterwards."""
+    if not hosts.group("edge"):
+        not_applicable("no edge: nobody balances")
+    app, edge = hosts.group("app")[0], hosts.group("edge")[0]
+    name, password = f"drill-{uuid4().hex[:8]}", uuid4().hex
+    made = app.run_with_stdin(f"xteam-run -m {estate.app.app_manage_module} create-user {name}", f"{password}\n")
+    assert made.rc == 0, made.stderr[-500:]
+    body = json.dumps(json.dumps({"name": name, "password": password}))
+    config = f'url = "https://127.0.0.1/auth/login"\nheader = "Host: {estate.all.domain}"\n'
+    config += f'header = "Content-Type: application/json"\ndata = {body}\n'
+    yield json.loads(edge.run_with_stdin("curl -ksS -K -", config).stdout)["access_token"]
+    app.run(f"xteam-run -m {estate.app.app_manage_module} erase {name}")
 
 
 @pytest.fixture

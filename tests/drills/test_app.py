@@ -6,7 +6,6 @@ Figures are kept, not asserted; what must hold is that nobody's request fails.
 import json
 import time
 from typing import NamedTuple
-from uuid import uuid4
 
 import pytest
 
@@ -21,18 +20,8 @@ AWAY_SECONDS = 30
 
 
 @pytest.fixture
-def users(hosts, estate, eventually):
-    """Let users in: `users()`. Afterwards the one whose name they used is erased."""
-    if not hosts.group("edge"):
-        not_applicable("no edge: nobody balances")
-    app, edge = hosts.group("app")[0], hosts.group("edge")[0]
-    name, password = f"drill-{uuid4().hex[:8]}", uuid4().hex
-    made = app.run_with_stdin(f"xteam-run -m {estate.app.app_manage_module} create-user {name}", f"{password}\n")
-    assert made.rc == 0, made.stderr[-500:]
-    body = json.dumps(json.dumps({"name": name, "password": password}))
-    config = f'url = "https://127.0.0.1/auth/login"\nheader = "Host: {estate.all.domain}"\n'
-    config += f'header = "Content-Type: application/json"\ndata = {body}\n'
-    token = json.loads(edge.run_with_stdin("curl -ksS -K -", config).stdout)["access_token"]
+def users(hosts, estate, token, eventually):
+    """Let users in: `users()`."""
     started = []
 
     def start():
@@ -44,7 +33,6 @@ def users(hosts, estate, eventually):
     yield start
     for one in started:
         one.remove()
-    app.run(f"xteam-run -m {estate.app.app_manage_module} erase {name}")
 
 
 @pytest.mark.item("CI-06", "CI-09", "PRE-06", "TST-08")

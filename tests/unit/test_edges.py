@@ -2,6 +2,7 @@
 
 import pytest
 
+from xteam_infra.plan.edge import ALIVE_CONNECTIONS, http_connections, process_connections
 from xteam_infra.plan.openings import openings
 
 
@@ -51,6 +52,10 @@ def test_a_floating_address_for_one_edge(declaration):
     [
         ("edge_maintenance", "", "at least 1 character"),
         ("edge_maintenance_networks", ("0.0.0.0/0",), "for everybody there is no maintenance"),
+        ("edge_trusted_networks", ("::/0",), "for everybody there is no limit"),
+        ("edge_connections_per_source", 65, "at most 64 with edge_max_connections = 4000"),
+        ("edge_requests_per_source", 65, "sources together leave 20 % of it to the others"),
+        ("edge_handshake_timeout_seconds", 0, "greater than or equal to 1"),
         ("edge_static_path", "static", "match pattern"),
         ("edge_static_path", "/static", "match pattern"),
         ("edge_retry_after_seconds", 0, "greater than or equal to 1"),
@@ -59,6 +64,15 @@ def test_a_floating_address_for_one_edge(declaration):
 def test_what_clients_can_not_be_told(declaration, key, value, allowed):
     declaration.own[key] = value
     assert allowed in declaration.problems()[key]
+
+
+def test_the_process_has_more_connections_than_its_frontends(declaration):
+    for most in (250, 4000, 100_000):
+        of_source = {"edge_connections_per_source": 4, "edge_requests_per_source": 4}
+        declaration.own |= {"edge_max_connections": most, **of_source}
+        settings = declaration.read().edge
+        assert process_connections(settings) > most + http_connections(settings) + ALIVE_CONNECTIONS
+        assert 2 * process_connections(settings) < 262_144, "the unit's LimitNOFILE"
 
 
 @pytest.mark.parametrize("path", ["auth/login", "/auth/login?x", "/a b"])

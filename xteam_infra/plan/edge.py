@@ -22,12 +22,20 @@ ACME_PEM = f"{PKI_DIRECTORY}/edge-acme.pem"
 BASE_MB = 64
 CONNECTION_MB = 0.1
 
+# Connections of keepalived and of people on the host; and what the process has beside its frontends: peers, sockets.
+ALIVE_CONNECTIONS = 50
+OWN_CONNECTIONS = 200
+# A body of so many bytes fits into HAProxy's buffer together with the request's header.
+SMALL_BODY = 8 * 1024
+# Requests that a client may have under way in one connection of HTTP/2; browsers ask for more later.
+STREAMS = 32
+
 
 def needs(estate, machine) -> Needs:
     """HAProxy and, unless it is supplied, a certificate of the internal CA for the public names."""
     if "edge" not in machine.groups:
         return Needs()
-    memory = BASE_MB + round(CONNECTION_MB * estate.edge.edge_max_connections)
+    memory = BASE_MB + round(CONNECTION_MB * process_connections(estate.edge))
     floating = estate.edge.edge_floating_address is not None
     listens = [
         Listen(80, "HTTP, redirected", ("world",)),
@@ -48,6 +56,16 @@ def needs(estate, machine) -> Needs:
         memory_mb={"edge": memory},
         units=(UNIT, *_if(floating, FLOATING_UNIT), *_if(estate.edge.acme, CERTBOT_TIMER)),
     )
+
+
+def http_connections(settings) -> int:
+    """Connections on port 80, where there is only a redirect: a quarter of HTTPS's."""
+    return max(250, settings.edge_max_connections // 4)
+
+
+def process_connections(settings) -> int:
+    """Connections of HAProxy's process: more than its frontends can have together."""
+    return settings.edge_max_connections + http_connections(settings) + ALIVE_CONNECTIONS + OWN_CONNECTIONS
 
 
 def _if(condition: bool, one):

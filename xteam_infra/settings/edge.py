@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from xteam_infra.errors import CertificateError, Problem
 from xteam_infra.pki.supplied import read_supplied
@@ -16,6 +16,8 @@ from xteam_infra.settings.model import LayerSettings
 METRICS_PATH = "/metrics"
 # A multipart form puts headers and boundaries around a file; the application counts the file alone.
 FORM_BYTES = 64 * 1024
+# So many sources at their limits, and what they may have of an edge's connections together, in percent.
+SOURCES, SHARE_OF_SOURCES = 50, 80
 
 # What the edge itself answers, in the shape of the application's errors.
 REASONS = {
@@ -53,8 +55,26 @@ class EdgeSettings(LayerSettings):
     """PEM file on the controller: who signed the certificate of an ACME server of your own. None: the system's."""
     edge_hsts_seconds: int = Field(63_072_000, ge=0)
     """How long browsers refuse plain HTTP for this name after one visit; two years is what preload lists ask for."""
-    edge_max_connections: int = Field(2000, ge=100, le=100_000)
-    """Client connections an edge host holds; about 0.1 MiB each. More wait in the kernel's queue."""
+    edge_max_connections: int = Field(4000, ge=250, le=100_000)
+    """HTTPS connections an edge host holds; about 0.1 MiB each. More wait in the kernel's queue."""
+    edge_connections_per_source: int = Field(64, ge=4, le=20_000)
+    """Connections one address (IPv6: one /64) may have open with an edge; more are refused before TLS. So that fifty
+    sources together leave a fifth of edge_max_connections to the others, it is at most 1.6 % of it."""
+    edge_connection_rate_per_source: int = Field(300, ge=10, le=100_000)
+    """Connections one source may open within 10 seconds. Each costs a TLS handshake."""
+    edge_requests_per_source: int = Field(64, ge=4, le=20_000)
+    """Requests of one source that may be under way at an edge, WebSockets among them; more get 429. Bounded as
+    edge_connections_per_source is."""
+    edge_trusted_networks: tuple[str, ...] = ()
+    """Networks (CIDR) to which these three do not apply: a CDN or load balancer in front of the edges, an office with
+    many people behind one address. Requests in a minute are counted all the same."""
+    edge_handshake_timeout_seconds: int = Field(5, ge=1, le=60)
+    """A TLS handshake that takes longer is broken off: a browser needs two round trips."""
+    edge_header_timeout_seconds: int = Field(10, ge=1, le=60)
+    """The header of a request that takes longer to arrive gets 408."""
+    edge_client_timeout_seconds: int = Field(30, ge=5, le=600)
+    """A client that sends nothing of the body it has begun, or takes nothing of its answer, for so long is given up. An
+    upload may last as long as it likes while it goes on; a body of up to 8 KiB arrives whole within this time."""
     edge_tunnel_timeout_seconds: int = Field(3600, ge=60, le=86_400)
     """A WebSocket without any traffic for this long is broken off: its client is gone. The silence of one that is there
     is bounded by api_websocket_idle_seconds."""
@@ -90,11 +110,12 @@ class EdgeSettings(LayerSettings):
             raise ValueError(f"paths such as /auth/login, without query; {wrong[0]!r} is none")
         return value
 
-    @field_validator("edge_maintenance_networks")
+    @field_validator("edge_maintenance_networks", "edge_trusted_networks")
     @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _networks(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if any(ip_network(network).prefixlen == 0 for network in value):
-            raise ValueError("networks narrower than /0: for everybody there is no maintenance")
+            rule = "limit" if info.field_name == "edge_trusted_networks" else "maintenance"
+            raise ValueError(f"networks narrower than /0: for everybody there is no {rule}")
         return value
 
     @field_validator("edge_floating_address")
@@ -137,10 +158,21 @@ class EdgeSettings(LayerSettings):
                 read_supplied(Path(self.ssl_certfile), Path(self.ssl_keyfile), self.hosts(estate))
             except CertificateError as error:
                 yield self.problem("ssl_certfile", self.ssl_certfile, str(error))
+        yield from self._source_problems()
         if self.acme:
             yield from self._acme_problems()
         if self.edge_floating_address:
             yield from self._floating_problems(estate, ip_interface(self.edge_floating_address))
+
+    def _source_problems(self) -> Iterator[Problem]:
+        most = self.edge_max_connections * SHARE_OF_SOURCES // (100 * SOURCES)
+        for name in ("edge_connections_per_source", "edge_requests_per_source"):
+            if (found := getattr(self, name)) > most:
+                allowed = (
+                    f"at most {most} with edge_max_connections = {self.edge_max_connections}: {SOURCES} sources"
+                    f" together leave {100 - SHARE_OF_SOURCES} % of it to the others"
+                )
+                yield self.problem(name, found, allowed)
 
     def _acme_problems(self) -> Iterator[Problem]:
         if self.ssl_certfile or self.ssl_keyfile:

@@ -1,0 +1,65 @@
+"""What one source may have of an edge below HTTP, and what the world can't use up."""
+
+import json
+from pathlib import Path
+
+import pytest
+from edge_client import anybody
+
+from xteam_infra.plan.edge import ALIVE_PORT
+
+pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one]
+ON_HOST = Path(__file__).with_name("edge_source_on_host.py")
+MORE = 20  # connections beyond the limit
+PATIENCE = 20
+
+
+@pytest.fixture
+def silent(host, estate):
+    """What becomes of connections of one source that say nothing: `silent(address, source)`."""
+    settings = estate.edge
+
+    def connect(address, source):
+        given = {
+            "address": address, "source": source, "other": anybody(),
+            "number": settings.edge_connections_per_source + MORE, "limit": settings.edge_connections_per_source,
+            "timeout": settings.edge_handshake_timeout_seconds + PATIENCE, "patience": PATIENCE,
+            "alive": f"http://127.0.0.1:{ALIVE_PORT}/", "name": estate.all.domain,
+        }  # fmt: skip
+        script = f"cat > /run/xteam-source.py <<'END'\n{ON_HOST.read_text()}\nEND\npython3 /run/xteam-source.py"
+        said = host.run_with_stdin(script, f"{json.dumps(given)}\n", timeout=120)
+        assert said.rc == 0, f"connections of {source}: {said.stderr[-1000:]}"
+        return json.loads(said.stdout)
+
+    yield connect
+    host.run("rm -f /run/xteam-source.py")
+
+
+@pytest.mark.item("SEC-07", kind="wire")
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_one_source_gets_its_share_of_connections(silent, estate, address):
+    """Refused beyond it while another source is served, and what it has ends soon when it says nothing."""
+    limit = estate.edge.edge_connections_per_source
+    became = silent(address, anybody() if address != "::1" else address)
+    assert became["held"] <= limit, f"one source has {became['held']} connections, {limit} are allowed"
+    assert became["held"] > limit / 2, f"one source gets {became['held']} connections of {limit} alone"
+    assert became["other"], "another source is not served meanwhile"
+    assert became["alive"], "keepalived's question is not answered meanwhile"
+    assert became["left"] == 0, f"{became['left']} connections without a handshake are still open"
+
+
+@pytest.mark.item("INF-02", kind="wire")
+def test_the_world_leaves_health_checks_their_connections(host):
+    """All frontends at their limits are fewer connections than the process may have."""
+    rows = [line.split(",") for line in host.check_output("xteam-edge show stat").lstrip("# ").splitlines() if line]
+    names = rows[0]
+    limits = {
+        row["pxname"]: int(row["slim"])
+        for row in (dict(zip(names, row, strict=False)) for row in rows[1:])
+        if row["svname"] == "FRONTEND"
+    }
+    info = dict(line.split(": ", 1) for line in host.check_output("xteam-edge show info").splitlines() if ": " in line)
+    assert {"alive", "http", "https"} <= set(limits), f"frontends: {limits}"
+    assert sum(limits.values()) < int(info["Maxconn"]), f"{limits} of {info['Maxconn']} connections of the process"
+    files = int(info["Ulimit-n"])
+    assert files >= 2 * int(info["Maxconn"]), f"{files} open files for {info['Maxconn']} connections"
