@@ -1,8 +1,12 @@
 """Who may ask the application for what. Asked of every API host, through no edge."""
 
-import pytest
-from xteam_client import claims, forge, through
+from uuid import uuid4
 
+import pytest
+from xteam_client import claims, forge, make_user, run_python, through
+
+# Wrong passwords within a quarter of an hour that are let through.
+GUESSES_OF_ACCOUNT, GUESSES_OF_ADDRESS = 10, 50
 # Keys that are in documentation and examples; the first thing an attacker tries.
 KNOWN_KEYS = ("", "secret", "changeme", "change-me", "your-secret-key", "your-secret-key-here", "supersecretkey", "dev")
 
@@ -92,3 +96,65 @@ def test_a_token_is_worth_nothing_after_logout(api, hosts, estate, staff):
     for other in hosts.group("app"):
         answer = through(other, hosts, estate)("/me", token=token)
         assert answer.status == 401, f"{other.name} accepts a token after logout: {answer.status}"
+
+
+@pytest.fixture
+def another(hosts, estate, password):
+    """A token of another user, without rights of staff; erased afterwards."""
+    api_host, name = hosts.group("app")[0], f"verify-{uuid4().hex[:8]}"
+    make_user(api_host, name, password)
+    api = through(api_host, hosts, estate)
+    found = api.login(name, password)
+    yield name, found
+    api("/me", "DELETE", found)
+
+
+@pytest.mark.group("app", first=True)
+@pytest.mark.item("SEC-08", kind="wire")
+def test_a_result_is_its_owners(api, token, another):
+    """Whoever knows a task's number, staff among them, gets nothing of it."""
+    _, other = another
+    made = api("/tasks/ok", "POST", other)
+    assert made.status == 202, f"no task can be asked for: {made.status} {made.text}"
+    path = f"/tasks/{made.json()['id']}"
+    assert api(path, token=other).status == 200, "its owner does not get it"
+    assert api(path, token=token).status == 404, "a task's result is anybody's"
+
+
+@pytest.mark.group("app", first=True)
+@pytest.mark.item("SEC-08", kind="wire")
+def test_names_that_nothing_can_hold_are_bad_requests(api, token):
+    """In addresses 400, in bodies 422, nowhere an error of the server."""
+    for name in ("%00", "a%00.txt", "%1f", "..", "a%2fb", "%e2%80%ae", "x" * 300):
+        answer = api(f"/uploads?name={name}", "POST", token, body={"a": "file"})
+        assert answer.status == 400, f"POST /uploads?name={name[:20]} is {answer.status}"
+    for path in ("/uploads/%00", "/tasks/%00", f"/tasks/{'x' * 300}"):
+        assert api(path, token=token).status == 400, f"GET {path[:20]} is {api(path, token=token).status}"
+    for path, body in (
+        ("/workspaces", {"name": "a\0b"}), ("/auth/login", {"name": "a\0b", "password": "x"}),
+        ("/auth/login", {"name": "a", "password": "\ud800"}), ("/tasks/ok", {"value": "\0"}),
+    ):  # fmt: skip
+        answer = api(path, "POST", token, body=body)
+        assert answer.status == 422, f"POST {path} with {body} is {answer.status}"
+
+
+@pytest.mark.group("app", first=True)
+@pytest.mark.item("SEC-07", kind="wire")
+def test_passwords_are_guessed_slowly_from_wherever(host, hosts, estate, another, password):
+    """Wrong passwords of one account are counted over all addresses, and those of one address over all accounts."""
+    name, _ = another
+
+    def attempt(api, account, word):
+        return api("/auth/login", "POST", body={"name": account, "password": word}).status
+
+    statuses = [attempt(through(host, hosts, estate), name, "wrong") for _ in range(GUESSES_OF_ACCOUNT + 1)]
+    assert statuses[0] == 401 and statuses[-1] == 429, f"one account, an address each: {statuses}"
+    assert attempt(through(host, hosts, estate), name, password) == 429, "the right password can be found by going on"
+    one = through(host, hosts, estate)
+    # Each guess costs the API a quarter of a second: most of them are written down instead.
+    ahead = "from xteam.stores import count_login\n[count_login(str(n), %r) for n in range(%d)]\nprint('{}')"
+    run_python(host, ahead % (one.caller, GUESSES_OF_ADDRESS - 1))
+    statuses = [attempt(one, f"nobody-{uuid4().hex}", "wrong") for _ in range(2)]
+    assert statuses == [401, 429], f"one address, an account each: {statuses}"
+    fresh = attempt(through(host, hosts, estate), f"nobody-{uuid4().hex}", "wrong")
+    assert fresh == 401, f"another address is refused too: {fresh}"

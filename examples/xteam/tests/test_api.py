@@ -12,6 +12,7 @@ from conftest import PASSWORD, Member, new_client
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from xteam import stores
 from xteam.config import get_settings
 from xteam.privacy import gone_from_backups
 from xteam.stores import store
@@ -230,3 +231,56 @@ def test_metrics(client: TestClient, member: Member) -> None:
     assert 'xteam_token_blacklist_operations_total{operation="check",result="valid"}' in text
     assert "xteam_token_blacklist_size " in text
     assert "xteam_rate_limited_requests_total" in text
+
+
+def test_wrong_passwords_are_limited_by_account_and_by_address(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one account over many addresses, and of one address over many accounts; the others go on."""
+    monkeypatch.setattr(stores, "WRONG_PASSWORDS_OF_ACCOUNT", 3)
+    monkeypatch.setattr(stores, "WRONG_PASSWORDS_OF_ADDRESS", 5)
+
+    def attempt(client: TestClient, name: str, password: str = "wrong") -> int:  # noqa: S107 - a wrong one
+        return client.post("/auth/login", json={"name": name, "password": password}).status_code
+
+    assert [attempt(new_client(), member.name) for _ in range(4)] == [401, 401, 401, 429]
+    assert attempt(new_client(), member.name, PASSWORD) == 429, "the right password is found out by guessing on"
+    one = new_client()
+    assert [attempt(one, f"nobody-{number}-{member.name}") for number in range(6)] == [401] * 5 + [429]
+
+
+def test_a_good_login_is_counted_as_no_guess(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "WRONG_PASSWORDS_OF_ACCOUNT", 2)
+    monkeypatch.setattr(stores, "WRONG_PASSWORDS_OF_ADDRESS", 2)
+    one = new_client()
+    given = {"name": member.name, "password": PASSWORD}
+    assert [one.post("/auth/login", json=given).status_code for _ in range(4)] == [200] * 4
+
+
+@pytest.mark.parametrize("word", ["%00", "a%00b", "%1f", "..", "a%2fb", "a%5cb", "%ed%a0%80", "%e2%80%ae", "x" * 201])
+def test_names_that_nothing_can_hold_are_refused(client: TestClient, member: Member, word: str) -> None:
+    assert client.post(f"/uploads?name={word}", content=b"x", headers=member.headers).status_code in (400, 201)
+    if word != "%ed%a0%80":  # decoded as replacement characters, which are printable
+        assert client.post(f"/uploads?name={word}", content=b"x", headers=member.headers).status_code == 400
+    for path in ("/uploads/", "/tasks/"):
+        assert client.get(path + word, headers=member.headers).status_code in (400, 404, 405)
+    assert client.post(f"/tasks/{word}", headers=member.headers).status_code in (400, 404, 405)
+
+
+@pytest.mark.parametrize("word", ["\\u0000", "a\\ud800", "\\u202e"])
+def test_strings_in_bodies_that_nothing_can_hold_are_refused(client: TestClient, member: Member, word: str) -> None:
+    json = member.headers | {"Content-Type": "application/json"}
+    for path, body in (
+        ("/workspaces", f'{{"name": "{word}"}}'),
+        ("/auth/login", f'{{"name": "{word}", "password": "x"}}'),
+        ("/tasks/ok", f'{{"value": "{word}"}}'),
+    ):
+        assert client.post(path, content=body.encode(), headers=json).status_code == 422, path
+    surrogate = b'{"name": "nobody", "password": "\\ud800"}'
+    assert client.post("/auth/login", content=surrogate, headers=json).status_code == 422
+    assert client.post("/tasks/ok", content=b'{"value": 1e999}', headers=json).status_code == 422
+
+
+def test_a_task_is_its_owners(client: TestClient, member: Member, staff: Member) -> None:
+    made = client.post("/tasks/ok", headers=member.headers).json()["id"]
+    assert client.get(f"/tasks/{made}", headers=member.headers).status_code == 200
+    assert client.get(f"/tasks/{made}", headers=staff.headers).status_code == 404
+    assert client.get(f"/tasks/{'0' * 32}", headers=member.headers).status_code == 404

@@ -28,8 +28,10 @@ async def _unavailable(_request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    # What stands in the address is a bad request; a body that is no such object can't be processed.
+    status = 400 if all(problem["loc"][0] in ("path", "query") for problem in error.errors()) else 422
     # Without the values: one of them may be a password.
-    return _answer(422, [{"where": problem["loc"], "problem": problem["msg"]} for problem in error.errors()])
+    return _answer(status, [{"where": problem["loc"], "problem": problem["msg"]} for problem in error.errors()])
 
 
 def install(app: FastAPI) -> None:

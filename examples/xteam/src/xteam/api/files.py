@@ -5,13 +5,14 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 
 from xteam.database import DatabaseSession
 from xteam.files import save, upload_path, workspace_path
 from xteam.models import Upload, User, Workspace
+from xteam.names import FileName, Id, Name
 from xteam.security import CurrentLogin
 from xteam.stores import cached, forget
 
@@ -19,18 +20,20 @@ router = APIRouter()
 
 
 class NewWorkspace(BaseModel):
-    name: str = Field(min_length=1, max_length=200)
+    name: Name
 
 
 @router.post("/uploads", status_code=201)
 async def upload(
-    request: Request, login: CurrentLogin, session: DatabaseSession, name: str = "unnamed"
+    request: Request, login: CurrentLogin, session: DatabaseSession, name: FileName = "unnamed"
 ) -> dict[str, Any]:
     """The body is the file: curl --data-binary @photo.jpg '.../uploads?name=photo.jpg'. At most max_upload_size_mb."""
-    upload_id = uuid.uuid4().hex
-    path = upload_path(login.user.id, upload_id)
+    upload_id, user_id = uuid.uuid4().hex, login.user.id
+    path = upload_path(user_id, upload_id)
+    # However long it takes to arrive: it keeps no database connection from the others.
+    await run_in_threadpool(session.close)
     size, digest = await save(request.stream(), path)
-    session.add(Upload(id=upload_id, user_id=login.user.id, name=name[:200], size=size, sha256=digest))
+    session.add(Upload(id=upload_id, user_id=user_id, name=name, size=size, sha256=digest))
     try:
         await run_in_threadpool(session.commit)
     except Exception:
@@ -40,18 +43,20 @@ async def upload(
 
 
 @router.get("/uploads/{upload_id}")
-def download(upload_id: str, login: CurrentLogin, session: DatabaseSession) -> FileResponse:
+def download(upload_id: Id, login: CurrentLogin, session: DatabaseSession) -> FileResponse:
     found = session.get(Upload, upload_id)
     if found is None or found.user_id != login.user.id:
         raise HTTPException(404, "no such upload")
     path = upload_path(found.user_id, found.id)
     if not path.exists():  # another host took it: whoever balances asks that one, too
         raise HTTPException(404, "no such upload here")
+    name = found.name
+    session.close()  # however long it takes to be read
     # Always as an attachment: a page somebody uploaded must not run in our origin.
     return FileResponse(
         path,
         media_type="application/octet-stream",
-        filename=found.name,
+        filename=name,
         headers={"X-Content-Type-Options": "nosniff"},
     )
 
