@@ -64,6 +64,7 @@ if here() in api_hosts:
             api_unit,
             application.migrator_environment(),
             application.migrate_command(),
+            application.operate_command(),
         ],
         name="Write the API's files",
     )

@@ -33,6 +33,11 @@ postgres_synchronous = "on"
 # A replica further behind (MiB of WAL) gets no reads.
 postgres_replica_lag_max_mb = 16
 
+# Tables to which the application's role only adds rows, and columns, by table, that it only reads: the tables' owner
+# changes them (xteam-operate). Every such change is logged.
+postgres_append_only_tables = ("audit",)
+postgres_owner_columns = {"users": ("is_staff",)}
+
 # Limits (seconds) of the application's statements, and of its transactions that do nothing.
 postgres_statement_timeout_seconds = 30
 postgres_idle_transaction_seconds = 60

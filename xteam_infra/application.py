@@ -97,6 +97,11 @@ def migrate_command() -> HostFile:
     return HostFile("/usr/local/sbin/xteam-migrate", "app/xteam-migrate.j2", {"paths": paths}, mode="755")
 
 
+def operate_command() -> HostFile:
+    """What runs operators' commands as the owner of the tables."""
+    return HostFile("/usr/local/sbin/xteam-operate", "app/xteam-operate.j2", {"paths": paths}, mode="755")
+
+
 def worker_unit() -> HostFile:
     """The unit of all workers of a host."""
     return _unit("celery", "xteam-worker@.service", {"paths": paths})

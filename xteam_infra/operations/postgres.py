@@ -24,8 +24,8 @@ from xteam_infra.facts.postgres import (
 )
 from xteam_infra.operations.scram import verifier
 from xteam_infra.operations.switchover import handover
+from xteam_infra.plan.goal import Goal
 from xteam_infra.plan.postgres import REST_PORT
-from xteam_infra.plan.rights import Goal
 from xteam_infra.runtime import here, open_estate, secret
 from xteam_infra.secrets import Secret
 from xteam_infra.secrets.escape import sql

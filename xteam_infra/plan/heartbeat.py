@@ -5,7 +5,7 @@ docs/postgres.md explains the table's columns; backups and drills read it, too.
 
 # ruff: noqa: S608 - the names in these statements are this file's own
 
-from xteam_infra.plan.rights import Goal
+from xteam_infra.plan.goal import Goal
 
 DATABASE = "postgres"
 SECONDS = 10

@@ -2,7 +2,8 @@
 
 # ruff: noqa: S608 - the names in these statements are checked against a pattern by the settings
 
-from typing import NamedTuple
+from xteam_infra.plan import protected
+from xteam_infra.plan.goal import Goal
 
 # What the application and readers may do with the tables, sequences and functions that migrations make.
 TABLE_RIGHTS = {"app": ("SELECT", "INSERT", "UPDATE", "DELETE"), "readonly": ("SELECT",)}
@@ -18,20 +19,6 @@ LOOKUP = """
   WHERE rolname = who AND rolcanlogin AND NOT rolsuper AND NOT rolreplication AND NOT rolbypassrls
     AND NOT rolcreaterole AND rolpassword LIKE 'SCRAM-SHA-256$%'
 """
-
-
-class Goal(NamedTuple):
-    """Something that must hold in a database.
-
-    name: without quotes; it is asked for in SQL.
-    holds: an SQL expression that is true then; one that fails counts as false.
-    reach: SQL statements that make it so, harmless when it held already.
-    """
-
-    name: str
-    database: str
-    holds: str
-    reach: str
 
 
 def goals(settings) -> list[Goal]:
@@ -52,7 +39,8 @@ def goals(settings) -> list[Goal]:
         _schema_owner(database),
         _schema_rights(database, app),
         _default_rights(database, app),
-        _table_rights(database, app),
+        _table_rights(settings),
+        *protected.goals(settings),
         _no_rows(database, ("monitor", "pgbouncer", "backup")),
         _lookup(database),
         _backup_rights(),
@@ -199,8 +187,9 @@ def _default_rights(database: str, app: str) -> Goal:
     )
 
 
-def _table_rights(database: str, app: str) -> Goal:
-    """The same rights on what is there already, such as restored tables."""
+def _table_rights(settings) -> Goal:
+    """The same rights on what is there already, such as restored tables. Protected ones have others."""
+    database, app = settings.POSTGRES_DB, settings.POSTGRES_USER
     held, grants = [], []
     for who, allowed in TABLE_RIGHTS.items():
         role = app if who == "app" else who
@@ -208,7 +197,8 @@ def _table_rights(database: str, app: str) -> Goal:
         grants.append(f"EXECUTE format('GRANT {', '.join(allowed)} ON %s TO {role}', t.name);")
     tables = (
         "FROM pg_class WHERE relnamespace = 'public'::regnamespace "
-        "AND relkind IN ('r', 'p', 'v', 'm') AND relowner = 'migrator'::regrole"
+        "AND relkind IN ('r', 'p', 'v', 'm') AND relowner = 'migrator'::regrole "
+        f"AND oid NOT IN ({protected.members(settings)})"
     )
     return Goal(
         "rights on the tables there are",

@@ -122,6 +122,8 @@ def _observation(settings) -> dict[str, str | int]:
     return {
         "shared_preload_libraries": ",".join(LIBRARIES),
         "pgaudit.log": "ddl,role",
+        # Writes to what the application may not write are logged, whoever makes them: what this role may do is logged.
+        "pgaudit.role": "auditor",
         "pg_stat_statements.track": "top",
         "pg_stat_statements.max": 5000,
         "track_io_timing": "on",

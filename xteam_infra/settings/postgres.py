@@ -23,12 +23,15 @@ MEMORY_FLOOR_MB = 256
 # the monitoring role, a migration, an administrator.
 OWN_CONNECTIONS = 15
 
+Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+
 # Parameters that Patroni, the certificates or another setting decide.
 DECIDED = {
     "archive_command", "archive_mode", "archive_timeout", "cluster_name", "config_file", "data_directory",
-    "hba_file", "hot_standby", "ident_file", "listen_addresses", "max_connections", "password_encryption", "port",
-    "primary_conninfo", "shared_preload_libraries", "ssl", "ssl_ca_file", "ssl_cert_file", "ssl_key_file",
-    "ssl_min_protocol_version", "synchronous_standby_names", "unix_socket_directories", "wal_level", "wal_log_hints",
+    "hba_file", "hot_standby", "ident_file", "listen_addresses", "max_connections", "password_encryption",
+    "pgaudit.role", "port", "primary_conninfo", "shared_preload_libraries", "ssl", "ssl_ca_file", "ssl_cert_file",
+    "ssl_key_file", "ssl_min_protocol_version", "synchronous_standby_names", "unix_socket_directories",
+    "wal_level", "wal_log_hints",
 }  # fmt: skip
 
 
@@ -95,6 +98,12 @@ class PostgresSettings(LayerSettings):
     """PostgreSQL parameters that override the tuned ones."""
     postgres_extensions: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], ...] = ()
     """Extensions the application needs in its database, beside pgaudit and pg_stat_statements."""
+    postgres_append_only_tables: tuple[Identifier, ...] = ("audit",)
+    """Tables of the application, with their partitions, into which its role writes rows that it can neither change nor
+    delete. A write of anybody else is in the server's log."""
+    postgres_owner_columns: dict[Identifier, tuple[Identifier, ...]] = Field(default={"users": ("is_staff",)})
+    """Columns by table that the application's role reads and never writes, such as who may do more. What changes them
+    runs as the tables' owner (xteam-operate), and is in the server's log."""
     postgres_rto: Literal["fast", "normal", "safe"] = "fast"
     """How fast a lost leader is replaced: fast (about 25 s), normal (30 s), safe (60 s, for unsteady networks)."""
     postgres_timing: Timing | None = None
@@ -154,7 +163,7 @@ class PostgresSettings(LayerSettings):
     @field_validator("POSTGRES_USER")
     @classmethod
     def _own_role(cls, value: str) -> str:
-        if value in (*POWERFUL, "migrator", "readonly", "monitor"):
+        if value in (*POWERFUL, "migrator", "readonly", "monitor", "auditor"):
             raise ValueError("a role of its own: this name has another purpose")
         return value
 

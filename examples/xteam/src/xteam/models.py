@@ -15,7 +15,8 @@ class User(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     password_hash: Mapped[str]
-    is_staff: Mapped[bool] = mapped_column(default=False, server_default="false")
+    # No default of ours: the application's role may not write it, and leaves it to the database.
+    is_staff: Mapped[bool] = mapped_column(server_default="false")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
