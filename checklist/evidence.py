@@ -4,6 +4,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from xteam_infra.secrets.mask import Mask
+
 # Long enough to judge an answer by, short enough that a report of a whole estate opens in a browser.
 STDOUT_CHARACTERS = 1500
 STDERR_CHARACTERS = 500
@@ -45,11 +47,14 @@ class Redactor:
     """Takes every known secret out of a text."""
 
     def __init__(self) -> None:
+        # Of longer values also what is written in another format, and their beginnings.
+        self._mask = Mask("[secret {}]")
         self._names: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, name: str, value: str) -> None:
         """From now on the value is shown as its name."""
+        self._mask.add(name, value)
         if len(value) >= SHORTEST_SECRET and value not in self._names:
             self._names[value] = f"[secret {name}]"
             # The longest first: one secret may be part of another, such as a password within a URL.
@@ -59,7 +64,7 @@ class Redactor:
     def __call__(self, text: str) -> str:
         if self._pattern:
             text = self._pattern.sub(lambda match: self._names[match[0]], text)
-            text = SHORTENED.sub(self._shortened, text)
+            text = self._mask(SHORTENED.sub(self._shortened, text))
         return SHAPES.sub(HIDDEN, text)
 
     def _shortened(self, match: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e.road import Road
+from tests.e2e.road import INVENTORY, Road
 
 # script/test sets it and takes down what begins with it, should this process be killed.
 PREFIX = os.environ.get("XTEAM_E2E") or f"e2e-{os.getpid()}"
@@ -55,8 +55,10 @@ def lab_of(say: Callable[[str], None], topology: str, *options: str) -> Iterator
 
 @pytest.fixture(scope="module")
 def solo(say: Callable[[str], None]) -> Iterator[Road]:
-    """One bare host for every role."""
+    """One bare host for every role, with secrets of ordinary characters that something always misreads."""
     with lab_of(say, "solo", "--topology", "solo") as road:
+        filled = road.run("secrets", sys.executable, "-m", "tests.hostile", INVENTORY)
+        assert filled.returncode == 0, filled.stderr
         yield road
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from checklist import suite
-from tests.e2e.road import Road, changes
+from tests.e2e import leak
+from tests.e2e.road import INVENTORY, Road, changes
 
 # Files that a host which only runs writes by itself, and the traces of our own logins.
 _WRITES_ITSELF = (
@@ -50,12 +51,29 @@ class EstateTests:
         assert changes(result)
 
     def test_second_run_changes_and_restarts_nothing(self, road: Road) -> None:
+        """And nothing of the login's own directory is run, which is not root's."""
         before = road.main_processes()
+        for host in road.hosts:
+            road.on(host, leak.BAIT)
         result = road.deploy_json("second-run", "-y")
+        assert [host for host in road.hosts if "taken" in road.on(host, leak.TAKEN)] == []
         assert changes(result) == []
         after = road.main_processes()
         gone = {f"{unit} on {host}" for (host, unit), pid in before.items() if after.get((host, unit)) != pid}
         assert not gone, "restarted or stopped by a run that had nothing to change"
+
+    def test_no_output_shows_a_secret(self, road: Road) -> None:
+        """Of none of the runs so far, nor of a diff at the highest verbosity, nor what a person wrote on a host."""
+        for host in road.hosts:
+            road.on(host, leak.WRITE_BY_HAND)
+        try:
+            options = ["--dry", "--diff", "-vvv", "--debug", "--debug-facts", "--debug-operations"]
+            done = road.pyinfra("loud", *options, INVENTORY, "deploys/all.py")
+        finally:
+            for host in road.hosts:
+                road.on(host, leak.TAKE_AWAY)
+        assert done.returncode == 0, done.stderr
+        assert leak.found_in(road.logs(), road.secrets()) == []
 
     def test_every_check_is_green(self, road: Road, pytestconfig: pytest.Config) -> None:
         # The suite can only be judged by the last estate of a whole run; a run of one estate says nothing of TST-01.
@@ -66,3 +84,5 @@ class EstateTests:
         passed = [item["id"] for item in report["items"] if item["status"] == "passed"]
         road.say(f"{road.topology}: {len(passed)} of {len(report['items'])} items passed")
         assert len(passed) >= self.least_passed
+        reports = [path for path in Path(f"build/report/{road.topology}").rglob("*") if path.is_file()]
+        assert leak.found_in([*road.logs(), *reports], road.secrets()) == []

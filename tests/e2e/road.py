@@ -36,6 +36,14 @@ class Road:
         """Names of the lab's hosts."""
         return [host["name"] for host in inventory.read(self.lab, Path("/var/lib/xteam-lab"))["hosts"]]
 
+    def logs(self) -> list[Path]:
+        """What the commands so far have printed."""
+        return sorted(LOGS.glob(f"{self.topology}-*.log"))
+
+    def secrets(self) -> dict[str, str]:
+        """Every value of the lab's secrets store."""
+        return json.loads(Path(f"/var/lib/xteam-lab/{self.lab}/secrets.json").read_text())
+
     def run(self, step: str, *words: str, limit: float = 1500) -> subprocess.CompletedProcess[str]:
         """Run a command of the project; its output goes to build/e2e/<topology>-<step>.log.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from checklist.mutations import load
+from tests.e2e import leak
 from tests.e2e.estate import EstateTests
 from tests.e2e.road import Road
 from xteam_infra.plan import LAYERS
@@ -28,3 +29,4 @@ class TestSolo(EstateTests):
         chosen = [first[layer] for layer in reversed(LAYERS) if layer in first]
         done = road.pytest("mutations", *(f"tests/mutations/test_mutations.py::test_mutation[{n}]" for n in chosen))
         assert done.returncode == 0, done.stderr
+        assert leak.found_in(road.logs(), road.secrets()) == []

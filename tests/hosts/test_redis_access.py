@@ -10,6 +10,7 @@ from redis_client import as_user, ports, test_key
 
 from tests.drills.harness.redis import ask, master_of
 from xteam_infra.plan.redis import SENTINEL
+from xteam_infra.secrets.escape import redis
 
 pytestmark = pytest.mark.group("redis")
 USERS = {"admin", "app", "backup", "exporter", "replica", "router", "sentinel"}
@@ -46,8 +47,8 @@ def test_strangers_are_refused(host, estate, secret, figures):
             ("nobody", "PING", "NOAUTH"),
             ("a guess", "AUTH app guess", "WRONGPASS"),
             ("the default user", "AUTH default guess", "WRONGPASS"),
-            ("another user's password", f"AUTH admin {secret(f'redis/{role}/app')}", "WRONGPASS"),
-            ("another role's password", f"AUTH app {secret(f'redis/{other}/app')}", "WRONGPASS"),
+            ("another user's password", f"AUTH admin {redis(secret(f'redis/{role}/app'))}", "WRONGPASS"),
+            ("another role's password", f"AUTH app {redis(secret(f'redis/{other}/app'))}", "WRONGPASS"),
             ("a client that failed to log in", "PING", "NOAUTH"),
         )
         cli = f"redis-cli -p {port} --tls --cacert /etc/xteam/pki/ca.crt"

@@ -15,7 +15,8 @@ WRITTEN = ("line", "url", "env", "json", "redis", "haproxy", "shell")
 class Mask:
     """Replaces known values, and beginnings of them that are long enough, by their names."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: str = "<secret {}>"):
+        self._shown = shown
         # By their first characters: every form in which a value may be met, with its name.
         self._forms: dict[str, dict[str, str]] = {}
         self._known: set[tuple[str, str]] = set()
@@ -31,13 +32,15 @@ class Mask:
                     self._forms.setdefault(form[:SHORTEST], {})[form] = name
 
     def __call__(self, text: str) -> str:
-        found: list[str] = []
-        position = 0
-        while position < len(text):
+        forms, found, written = self._forms, [], 0
+        for position in [n for n in range(len(text) - SHORTEST + 1) if text[n : n + SHORTEST] in forms]:
+            if position < written:
+                continue
             length, name = self._longest(text, position)
-            found.append(f"<secret {name}>" if length else text[position])
-            position += length or 1
-        return "".join(found)
+            if length:
+                found += [text[written:position], self._shown.format(name)]
+                written = position + length
+        return "".join([*found, text[written:]]) if found else text
 
     def _longest(self, text: str, position: int) -> tuple[int, str]:
         """How much of a secret stands there, and which; 0 when none does."""
