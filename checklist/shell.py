@@ -74,7 +74,7 @@ class Shell:
         try:
             channel = self._session()
             channel.settimeout(timeout)
-            channel.exec_command(self._as_root(f"/bin/sh -c {shlex.quote(command)}"))
+            channel.exec_command(self._as_root(f"/bin/sh -c {shlex.quote(f'cd / && {command}')}"))
             channel.sendall(stdin.encode())
             channel.shutdown_write()
             stdout, stderr = _until(channel, None, timeout)

@@ -2,6 +2,8 @@
 
 # pyinfra logs in as an ordinary user; every operation runs through sudo (no password: keys only).
 _sudo = True
+# What root runs must find nothing of that user's: the login's own directory is the user's to write to.
+_chdir = "/"
 
 # The name users type. DNS for it points at the edge hosts.
 domain = "xteam.example.com"

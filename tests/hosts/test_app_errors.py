@@ -95,7 +95,7 @@ def test_the_tracker_takes_what_processes_send(host, estate):
         "SENTRY_DSN is not set in group_data/app.py: errors are reported nowhere but to the log"
     )
     processes = {unit: processes_of(host, unit)[0] for unit in units_of(host, estate)}
-    said = host.run_with_stdin("python3 -", f"PROCESSES = {processes!r}\n{(HERE / 'error_sent.py').read_text()}")
+    said = host.run_with_stdin("python3 -I -", f"PROCESSES = {processes!r}\n{(HERE / 'error_sent.py').read_text()}")
     assert said.rc == 0, f"nothing can be sent from {host.name}: {said.stderr.strip()[-500:]}"
     for unit, one in json.loads(said.stdout).items():
         assert one["answer"] == 200, f"the tracker answers {one['answer']} to what {unit} would send"

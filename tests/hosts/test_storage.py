@@ -69,7 +69,7 @@ def test_every_key_host_opens_the_tree(host, estate, binding):
         answer = host.run(f"curl -sf -m 10 {quote(one['url'] + '/adv/' + one['thp'])}")
         assert answer.rc == 0 and "signature" in answer.stdout, f"{one['url']} does not know the key of the binding"
     read = f"import json; print(json.load(open('{BINDING}'))['jwe'], end='')"
-    size = host.check_output(f"python3 -c {quote(read)} | timeout 40 clevis decrypt | wc -c").strip()
+    size = host.check_output(f"python3 -I -c {quote(read)} | timeout 40 clevis decrypt | wc -c").strip()
     assert size == "32", f"the key hosts open a key of {size} bytes"
 
 

@@ -24,12 +24,12 @@ new={releases}/.{id}.new
 trap 'rm -rf "$archive" "$new"' EXIT
 echo "{sha256}  $archive" | sha256sum --check --quiet || {{ echo "it arrived damaged: run again" >&2; exit 1; }}
 rm -rf "$new"
-python3 -m venv --without-pip "$new/venv"
+/usr/bin/python3 -I -m venv --without-pip "$new/venv"
 rm -f "$new"/venv/bin/[Aa]ctivate*
 set -- "$new"/venv/lib/python3*/site-packages
 rmdir "$1"
 tar --extract --no-same-owner --gzip --file "$archive" --directory "$(dirname "$1")"
-"$new/venv/bin/python" -m compileall -q -j 0 "$1" >/dev/null || true
+"$new/venv/bin/python" -I -m compileall -q -j 0 "$1" >/dev/null || true
 touch "$new"
 mv -T "$new" {releases}/{id}"""
 

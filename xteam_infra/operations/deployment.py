@@ -23,6 +23,8 @@ LOCK = "/var/lib/xteam/deploy.lock"
 RENEWED_WITHIN = 4
 WEBHOOK_SECONDS = 10
 
+# Of root, started in whatever directory.
+PYTHON = ("/usr/bin/python3", "-I", "-c")
 # take: mine from now on for so many seconds, unless it is somebody else's and not expired. drop: mine no more.
 # look: changes nothing; ends as take would.
 LEASE = """
@@ -54,7 +56,7 @@ with open("{lock}", "a+") as file:
 def _lease(action: str, deployment: Deployment, seconds: int) -> StringCommand:
     script = LEASE.format(lock=LOCK)
     words = [action, deployment.owner, deployment.title, str(seconds)]
-    quoted = " ".join(quote(word) for word in ["python3", "-c", script, *words])
+    quoted = " ".join(quote(word) for word in [*PYTHON, script, *words])
     return StringCommand(f"install -d -m 755 {quote(LOCK.rpartition('/')[0])} && {quoted}")
 
 
@@ -73,7 +75,7 @@ def free(estate):
     if runs.begun(estate):
         host.noop("this run takes the lock itself")
         return
-    words = " ".join(quote(word) for word in ["python3", "-c", LEASE.format(lock=LOCK), "look", "", "", "0"])
+    words = " ".join(quote(word) for word in [*PYTHON, LEASE.format(lock=LOCK), "look", "", "", "0"])
     look = f"test ! -e {LOCK} || {words}"
     if host.get_fact(Holds, check=look):
         host.noop("nobody deploys")

@@ -1,0 +1,27 @@
+# Calls every program of ours as root from a place full of bait, with an environment full of it, and prints what was
+# taken. Standard input is empty: a program that wants a command says how it is used.
+here=$(mktemp -d /tmp/xteam-bait.XXXXXX)
+trap 'rm -rf "$here"' EXIT
+mkdir "$here/bin" "$here/home" "$here/taken"
+chmod 755 "$here"
+chmod 1777 "$here/taken"
+for module in sitecustomize usercustomize json ssl os argparse subprocess pathlib runpy xteam_backup xteam_restic encodings; do
+    echo "open('$here/taken/$module.py', 'w').close(); raise SystemExit(1)" >"$here/$module.py"
+done
+for program in sh env cat timeout systemctl systemd-run psql redis-cli etcdctl patronictl restic curl openssl python3 readlink socat certbot; do
+    printf '#!/bin/sh\n: >%s/taken/%s\n' "$here" "$program" >"$here/bin/$program"
+    chmod 755 "$here/bin/$program"
+done
+echo ": >$here/taken/shell-startup" >"$here/startup"
+printf '\\! touch %s/taken/psqlrc\n' "$here" >"$here/home/.psqlrc"
+cd "$here" || exit 1
+for program in /usr/local/sbin/xteam-* /usr/local/bin/xteam-*; do
+    # It writes until it is ended, and is started by systemd alone.
+    [ "${program##*/}" != xteam-heartbeat ] || continue
+    /usr/bin/env PATH="$here/bin:$PATH" HOME="$here/home" PYTHONPATH="$here" PYTHONUSERBASE="$here" PYTHONINSPECT=1 \
+        BASH_ENV="$here/startup" ENV="$here/startup" PSQLRC="$here/home/.psqlrc" PGHOST=192.0.2.1 PGUSER=nobody \
+        ETCDCTL_ENDPOINTS=http://192.0.2.1:1 RESTIC_PASSWORD_COMMAND="touch $here/taken/restic-password" \
+        /usr/bin/timeout 20 "$program" --help </dev/null >/dev/null 2>&1 &
+done
+wait
+ls "$here/taken"
