@@ -8,6 +8,7 @@ from xteam_infra.operations import HostDirectory, HostFile, barrier, directories
 from xteam_infra.operations.backup import first_backup, first_drill, keys_fit, stanza
 from xteam_infra.operations.bucket import bucket, bucket_client, refuse_unusable_s3
 from xteam_infra.plan.backup import (
+    CLIENT,
     DRILL_TIMER,
     MARKER_TIMER,
     METRICS_TIMER,
@@ -16,9 +17,11 @@ from xteam_infra.plan.backup import (
     SERVER_PROGRAMS,
     STANZA,
     STORAGE_CA,
+    TLS_CONF,
     UNIT,
     callers,
     certificate,
+    client_certificate,
     databases,
     jobs,
     repositories,
@@ -38,16 +41,19 @@ context = {
     "settings": settings,
     "machine_here": here(),
     "certificate": certificate(estate, here()),
-    "callers": callers(estate, here()),
+    "client": client_certificate(here()),
+    "callers": [f"{CLIENT}.{caller.name}" for caller in callers(estate, here())],
     "databases": databases(estate, here()),
     "repositories": repositories(estate),
     "port": PORT,
     "stanza": STANZA,
     "server": SERVER_PROGRAMS,
     "storage_ca": STORAGE_CA,
+    "tls_conf": TLS_CONF,
 }
 systemd = "/etc/systemd/system"
 pgbackrest = HostFile("/etc/pgbackrest.conf", "backup/pgbackrest.conf.j2", context, group="postgres", mode="640")
+tls = HostFile(TLS_CONF, "backup/openssl.cnf.j2")
 hardening = HostFile(f"{systemd}/{UNIT}.d/10-xteam.conf", "backup/pgbackrest.service.d.j2", context)
 storage_ca = storage_authority(settings, STORAGE_CA)
 repository = HostFile(
@@ -82,6 +88,7 @@ if is_repository:
     write(
         [
             pgbackrest,
+            tls,
             hardening,
             *storage_ca,
             repository,
@@ -97,7 +104,7 @@ if is_repository:
     )
 elif is_database:
     write(
-        [pgbackrest, hardening, *operator_files(context, DATABASE_COMMANDS), *marker],
+        [pgbackrest, tls, hardening, *operator_files(context, DATABASE_COMMANDS), *marker],
         name="Write the database hosts' pgBackRest files",
     )
 
@@ -114,6 +121,13 @@ if is_repository or is_database:
         action="reload",
         health="cd / && runuser -u postgres -- pgbackrest server-ping",
         name="Run pgBackRest's server",
+    )
+if is_repository or is_database:
+    # What only a start changes. A backup that is running fails, and is taken by the next timer.
+    ensure(
+        f"systemctl restart {UNIT}",
+        f"grep -qz '^OPENSSL_CONF={TLS_CONF}$' /proc/$(systemctl show -P MainPID {UNIT})/environ",
+        name="Restart pgBackRest's server that speaks old TLS",
     )
 if is_database:
     # The first one is written at once: the restore drill below looks for it.

@@ -1,13 +1,19 @@
-"""The internal CA's certificate, and this host's own certificates signed by it."""
+"""The internal CAs' certificates, and this host's own certificates signed by them."""
 
 from xteam_infra.operations import HostDirectory, HostFile, barrier, certificates, directories, write
-from xteam_infra.plan import CA_PATH, PKI_DIRECTORY
+from xteam_infra.plan import CA_PATH, PKI_DIRECTORY, trust_path
 from xteam_infra.runtime import authority, open_estate, plan
 
 settings = open_estate().certificates
 
 directories([HostDirectory(PKI_DIRECTORY)], name="Make the certificate directory")
-write([HostFile(CA_PATH, text=authority().pem)], name="Write the internal CA's certificate")
+write(
+    [
+        HostFile(CA_PATH, text=authority().pem),
+        *(HostFile(trust_path(one), text=authority(one).pem) for one in plan().issuers),
+    ],
+    name="Write the internal CA's certificate",
+)
 certificates(
     plan().certificates,
     settings.certificate_days,

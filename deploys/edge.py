@@ -26,6 +26,7 @@ from xteam_infra.plan.edge import (
     http_connections,
     internal_certificate,
     peer_certificate,
+    peer_client_certificate,
     process_connections,
 )
 from xteam_infra.runtime import here, open_estate
@@ -37,7 +38,7 @@ certificate = certificate_path(estate)
 edges = estate.members("edge")
 machine = here()
 ACME_CA = "/etc/xteam/pki/acme-ca.crt"
-own = peer_certificate(estate, machine).crt
+own, own_client = peer_certificate(estate, machine).crt, peer_client_certificate(machine).crt
 
 values = {
     "settings": settings,
@@ -45,6 +46,7 @@ values = {
     "peers": edges,
     "peers_port": PEERS_PORT,
     "peer_certificate": own,
+    "peer_client": own_client,
     "alive_port": ALIVE_PORT,
     "alive_connections": ALIVE_CONNECTIONS,
     "http_connections": http_connections(settings),
@@ -119,7 +121,7 @@ for peer in host.loop(edges):
         service(
             UNIT,
             # What certbot brings, it hands over by itself.
-            [config, page, unit, *([] if settings.acme else [certificate]), own],
+            [config, page, unit, *([] if settings.acme else [certificate]), own, own_client],
             action="reload",
             health="curl -sk -o /dev/null https://127.0.0.1/",
             name=f"Run edge {peer.name} with its present files",

@@ -13,7 +13,14 @@ from xteam_infra.operations.etcd import (
     patroni_paused,
     patroni_resumed,
 )
-from xteam_infra.plan.etcd import CLIENT_PORT, METRICS_PORT, PEER_PORT, ROOT, member_certificate
+from xteam_infra.plan.etcd import (
+    CLIENT_PORT,
+    METRICS_PORT,
+    PEER_NAME,
+    PEER_PORT,
+    ROOT,
+    member_certificate,
+)
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
@@ -26,6 +33,7 @@ values = {
     "members": members,
     "certificate": certificate,
     "root": ROOT,
+    "peer_name": estate.fqdn(PEER_NAME),
     "client_port": CLIENT_PORT,
     "peer_port": PEER_PORT,
     "metrics_port": METRICS_PORT,

@@ -27,7 +27,7 @@ context = {
     "plan": plan,
     "senders": senders,
     "gate": plan.gate_certificate(estate, machine),
-    "client": plan.client_certificate(estate, machine),
+    "client": plan.client_certificate(machine),
     "keeper": estate.fqdn(keeper.name) if keeper else "",
     "modules": MODULES,
 }

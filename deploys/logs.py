@@ -1,45 +1,61 @@
-"""Central logs: every host's journal with all its fields, over mutual TLS, resumed where an outage broke it off."""
+"""Central logs: every host's journal with all its fields, over mutual TLS, resumed where an outage broke it off.
 
-from xteam_infra.operations import HostFile, barrier, service, write
-from xteam_infra.runtime import here, open_estate, plan
+The collector keeps each host's journal apart, under the name in the certificate that sent it.
+"""
+
+from pyinfra import host
+
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
+from xteam_infra.plan import logs as plan
+from xteam_infra.runtime import here, open_estate
+from xteam_infra.runtime import plan as host_plan
 from xteam_infra.shared_files import gate_unit_file, timer_file
 
 estate = open_estate()
 collectors = estate.members("logs")
-certificates = {one.name: one for one in plan().certificates}
+certificates = {one.name: one for one in host_plan().certificates}
 drop_in = "/etc/systemd/{}.d/10-xteam.conf"
 unit = "/etc/systemd/system/{}"
-collector, sender = "systemd-journal-remote", "systemd-journal-upload"
+sender = "systemd-journal-upload"
+ACCOUNT = "systemd-journal-remote"
 
 # The collector first, so that the senders find it.
 if "logs" in here().groups:
     certificate = certificates["journal-remote"]
-    context = {
-        "certificate": certificate,
-        "socket": "/run/xteam-journal.sock",
-    }
-    settings = HostFile(drop_in.format("journal-remote.conf"), "logs/journal-remote.conf.j2")
-    server = HostFile(drop_in.format(f"system/{collector}.service"), "logs/journal-remote-unit.conf.j2")
-    socket = HostFile(drop_in.format(f"system/{collector}.socket"), "logs/journal-remote-socket.conf.j2", context)
+    context = {"certificate": certificate, "plan": plan, "senders": estate.machines, "share_mb": plan.share_mb(estate)}
+    settings = HostFile(drop_in.format("journal-remote.conf"), "logs/journal-remote.conf.j2", context)
+    server = HostFile(unit.format("xteam-journal@.service"), "logs/xteam-journal@.service.j2", context)
+    socket = HostFile(unit.format("xteam-journal@.socket"), "logs/xteam-journal@.socket.j2", context)
     gate = HostFile("/etc/xteam/logs-gate.cfg", "logs/gate.cfg.j2", context, validate="haproxy -c -f {}")
-    gate_unit = gate_unit_file(
-        "xteam-logs-gate.service", "TLS door of the journal collector", gate.dest, f"{collector}.socket"
-    )
-    timer = timer_file(
-        "xteam-logs-retention.timer", "Delete collected logs past their retention", "daily", spread_seconds=1800
-    )
-    retention = HostFile(unit.format("xteam-logs-retention.service"), "logs/xteam-logs-retention.service.j2")
+    gate_unit = gate_unit_file(plan.GATE_UNIT, "TLS door of the journal collector", gate.dest, plan.receiver(here()))
+    timer = timer_file(plan.RETENTION_TIMER, "Delete collected logs past their retention", "daily", spread_seconds=1800)
+    retention = HostFile(unit.format("xteam-logs-retention.service"), "logs/xteam-logs-retention.service.j2", context)
 
+    directories(
+        [
+            HostDirectory(path, ACCOUNT, ACCOUNT, "755")
+            for path in (plan.COLLECTED, *(plan.directory(one) for one in estate.machines))
+        ],
+        name="Make a directory for each host's journal",
+    )
+    for one in host.loop(estate.machines):
+        place, target = f"{plan.COLLECTED}/{one.name}", plan.directory(one).rpartition("/")[2]
+        ensure(
+            f"ln -sfnT {target} {place}",
+            f'[ "$(readlink {place})" = {target} ]',
+            name=f"Name the directory of {one.name}'s journal",
+        )
     write([settings, server, socket, gate, gate_unit, timer, retention], name="Write the collector's files")
-    service(f"{collector}.socket", [socket], name="Listen for journals")
-    service(f"{collector}.service", [settings, server, socket], name="Run the journal collector")
+    for one in host.loop(estate.machines):
+        service(plan.way_in(one), [socket], name=f"Listen for the journal of {one.name}")
+        service(plan.receiver(one), [settings, server, socket], name=f"Receive the journal of {one.name}")
     # A restart, not a reload: a sender's connection lasts for ever, and it goes on where it was.
-    service("xteam-logs-gate.service", [gate, gate_unit, certificate.crt], name="Run the collector's TLS door")
-    service("xteam-logs-retention.timer", [timer, retention], name="Delete logs past their retention daily")
+    service(plan.GATE_UNIT, [gate, gate_unit, certificate.crt], name="Run the collector's TLS door")
+    service(plan.RETENTION_TIMER, [timer, retention], name="Delete logs past their retention daily")
 barrier(name="the log collector is laid")
 
 if collectors:
-    certificate = certificates["journal-upload"]
+    certificate = certificates[plan.SENDER]
     context = {"certificate": certificate, "collector": collectors[0].url_host}
     settings = HostFile(drop_in.format("journal-upload.conf"), "logs/journal-upload.conf.j2", context)
     sender_unit = HostFile(drop_in.format(f"system/{sender}.service"), "logs/journal-upload-unit.conf.j2", context)

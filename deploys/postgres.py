@@ -2,6 +2,7 @@
 
 from pyinfra import host
 
+from xteam_infra import router
 from xteam_infra.absent import first_here
 from xteam_infra.carried import MODULES, carried
 from xteam_infra.facts.etcd import USER as ETCD_USER
@@ -16,8 +17,9 @@ from xteam_infra.operations.postgres import (
 )
 from xteam_infra.operations.postgres_member import tuned_file
 from xteam_infra.operations.services import departed
-from xteam_infra.plan import heartbeat
+from xteam_infra.plan import heartbeat, trust_path
 from xteam_infra.plan.etcd import CLIENT_PORT
+from xteam_infra.plan.needs import PATRONI_CLIENTS
 from xteam_infra.plan.patroni import dynamic
 from xteam_infra.plan.postgres import (
     CREATECLUSTER,
@@ -36,10 +38,12 @@ from xteam_infra.plan.postgres import (
     REWIND,
     UNIT,
     WATCHDOG,
+    patroni_client_certificate,
     report_host,
     server_certificate,
 )
 from xteam_infra.plan.rights import goals
+from xteam_infra.plan.router import ROUTER_UNIT
 from xteam_infra.plan.tuning import Hardware, of_host
 from xteam_infra.postgres_report import report_files, timer, unit
 from xteam_infra.runtime import here, open_estate
@@ -57,6 +61,7 @@ context = {
     "etcd_port": CLIENT_PORT,
     "etcd_user": ETCD_USER,
     "etcd_client": ETCD_CLIENT,
+    "client": patroni_client_certificate(here()),
     "certificate": certificate,
     "replicator": REPLICATOR,
     "rewind": REWIND,
@@ -88,9 +93,29 @@ beating = {
     "etcd_here": "etcd" in here().groups,
     "etcd_port": CLIENT_PORT,
     "rest_port": REST_PORT,
+    "client": context["client"],
 }
 beat = HostFile("/usr/local/sbin/xteam-heartbeat", "postgres/xteam-heartbeat.j2", beating, mode="755")
 beat_unit = HostFile(f"/etc/systemd/system/{HEARTBEAT_UNIT}", "postgres/xteam-heartbeat.service.j2", beating)
+
+# A Patroni of earlier versions asked for no certificate and refused those it did not know: it learns who signs them,
+# then routers that serve already show theirs, then every Patroni asks for one. No check fails meanwhile.
+if "postgres" in here().groups:
+    known = trust_path(PATRONI_CLIENTS)
+    # It reads its files again a while after it was told to.
+    loop = f"until {CURL} -f {HERE}/primary || {CURL} -f {HERE}/replica; do sleep 0.5; done"
+    trust = f"sed -i '/^restapi:/,/^ctl:/s#^  cafile: .*#  cafile: {known}#' {PATRONI}"
+    ensure(
+        f"{trust} && systemctl reload {UNIT} && timeout 60 sh -c '{loop}' >/dev/null",
+        f"! grep -qs 'verify_client: optional' {PATRONI} || grep -q '^  cafile: {known}$' {PATRONI}",
+        name="Tell Patroni who signs its clients' certificates",
+    )
+barrier(name="every Patroni knows its clients")
+if {"app", "worker"} & set(here().groups) and host.get_fact(Holds, check=f"systemctl is-active -q {ROUTER_UNIT}"):
+    routing = [router.config(estate), router.unit(estate)]
+    write(routing, name="Write how the running router asks Patroni")
+    service(ROUTER_UNIT, router.inputs(estate, here()), action="reload", name="Have the running router ask Patroni so")
+barrier(name="running routers are known to Patroni")
 
 if "postgres" in here().groups:
     write(
@@ -107,7 +132,7 @@ if "postgres" in here().groups:
     # Patroni itself reads its files again, certificates among them: nobody is disconnected.
     service(
         UNIT,
-        [PATRONI, certificate.crt, REPLICATOR.crt, REWIND.crt, ETCD_CLIENT.crt],
+        [PATRONI, certificate.crt, REPLICATOR.crt, REWIND.crt, context["etcd_client"].crt, context["client"].crt],
         action="reload",
         health=f"{CURL} -f {HERE}/primary || {CURL} -f {HERE}/replica",
         health_seconds=settings.postgres_join_seconds,

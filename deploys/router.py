@@ -12,19 +12,21 @@ from xteam_infra.plan.router import (
     WRITE_PORT,
     has_router,
     pooler_certificate,
+    pooler_client_certificate,
 )
 from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
 postgres = estate.members("postgres")
 routed = has_router(estate) and bool({"app", "worker"} & set(here().groups))
-certificate = pooler_certificate(estate, here())
+certificate, pooler_client = pooler_certificate(estate, here()), pooler_client_certificate()
 
 router_config, router_unit = router.config(estate), router.unit(estate)
 
 pooler_values = {
     "database": estate.postgres.POSTGRES_DB,
     "certificate": certificate,
+    "client": pooler_client,
     "memory_mb": POOLER_MB,
     "socket_directory": "/run/xteam-pgbouncer",
     "pooler_port": POOLER_PORT,
@@ -52,7 +54,7 @@ if routed:
     # Reloads, never restarts: a restart would end every connection of the application.
     service(
         ROUTER_UNIT,
-        [router_config, CA_PATH],
+        router.inputs(estate, here()),
         action="reload",
         health="systemctl is-active -q xteam-router.service",
         name="Run the router",
@@ -60,7 +62,7 @@ if routed:
 if routed and postgres:
     service(
         POOLER_UNIT,
-        [pooler_config, certificate.crt, CA_PATH],
+        [pooler_config, certificate.crt, pooler_client.crt, CA_PATH],
         action="reload",
         health=f"pg_isready -q -h 127.0.0.1 -p {POOLER_PORT}",
         name="Run PgBouncer",

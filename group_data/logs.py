@@ -3,7 +3,8 @@
 # The collector's port.
 logs_port = 19532
 
-# Disk on the collector: the most the journals may use, and what must stay free. The oldest entries go first.
+# Disk on the collector: the most the journals may use, in equal shares for all hosts, and what must stay free. The
+# oldest entries go first.
 logs_max_use_gb = 20
 logs_keep_free_gb = 2
 

@@ -1,8 +1,16 @@
 """The way to whoever leads PostgreSQL and Redis now: HAProxy beside the application, on hosts and in pods alike."""
 
 from xteam_infra.operations import HostFile
+from xteam_infra.plan.needs import CA_PATH, PKI_DIRECTORY
 from xteam_infra.plan.postgres import PORT, REST_PORT
-from xteam_infra.plan.router import READ_PORT, ROUTER_MB, ROUTER_UNIT, WRITE_PORT, redis_ports
+from xteam_infra.plan.router import (
+    READ_PORT,
+    ROUTER_MB,
+    ROUTER_UNIT,
+    WRITE_PORT,
+    redis_ports,
+    router_client_certificate,
+)
 
 CONFIG = "/etc/xteam/router.cfg"
 RUNTIME = "/run/xteam-router"
@@ -17,6 +25,7 @@ def values(estate) -> dict:
         "postgres": estate.members("postgres"),
         "postgres_port": PORT,
         "rest_port": REST_PORT,
+        "patroni_client": f"{PKI_DIRECTORY}/router-client.pem",
         "write_port": WRITE_PORT,
         "read_port": READ_PORT,
         "redis": estate.members("redis"),
@@ -34,3 +43,9 @@ def config(estate) -> HostFile:
 def unit(estate) -> HostFile:
     """Its unit."""
     return HostFile(f"/etc/systemd/system/{ROUTER_UNIT}", "router/xteam-router.service.j2", values(estate))
+
+
+def inputs(estate, machine) -> list[HostFile | str]:
+    """What calls for a reload when it changes."""
+    shown = [router_client_certificate(machine).crt] if estate.members("postgres") else []
+    return [config(estate), CA_PATH, *shown]

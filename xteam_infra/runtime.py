@@ -12,8 +12,8 @@ from pyinfra import host, inventory, state
 
 from xteam_infra.errors import SettingsError
 from xteam_infra.estate import Estate, Machine, read_estate
-from xteam_infra.pki import CA_SECRET, Authority, make_authority
-from xteam_infra.plan import CA_PATH, HostPlan
+from xteam_infra.pki import Authority, make_authority, secret_of
+from xteam_infra.plan import CA_PATH, INTERNAL_CA, TLS_CIPHERS, HostPlan, trust_path
 from xteam_infra.secrets import Secret, Vault, escape, open_store
 from xteam_infra.settings import BY_LAYER
 from xteam_infra.settings.load import GROUPS
@@ -79,9 +79,10 @@ def secret(reference: Secret | str) -> str:
     return vault().resolve(Secret(reference) if isinstance(reference, str) else reference)
 
 
-def authority() -> Authority:
-    """The internal certificate authority; made on first use."""
-    return Authority(vault().resolve(CA_SECRET, make_authority))
+def authority(issuer: str = INTERNAL_CA) -> Authority:
+    """An internal certificate authority; made on first use."""
+    kept = secret_of(issuer)
+    return Authority(vault().resolve(kept, lambda: make_authority(issuer)), kept.name)
 
 
 @cache
@@ -94,7 +95,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 - configuration files, not HTML
     )
-    environment.globals.update(ca_path=CA_PATH)
+    environment.globals.update(ca_path=CA_PATH, trust_path=trust_path, tls_ciphers=TLS_CIPHERS)
     escape.register(environment.filters)
     return environment
 

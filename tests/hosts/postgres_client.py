@@ -4,7 +4,7 @@ from shlex import quote
 
 PORT = 5432
 CA = "/etc/xteam/pki/ca.crt"
-CURL = f"curl -s -m 5 --cacert {CA}"
+CURL = f"curl -s -m 5 --cacert {CA} --cert /etc/xteam/pki/patroni-client.crt --key /etc/xteam/pki/patroni-client.key"
 REST = "https://127.0.0.1:8008"
 UNIT = "patroni@17-main.service"
 

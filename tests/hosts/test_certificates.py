@@ -3,7 +3,7 @@
 import pytest
 
 from checklist.run import not_applicable
-from xteam_infra.plan import CA_PATH
+from xteam_infra.plan import CA_PATH, INTERNAL_CA, trust_path
 
 DIRECTORY = CA_PATH.rsplit("/", 1)[0]
 
@@ -17,23 +17,34 @@ def wanted(estate, machine):
     return found
 
 
-def test_the_host_trusts_this_estate_s_authority(host, secret):
-    """The one in the secrets store, and no other besides."""
-    bundle = secret("pki/ca")
-    ours = bundle[bundle.index("-----BEGIN CERTIFICATE") :].strip()
-    assert host.file(CA_PATH).content_string.strip() == ours, f"{CA_PATH} is not the estate's authority"
+def test_the_host_trusts_this_estate_s_authority(host, estate, secret):
+    """Those in the secrets store, and no other besides."""
+    for one in (INTERNAL_CA, *estate.plans[host.name].issuers):
+        path, ours = trust_path(one), _certificate(secret(f"pki/{one}")).strip()
+        assert host.file(path).content_string.strip() == ours, f"{path} is not the estate's authority"
 
 
-def test_every_certificate_verifies(host, wanted):
-    """For each name it must speak for, as server and as client, by the strict rules."""
+def _certificate(bundle):
+    return bundle[bundle.index("-----BEGIN CERTIFICATE") :]
+
+
+def test_every_certificate_verifies(host, wanted, secret):
+    """For each name it must speak for, for its purpose and no other, by the strict rules."""
     for one in wanted:
+        authority = CA_PATH
+        if one.issuer != INTERNAL_CA:  # who is a client of others does not trust their authority itself
+            authority = f"/run/{one.name}-authority.pem"
+            host.run_with_stdin(f"cat > {authority}", _certificate(secret(f"pki/{one.issuer}")))
         names = [f"-verify_hostname {name}" for name in one.subject.dns]
         names += [f"-verify_ip {ip}" for ip in one.subject.ips]
-        for purpose in ("sslserver", "sslclient"):
+        for purpose in ("server", "client"):
+            meant = one.subject.purpose in (purpose, "both")
             for name in names or [""]:
-                verify = f"openssl verify -x509_strict -purpose {purpose} {name} -CAfile {CA_PATH} {one.crt}"
+                verify = f"openssl verify -x509_strict -purpose ssl{purpose} {name} -CAfile {authority} {one.crt}"
                 said = host.run(verify)
-                assert said.rc == 0, f"{one.crt} does not hold ({purpose} {name}): {said.stdout}{said.stderr}"
+                found = f"{purpose} {name}: {said.stdout}{said.stderr}"
+                assert (said.rc == 0) == meant, f"{one.crt} {'does not hold' if meant else 'holds'} as {found}"
+        host.run(f"rm -f /run/{one.name}-authority.pem")
 
 
 def test_certificates_are_renewed_in_time(host, wanted, estate):
@@ -69,9 +80,9 @@ def test_key_and_certificate_are_a_pair(host, wanted):
         assert certificate == key, f"{one.key} is not the key of {one.crt}"
 
 
-def test_the_authority_s_key_is_on_no_host(host, secret):
+def test_the_authority_s_key_is_on_no_host(host, estate, secret):
     """It stays in the secrets store: whoever takes a host must not be able to sign."""
-    bundle = secret("pki/ca")
-    line = bundle.splitlines()[1]
-    found = host.run_with_stdin("grep -rlF -f - /etc/xteam /opt/xteam /var/lib/xteam 2>/dev/null", line).stdout
+    used = {one.issuer for plan in estate.plans.values() for one in (*plan.certificates, *plan.listens)}
+    lines = "\n".join(secret(f"pki/{one}").splitlines()[1] for one in sorted(used))
+    found = host.run_with_stdin("grep -rlF -f - /etc/xteam /opt/xteam /var/lib/xteam 2>/dev/null", lines).stdout
     assert not found, f"the authority's key is in {found}"

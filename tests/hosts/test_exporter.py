@@ -1,9 +1,11 @@
-"""The exporter of Redis' figures: asked as Prometheus asks it, with the host's own certificate."""
+"""The exporter of Redis' figures: asked as Prometheus asks it, from its host and with its certificate."""
 
 import re
+from functools import partial
 
 import pytest
 
+from checklist.run import not_applicable
 from xteam_infra.plan.redis import EXPORTER_PORT, EXPORTER_UNIT, SENTINEL
 
 pytestmark = pytest.mark.group("redis")
@@ -25,9 +27,17 @@ FIGURES = (
 )
 
 
-def scrape(host, port, certificate=f"--cert {PKI}/redis-exporter.crt --key {PKI}/redis-exporter.key"):
+@pytest.fixture
+def scrape(hosts, estate):
+    """Ask the exporter of a host as Prometheus does."""
+    if not estate.members("metrics"):
+        not_applicable("no host of group metrics: nobody asks the exporters")
+    return partial(ask, hosts.group("metrics")[0])
+
+
+def ask(asker, host, port, certificate=f"--cert {PKI}/metrics-client.crt --key {PKI}/metrics-client.key"):
     url = f"https://{host.address}:{EXPORTER_PORT}/scrape?target=rediss://exporter@127.0.0.1:{port}"
-    return host.run(f"curl -sS --fail --max-time 10 --cacert {PKI}/ca.crt {certificate} '{url}'")
+    return asker.run(f"curl -sS --fail --max-time 10 --cacert {PKI}/ca.crt {certificate} '{url}'")
 
 
 def value(text, name, labels=""):
@@ -37,7 +47,7 @@ def value(text, name, labels=""):
     return float(found.group(1))
 
 
-def test_every_role_is_exported(host, estate):
+def test_every_role_is_exported(host, estate, scrape):
     """Memory and connections as the instance itself counts them, and all that the alerts are made of."""
     for role, one in estate.redis.redis_instances.items():
         text = scrape(host, one.port).stdout
@@ -47,7 +57,7 @@ def test_every_role_is_exported(host, estate):
         assert not missing, f"{role}: {', '.join(missing)} are not exported"
 
 
-def test_sentinel_is_exported(host, estate):
+def test_sentinel_is_exported(host, estate, scrape):
     text = scrape(host, estate.redis.redis_sentinel_port).stdout
     for role in estate.redis.redis_instances:
         assert re.search(rf'^redis_sentinel_master_status{{[^}}]*master_name="{role}"', text, re.MULTILINE), (
@@ -57,7 +67,7 @@ def test_sentinel_is_exported(host, estate):
         assert sentinels and float(sentinels.group(1)) == len(estate.members("redis")), f"{role}: {sentinels}"
 
 
-def test_the_blacklist_is_counted(host, estate, eventually):
+def test_the_blacklist_is_counted(host, estate, scrape, eventually):
     """Its size and its operations: one more after one more was asked for."""
     port = estate.redis.redis_instances["blacklist"].port
 
@@ -78,8 +88,8 @@ def test_the_blacklist_is_counted(host, estate, eventually):
     assert calls[0] > (float(earlier.group(1)) if earlier else 0), "an operation was not counted"
 
 
-def test_strangers_get_no_figures(host, estate):
-    """Without a certificate of the internal CA; and no password is on a command line."""
+def test_strangers_get_no_figures(host, estate, scrape):
+    """Without a certificate of Prometheus."""
     port = estate.redis.redis_sentinel_port
     assert scrape(host, port, certificate="").rc != 0, "the exporter answers anyone"
     plain = host.run(f"curl -s --max-time 5 http://{host.address}:{EXPORTER_PORT}/metrics")

@@ -42,7 +42,7 @@ def keeper(estate):
 @pytest.fixture
 def at_the_gate(host, machine, estate, keeper):
     """The status of a request at the gate, shown this host's certificate; "000" when it gets in to nothing."""
-    certificate = client_certificate(estate, machine).crt
+    certificate = client_certificate(machine).crt
 
     def ask(path, *options, proof=f"--cert {certificate}"):
         url = f"https://{estate.fqdn(keeper.name)}:{GATE_PORT}{path}"
@@ -189,6 +189,15 @@ def test_the_gate_lets_each_host_to_its_own(host, machine, at_the_gate):
     for path in ("/other/config", f"/{machine.name}/../other/config", "//other/config", f"/{machine.name}%2f../config"):
         assert at_the_gate(path) == "403", f"{path} answers {at_the_gate(path)}"
     assert at_the_gate(f"/{machine.name}/config", proof="") == "000", "the gate asks for no certificate"
+
+
+@sender
+def test_the_application_s_key_opens_no_repository(host, machine, at_the_gate):
+    """Its process can read that key; it can neither read nor fill the backups of its host."""
+    key = "--cert /etc/xteam/pki/api.crt --key /etc/xteam/pki/api.key"
+    assert at_the_gate(f"/{machine.name}/config", proof=key) in ("000", "403"), "the application's key opens the gate"
+    sent = at_the_gate(f"/{machine.name}/data/{'0' * 64}", "-X POST --data-binary junk", proof=key)
+    assert sent in ("000", "403"), f"the application writes into the backups: {sent}"
 
 
 @pytest.mark.group("backup")

@@ -1,6 +1,7 @@
 """The logs layer: what is logged on any host is found in the collector, and nobody else gets in."""
 
 import json
+import time
 from uuid import uuid4
 
 import pytest
@@ -66,6 +67,52 @@ def test_a_stranger_is_refused(host, estate):
         f"curl --silent --insecure --max-time 5 {known} --write-out '%%{{http_code}}' --output /dev/null %s", url
     )
     assert answer.rc == 0, f"the collector refuses a member of the estate: {answer.stderr}"
+
+
+def forge(host, estate, collector, name, certificate):
+    """Send the collector a line that says it was logged on another host by root; its text and what curl says."""
+    mark = str(uuid4())
+    fields = (
+        f"__REALTIME_TIMESTAMP={time.time_ns() // 1000}",
+        "__MONOTONIC_TIMESTAMP=1",
+        f"_BOOT_ID={uuid4().hex}",
+        f"_HOSTNAME={name}",
+        "_UID=0",
+        f"MESSAGE=xteam-verify: forged by a check on {host.name}: {mark}",
+    )
+    url = f"https://{estate.fqdn(collector.name)}:{estate.logs.logs_port}/upload"
+    send = (
+        f"curl --silent --show-error --max-time 10 --cacert /etc/xteam/pki/ca.crt --cert {certificate}.crt "
+        f"--key {certificate}.key --header 'Content-Type: application/vnd.fdo.journal' --data-binary @- {url}"
+    )
+    return mark, host.run_with_stdin(send, "\n".join(fields) + "\n\n")
+
+
+@pytest.mark.item("LAW-03")
+def test_a_sender_writes_under_its_own_name_alone(host, estate, collector, eventually):
+    """Whatever a line says of itself, it is kept among those of the host whose certificate sent it."""
+    other = next((one.name for one in estate.machines if one.name != host.name), "db1")
+    mark, said = forge(host, estate, collector, other, "/etc/xteam/pki/journal-upload")
+    assert said.rc == 0, f"the collector refuses a sender: {said.stderr}"
+    found = f"journalctl --no-pager --quiet --output cat --since -5min --grep {mark} --directory"
+
+    def kept():
+        assert mark in collector.run(f"{found} /var/log/journal/remote/{host.name}").stdout, "the line did not arrive"
+        return True
+
+    eventually(kept, seconds=30)
+    for one in estate.machines:
+        if one.name != host.name:
+            wrong = collector.run(f"{found} /var/log/journal/remote/{one.name}").stdout
+            assert mark not in wrong, f"{host.name} has written among the lines of {one.name}"
+
+
+@pytest.mark.item("LAW-03")
+@pytest.mark.group("app")
+def test_the_application_s_key_is_no_sender_s(host, estate, collector):
+    """What a process of the application can read sends no line in anybody's name."""
+    _, said = forge(host, estate, collector, "db1", "/etc/xteam/pki/api")
+    assert said.rc != 0, f"the collector takes a line sent with the application's key: {said.stdout}"
 
 
 @pytest.mark.item("LAW-02")

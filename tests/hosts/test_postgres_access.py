@@ -66,7 +66,7 @@ def test_roles_with_power_come_in_by_certificate_alone(host, hosts):
     bare = connect(host, conninfo_of(host.address, **replicator), "IDENTIFY_SYSTEM")
     assert "certificate" in bare.stderr, f"replication without certificate: {bare.stdout or bare.stderr}"
     pki = "/etc/xteam/pki"
-    pair = {"sslcert": f"{pki}/postgres.crt", "sslkey": f"{pki}/postgres.key"}
+    pair = {"sslcert": f"{pki}/rewind.crt", "sslkey": f"{pki}/rewind.key"}
     other = conninfo_of(host.address, **replicator, **pair)
     wrong = host.run(f"cd / && PGCONNECT_TIMEOUT=5 runuser -u postgres -- psql -XAtw {quote(other)} -c IDENTIFY_SYSTEM")
     assert "certificate authentication failed" in wrong.stderr, (
@@ -198,9 +198,8 @@ def test_nothing_is_spoken_in_plain_text(host, hosts, app):
 
 @pytest.mark.group("postgres")
 def test_patroni_takes_orders_from_its_own_alone(host, hosts):
-    """An order needs a certificate of the internal CA, and the password beside it."""
-    bare = host.run(f"{CURL} -o /dev/null -w '%{{http_code}}' -X PATCH -d '{{}}' {REST}/config")
-    assert bare.stdout == "403", f"an order without certificate gets {bare.stdout}"
-    pair = "--cert /etc/xteam/pki/postgres.crt --key /etc/xteam/pki/postgres.key"
-    unproved = host.run(f"{CURL} {pair} -o /dev/null -w '%{{http_code}}' -X PATCH -d '{{}}' {REST}/config")
+    """Nothing is answered without a certificate of Patroni's clients; an order needs the password beside it."""
+    bare = host.run(f"curl -s -m 5 -k -o /dev/null -w '%{{http_code}}' {REST}/patroni")
+    assert bare.stdout == "000", f"a question without certificate gets {bare.stdout}"
+    unproved = host.run(f"{CURL} -o /dev/null -w '%{{http_code}}' -X PATCH -d '{{}}' {REST}/config")
     assert unproved.stdout == "401", f"an order with a certificate but no password gets {unproved.stdout}"

@@ -1,5 +1,7 @@
 """service, stopped, packages and certificates: which commands a host's state calls for. The lab runs them for real."""
 
+from dataclasses import replace
+
 import pytest
 from conftest import commands_of
 from pyinfra.api import OperationValueError
@@ -94,7 +96,7 @@ WANTED = Certificate("api", Subject("app1", ("app1.xteam.internal",), ("10.0.0.5
 @pytest.fixture
 def authority(monkeypatch):
     made = Authority(make_authority())
-    monkeypatch.setitem(certificates._inner.__globals__, "authority", lambda: made)
+    monkeypatch.setitem(certificates._inner.__globals__, "authority", lambda issuer: made)
     return made
 
 
@@ -108,12 +110,14 @@ def test_a_good_certificate_is_kept(fake_host, authority):
 
 
 @pytest.mark.parametrize(
-    "fault", ["missing", "few days", "other name", "other authority", "readable by all", "other owner"]
+    "fault", ["missing", "few days", "other name", "other purpose", "other authority", "readable by all", "other owner"]
 )
 def test_a_bad_certificate_is_replaced(fake_host, authority, fault):
     leaf = authority.issue(WANTED.subject, 20 if fault == "few days" else 90)
     if fault == "other name":
         leaf = authority.issue(Subject("app1", ("old.xteam.internal",), ("10.0.0.5",)), 90)
+    if fault == "other purpose":
+        leaf = authority.issue(replace(WANTED.subject, purpose="both"), 90)
     if fault == "other authority":
         leaf = Authority(make_authority()).issue(WANTED.subject, 90)
     owner = "root" if fault == "other owner" else "xteam"

@@ -1,6 +1,7 @@
 """The internal authority and what it signs; OpenSSL judges, not the library that made it."""
 
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -33,16 +34,25 @@ def files(authority, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("purpose", ["sslserver", "sslclient"])
 @pytest.mark.parametrize("check", [("-verify_hostname", "www.xteam.test"), ("-verify_ip", "10.0.0.1")])
-def test_leaf_verifies_strictly(files, purpose, check):
-    verify = ["verify", "-x509_strict", "-purpose", purpose, *check, "-CAfile", "ca.pem", "crt.pem"]
+def test_leaf_verifies_strictly(files, check):
+    verify = ["verify", "-x509_strict", "-purpose", "sslserver", *check, "-CAfile", "ca.pem", "crt.pem"]
     assert openssl(files, *verify) == (0, "crt.pem: OK\n")
 
 
 @pytest.mark.parametrize("check", [("-verify_hostname", "evil.test"), ("-verify_ip", "10.0.0.2")])
 def test_leaf_speaks_for_nobody_else(files, check):
     assert openssl(files, "verify", *check, "-CAfile", "ca.pem", "crt.pem")[0] != 0
+
+
+@pytest.mark.parametrize("purpose", ["server", "client", "both"])
+def test_leaf_is_for_its_purpose_alone(authority, tmp_path, purpose):
+    """A server's key must open no door as a client, and the other way round."""
+    (tmp_path / "ca.pem").write_text(authority.pem)
+    (tmp_path / "crt.pem").write_text(authority.issue(replace(WEB, purpose=purpose), 30).certificate)
+    for asked in ("server", "client"):
+        verify = ["verify", "-x509_strict", "-purpose", f"ssl{asked}", "-CAfile", "ca.pem", "crt.pem"]
+        assert (openssl(tmp_path, *verify)[0] == 0) == (purpose in (asked, "both"))
 
 
 def test_leaf_can_t_sign(authority, files):

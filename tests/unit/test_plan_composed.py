@@ -134,3 +134,26 @@ def test_every_fault_of_a_host_is_told(declaration):
 def test_clock(declaration, seconds, refused):
     found = list(host_problems(declaration.read(), "solo1", fitness(clock=int(time.time()) + seconds)))
     assert [problem.key for problem in found] == (["clock"] if refused else [])
+
+
+def test_who_is_let_in_has_a_certificate_for_that(ha):
+    """Each client that a listener names exists, calls, and is signed by whom the listener asks for."""
+    estate = ha.read()
+    held = {(one.name, name): one for name, plan in estate.plans.items() for one in plan.certificates}
+    for plan in estate.plans.values():
+        for listen in plan.listens:
+            let_in = [one for (name, host), one in held.items() if listen.lets_in(name, host)]
+            assert bool(let_in) == bool(listen.clients), f"nobody can come in to {listen.purpose}"
+            for one in let_in:
+                assert one.subject.purpose in ("client", "both"), f"{one.name} can't call {listen.purpose}"
+                assert one.issuer == listen.issuer, f"{listen.purpose} does not trust who signed {one.name}"
+
+
+def test_no_two_services_call_by_one_name(ha):
+    """Else a listener could not tell one service from another."""
+    names = {}
+    for plan in ha.read().plans.values():
+        for one in plan.certificates:
+            if one.subject.purpose == "client":
+                names.setdefault((one.issuer, one.subject.common_name, one.subject.dns), set()).add(one.name)
+    assert not {name: services for name, services in names.items() if len(services) > 1}

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from typing_extensions import override
 
-from xteam_infra.plan.needs import CA_PATH
-from xteam_infra.plan.postgres import REST_PORT
+from xteam_infra.plan.needs import CA_PATH, PKI_DIRECTORY
+from xteam_infra.plan.postgres import PATRONI_CLIENT, REST_PORT
 
-CURL = f"curl -s -m 5 --cacert {CA_PATH}"
+_PAIR = f"--cert {PKI_DIRECTORY}/{PATRONI_CLIENT}.crt --key {PKI_DIRECTORY}/{PATRONI_CLIENT}.key"
+CURL = f"curl -s -m 5 --cacert {CA_PATH} {_PAIR}"
 HERE = f"https://127.0.0.1:{REST_PORT}"
 # Parameters that a standby may not have lower than its primary.
 RAISED_ON_STANDBYS_FIRST = {

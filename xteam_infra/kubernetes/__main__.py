@@ -94,7 +94,7 @@ def main() -> None:
     wanted = f"Secret {target.options.tls_secret} with the public certificate"
     print(
         f"{len(found)} objects. Namespace {target.options.namespace} must have:{made}\n"
-        f"  Secret {CERTIFICATE} with tls.crt, tls.key, ca.crt of the internal authority\n  {wanted}",
+        f"  Secret {CERTIFICATE} with tls.crt, tls.key, ca.crt, router-client.pem\n  {wanted}",
         file=sys.stderr,
     )
 

@@ -17,7 +17,7 @@ from xteam_infra.plan import CA_PATH, PKI_DIRECTORY
 from xteam_infra.plan.app import OPERATOR
 from xteam_infra.plan.router import redis_ports
 
-# The Secret with tls.crt and tls.key of the API, and the internal authority's ca.crt.
+# The Secret with tls.crt and tls.key of the API, the internal authority's ca.crt, and the router's client certificate.
 CERTIFICATE = "xteam-api-tls"
 CLAIM = "files"
 STARTED = "/etc/xteam/router_started.py"
@@ -146,7 +146,7 @@ class Pod:
 
     def volumes(self) -> list[Object]:
         """What is mounted."""
-        shown = {"ca.crt": CA_PATH.rpartition("/")[2]}
+        shown = {"ca.crt": CA_PATH.rpartition("/")[2], "router-client.pem": "router-client.pem"}
         if self.certificate:
             shown |= {"tls.crt": "api.crt", "tls.key": "api.key"}
         items = [{"key": key, "path": path} for key, path in shown.items()]

@@ -10,6 +10,7 @@ from xteam_infra.facts.certificates import CertificatePems
 from xteam_infra.operations.files import HostFile, _replace
 from xteam_infra.operations.pending import will_change
 from xteam_infra.pki import Subject
+from xteam_infra.pki.leaf import USAGES, Purpose
 from xteam_infra.plan import Certificate
 from xteam_infra.runtime import authority
 
@@ -34,7 +35,7 @@ def _is_good(text: str, wanted: Certificate, renew_days: int) -> bool:
         return False
     certificate = x509.load_pem_x509_certificate(pem.encode())
     try:
-        certificate.verify_directly_issued_by(authority().certificate)
+        certificate.verify_directly_issued_by(authority(wanted.issuer).certificate)
     except Exception:
         return False
     left = certificate.not_valid_after_utc - datetime.now(UTC)
@@ -44,17 +45,27 @@ def _is_good(text: str, wanted: Certificate, renew_days: int) -> bool:
 def _subject(certificate: x509.Certificate) -> Subject:
     names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     common_name = str(names[0].value) if names else ""
+    purpose = _purpose(certificate)
     try:
         sans = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return Subject(common_name)
+        return Subject(common_name, purpose=purpose)
     dns = tuple(sans.get_values_for_type(x509.DNSName))
     ips = tuple(str(ip) for ip in sans.get_values_for_type(x509.IPAddress))
-    return Subject(common_name, dns, ips)
+    return Subject(common_name, dns, ips, purpose)
+
+
+def _purpose(certificate: x509.Certificate) -> Purpose:
+    """One without the extension may be used for everything."""
+    try:
+        usage = list(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return "both"
+    return next((purpose for purpose, wanted in USAGES.items() if usage == wanted), "both")
 
 
 def _issue(one: Certificate, days: int) -> list[StringCommand]:
-    leaf = authority().issue(one.subject, days)
+    leaf = authority(one.issuer).issue(one.subject, days)
     if one.bundle:
         both = leaf.certificate + leaf.key
         return [_replace(HostFile(one.crt, text=both, owner=one.owner, mode="600"))]

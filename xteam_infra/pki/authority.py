@@ -17,13 +17,19 @@ CA_YEARS = 10
 LAST_USE = timedelta(days=91)
 
 
-def make_authority(organisation: str = "XTeam") -> str:
+def secret_of(issuer: str) -> Secret:
+    """Where the bundle of an authority is kept: the internal CA ("ca"), or one that signs clients of one service."""
+    return Secret(f"pki/{issuer}")
+
+
+def make_authority(issuer: str = "ca", organisation: str = "XTeam") -> str:
     """A new authority as PEM (key, then certificate). EC P-256: every service here speaks it."""
+    title = "internal CA" if issuer == "ca" else f"CA of {issuer}"
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"{organisation} internal CA"),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"{organisation} {title}"),
         ]
     )
     now = datetime.now(UTC)
@@ -48,13 +54,14 @@ def make_authority(organisation: str = "XTeam") -> str:
 class Authority:
     """Signs leaf certificates. Raises CertificateError when the bundle is unusable or about to expire."""
 
-    def __init__(self, bundle: str):
+    def __init__(self, bundle: str, name: str = CA_SECRET.name):
+        self._name = name
         try:
             self._key = serialization.load_pem_private_key(bundle.encode(), None)
             self.certificate = x509.load_pem_x509_certificate(bundle[bundle.index("-----BEGIN CERT") :].encode())
         except ValueError as error:
             raise CertificateError(
-                f"secret {CA_SECRET.name} is not a PEM private key followed by its certificate: {error}"
+                f"secret {name} is not a PEM private key followed by its certificate: {error}"
             ) from error
         self._refuse_expiring()
 
@@ -64,14 +71,14 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def issue(self, subject: Subject, days: int) -> Leaf:
-        """A new key and certificate for server and client use, valid for `days`."""
+        """A new key and certificate for the subject's purpose, valid for `days`."""
         return make_leaf(self._key, self.certificate, subject, days)
 
     def _refuse_expiring(self) -> None:
         end = self.certificate.not_valid_after_utc
         if end - datetime.now(UTC) < LAST_USE:
             raise CertificateError(
-                f"the internal CA (secret {CA_SECRET.name}) is valid until {end:%Y-%m-%d}: "
+                f"the internal CA (secret {self._name}) is valid until {end:%Y-%m-%d}: "
                 "it must have more than 91 days left to sign certificates. "
                 "Move the old value away in the secrets store and run deploys/all.py: a new CA is made"
             )

@@ -3,11 +3,19 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+Purpose = Literal["server", "client", "both"]
+USAGES: dict[Purpose, list[x509.ObjectIdentifier]] = {
+    "server": [ExtendedKeyUsageOID.SERVER_AUTH],
+    "client": [ExtendedKeyUsageOID.CLIENT_AUTH],
+    "both": [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
+}
 
 
 @dataclass(frozen=True)
@@ -16,11 +24,13 @@ class Subject:
 
     common_name: may be empty: etcd's gateway refuses client certificates that have one.
     dns, ips: subject alternative names; what clients verify.
+    purpose: "server" (listens), "client" (calls), or "both": only for programs that have one certificate for both.
     """
 
     common_name: str
     dns: tuple[str, ...] = ()
     ips: tuple[str, ...] = ()
+    purpose: Purpose = "server"
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,7 +49,7 @@ def pem_of_key(key) -> str:
 
 
 def make_leaf(ca_key, ca: x509.Certificate, subject: Subject, days: int) -> Leaf:
-    """Sign a new EC P-256 key for `subject`, usable as server and as client."""
+    """Sign a new EC P-256 key for `subject`, usable for its purpose alone."""
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "XTeam")]
     if subject.common_name:
@@ -62,11 +72,10 @@ def make_leaf(ca_key, ca: x509.Certificate, subject: Subject, days: int) -> Leaf
 
 def _extensions(public, ca: x509.Certificate, subject: Subject) -> list[tuple[x509.ExtensionType, bool]]:
     ca_id = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     found: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (x509.KeyUsage(True, False, False, False, False, False, False, False, False), True),
-        (x509.ExtendedKeyUsage(both), False),
+        (x509.ExtendedKeyUsage(USAGES[subject.purpose]), False),
         (x509.SubjectKeyIdentifier.from_public_key(public), False),
         (x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_id), False),
     ]

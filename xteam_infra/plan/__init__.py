@@ -6,7 +6,17 @@ Firewall, sysctls, certificates and accounts are rendered from it.
 from importlib import import_module
 
 from xteam_infra.plan.host_plan import HostPlan
-from xteam_infra.plan.needs import CA_PATH, PKI_DIRECTORY, Account, Certificate, Listen, Needs
+from xteam_infra.plan.needs import (
+    CA_PATH,
+    INTERNAL_CA,
+    PKI_DIRECTORY,
+    TLS_CIPHERS,
+    Account,
+    Certificate,
+    Listen,
+    Needs,
+    trust_path,
+)
 
 LAYERS = (
     "base",
@@ -28,14 +38,17 @@ LAYERS = (
 
 __all__ = [
     "CA_PATH",
+    "INTERNAL_CA",
     "LAYERS",
     "PKI_DIRECTORY",
+    "TLS_CIPHERS",
     "Account",
     "Certificate",
     "HostPlan",
     "Listen",
     "Needs",
     "plan_host",
+    "trust_path",
 ]
 
 

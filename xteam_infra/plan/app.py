@@ -39,7 +39,9 @@ def needs(estate, machine) -> Needs:
     return Needs(
         packages=("python3", "tzdata"),
         accounts=(Account(ACCOUNT),),
-        listens=tuple(Listen(port, f"API, {colour}", ("edge",)) for colour, port in ports(settings).items() if serves),
+        listens=tuple(
+            Listen(port, f"API, {colour}", ("edge",), tls="tls") for colour, port in ports(settings).items() if serves
+        ),
         certificates=(certificate(estate, machine),) if serves else (),
         # While a release is rolled out both instances run.
         memory_mb={f"api-{colour}": settings.api_memory_mb for colour in COLOURS if serves},

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 PORT = 8432
 STANZA = "main"
 UNIT = "pgbackrest.service"
+CLIENT = "pgbackrest-client"
 RESULTS = "/var/lib/xteam/backup"
 # Where a release is unpacked while its migrations are rehearsed.
 REHEARSALS = "/var/lib/xteam/rehearsal"
 STORAGE_CA = "/etc/pgbackrest/storage-ca.crt"
+TLS_CONF = "/etc/xteam/pgbackrest-openssl.cnf"
 METRICS_TIMER = "xteam-backup-metrics.timer"
 DRILL_TIMER = "xteam-restore-drill@next.timer"
 MARKER_TIMER = "xteam-marker.timer"
@@ -43,8 +45,16 @@ def needs(estate, machine) -> Needs:
     return Needs(
         packages=("pgbackrest", *(SERVER if is_repository else ())),
         files={CREATECLUSTER: CREATECLUSTER_TEXT} if is_repository else {},
-        listens=(Listen(PORT, "pgBackRest", _callers(machine)),),
-        certificates=(certificate(estate, machine),),
+        listens=(
+            Listen(
+                PORT,
+                "pgBackRest",
+                _callers(machine),
+                tls="tls",
+                clients=tuple(f"{CLIENT}@{caller.name}" for caller in callers(estate, machine)),
+            ),
+        ),
+        certificates=(certificate(estate, machine), client_certificate(machine)),
         memory_mb=_memory(estate, is_repository),
         units=(
             UNIT,
@@ -59,9 +69,14 @@ def _timers(estate) -> tuple[str, ...]:
 
 
 def certificate(estate, machine) -> Certificate:
-    """Shown as server and as client. The other side authorises its common name: the machine's name."""
+    """What the server shows."""
     subject = Subject(machine.name, (machine.name, estate.fqdn(machine.name)), (machine.address,))
-    return Certificate("pgbackrest", subject, owner="postgres")
+    return Certificate("pgbackrest-server", subject, owner="postgres")
+
+
+def client_certificate(machine) -> Certificate:
+    """What the other side's server is shown, which authorises its common name."""
+    return Certificate(CLIENT, Subject(f"{CLIENT}.{machine.name}", purpose="client"), owner="postgres")
 
 
 def _callers(machine) -> tuple[str, ...]:

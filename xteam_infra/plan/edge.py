@@ -4,12 +4,13 @@ Edges tell each other, and themselves at a reload, what their clients ask for; s
 """
 
 from xteam_infra.pki import Subject
-from xteam_infra.plan.needs import PKI_DIRECTORY, Certificate, Listen, Needs
+from xteam_infra.plan.needs import EDGE_PEERS, PKI_DIRECTORY, Certificate, Listen, Needs
 
 UNIT = "haproxy.service"
 FLOATING_UNIT = "keepalived.service"
 CERTBOT_TIMER = "certbot.timer"
 PEERS_PORT = 10443
+PEER_CLIENT = "edge-peer-client"
 ACME_PORT = 8088
 ALIVE_PORT = 8404
 VRRP = 112  # its number as a protocol of IP
@@ -39,15 +40,16 @@ def needs(estate, machine) -> Needs:
     floating = estate.edge.edge_floating_address is not None
     listens = [
         Listen(80, "HTTP, redirected", ("world",)),
-        Listen(443, "HTTPS", ("world",)),
+        Listen(443, "HTTPS", ("world",), tls="tls"),
         Listen(ALIVE_PORT, "whether HAProxy answers", ("local",)),
-        Listen(PEERS_PORT, "clients' counts", ("edge",)),
+        Listen(PEERS_PORT, "clients' counts", ("edge",), tls="tls", clients=(PEER_CLIENT,), issuer=EDGE_PEERS),
         *_if(estate.edge.acme, Listen(ACME_PORT, "ACME challenges", ("edge",))),
         *_if(floating, Listen(VRRP, "VRRP", ("edge",), protocol="vrrp")),
     ]
     certificates = [
         *_if(not estate.edge.supplied, internal_certificate(estate)),
         peer_certificate(estate, machine),
+        peer_client_certificate(machine),
     ]
     return Needs(
         packages=("haproxy", "socat", *_if(floating, "keepalived"), *_if(estate.edge.acme, "certbot")),
@@ -73,9 +75,15 @@ def _if(condition: bool, one):
 
 
 def peer_certificate(estate, machine) -> Certificate:
-    """By which an edge proves itself to the others and to itself, and they to it."""
+    """What an edge shows to the others, and to its own next process."""
     names = (estate.fqdn(machine.name), machine.name)
     return Certificate("edge-peer", Subject(names[0], names), bundle=True)
+
+
+def peer_client_certificate(machine) -> Certificate:
+    """By which the others let an edge in: HAProxy asks no more of a peer than who signed its certificate."""
+    subject = Subject(f"{PEER_CLIENT}.{machine.name}", purpose="client")
+    return Certificate(PEER_CLIENT, subject, bundle=True, issuer=EDGE_PEERS)
 
 
 def internal_certificate(estate) -> Certificate:

@@ -9,7 +9,9 @@ METRICS_PORT = 2381
 UNIT = "etcd.service"
 
 # etcd takes a client whose certificate says CN=root for its user root: only root on a member may read this key.
-ROOT = Certificate("etcd-root", Subject("root"))
+ROOT = Certificate("etcd-root", Subject("root", purpose="client"))
+# The name, below the internal domain, that a certificate must have to be let in as a member.
+PEER_NAME = "etcd-peer"
 
 
 def needs(estate, machine) -> Needs:
@@ -19,8 +21,9 @@ def needs(estate, machine) -> Needs:
     return Needs(
         packages=("etcd-server", "etcd-client"),
         listens=(
-            Listen(CLIENT_PORT, "etcd clients", ("etcd", "postgres")),
-            Listen(PEER_PORT, "etcd members", ("etcd",)),
+            # Clients are users: root by its certificate, Patroni by its password.
+            Listen(CLIENT_PORT, "etcd clients", ("etcd", "postgres"), tls="tls"),
+            Listen(PEER_PORT, "etcd members", ("etcd",), tls="tls", clients=("etcd",)),
             Listen(METRICS_PORT, "etcd metrics", ("local",)),
         ),
         certificates=(member_certificate(estate, machine), ROOT),
@@ -30,6 +33,10 @@ def needs(estate, machine) -> Needs:
 
 
 def member_certificate(estate, machine) -> Certificate:
-    """The certificate a member shows to clients and to the other members."""
-    dns = (machine.name, estate.fqdn(machine.name), "localhost")
-    return Certificate("etcd", Subject(machine.name, dns, (machine.address, "127.0.0.1")), owner="etcd")
+    """The certificate a member shows to clients and to the other members, as server and as client.
+
+    It is a client of its own, too: the gateway that speaks HTTP to clients calls the member behind it.
+    """
+    own = (machine.name, estate.fqdn(machine.name), "localhost")
+    names = (*own, estate.fqdn(PEER_NAME))
+    return Certificate("etcd", Subject(machine.name, names, (machine.address, "127.0.0.1"), "both"), owner="etcd")

@@ -9,6 +9,7 @@ from xteam_infra.secrets import Secret
 HOME = "/etc/xteam/files"
 STATE = "/var/lib/xteam/files"
 GATE_PORT = 8093
+CLIENT = "files-client"
 # Debian's server of restic's repositories: it speaks to its own host alone, where the gate asks for certificates.
 SERVER_PORT = 8094
 SERVER_UNIT = "restic-rest-server.service"
@@ -34,7 +35,7 @@ def needs(estate, machine) -> Needs:
     if sends(estate, machine):
         found = Needs(
             packages=("restic",),
-            certificates=(client_certificate(estate, machine),),
+            certificates=(client_certificate(machine),),
             memory_mb={"files-backup": RESTIC_MB},
             units=tuple(timer(job) for job in SENDS),
         )
@@ -42,7 +43,7 @@ def needs(estate, machine) -> Needs:
         own = Needs(
             packages=("restic", "restic-rest-server", "haproxy"),
             listens=(
-                Listen(GATE_PORT, "uploads' backups", ("app",)),
+                Listen(GATE_PORT, "uploads' backups", ("app",), tls="tls", clients=(CLIENT,)),
                 Listen(SERVER_PORT, "restic, behind its gate", ("local",)),
             ),
             certificates=(gate_certificate(estate, machine),),
@@ -91,9 +92,9 @@ def copies(estate, machine) -> Repository:
     return Repository(2, url, cipher, estate.files.files_backup_s3_keep, password, options, CREDENTIALS)
 
 
-def client_certificate(estate, machine) -> Certificate:
+def client_certificate(machine) -> Certificate:
     """By which a host proves whose repository it may open."""
-    return Certificate("files-client", Subject(machine.name, (estate.fqdn(machine.name),)), bundle=True)
+    return Certificate(CLIENT, Subject(f"{CLIENT}.{machine.name}", purpose="client"), bundle=True)
 
 
 def gate_certificate(estate, machine) -> Certificate:

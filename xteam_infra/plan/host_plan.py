@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xteam_infra.errors import Problem
-from xteam_infra.plan.needs import Account, Certificate, Listen, Needs
+from xteam_infra.plan.needs import INTERNAL_CA, Account, Certificate, Listen, Needs
 
 # Units that Debian's packages enable by themselves. Not started at the installation, they would start at the next boot.
 UNITS_OF_PACKAGES = {
@@ -56,6 +56,11 @@ class HostPlan:
     def certificates(self) -> list[Certificate]:
         """Leaf certificates in name order."""
         return sorted((c for need in self.needs.values() for c in need.certificates), key=lambda c: c.name)
+
+    @property
+    def issuers(self) -> list[str]:
+        """The authorities whose clients the host's listeners let in, beside the internal CA."""
+        return sorted({one.issuer for one in self.listens} - {INTERNAL_CA})
 
     @property
     def sysctls(self) -> dict[str, str]:

@@ -2,11 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from xteam_infra.pki.leaf import Subject
 
 PKI_DIRECTORY = "/etc/xteam/pki"
 CA_PATH = f"{PKI_DIRECTORY}/ca.crt"
+# Signs every server's certificate, and clients' of those servers that look at a client's name.
+INTERNAL_CA = "ca"
+# Servers that can only ask who signed a client's certificate get an authority for their clients alone.
+PATRONI_CLIENTS, METRICS_CLIENTS, EDGE_PEERS = "patroni-clients", "metrics-clients", "edge-peers"
+# Mozilla's intermediate profile for TLS 1.2, without its DHE suites. With TLS 1.3 every suite is in the profile.
+TLS_CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+
+
+def trust_path(issuer: str) -> str:
+    """Where the certificate of an authority is on hosts that ask for certificates it signed."""
+    return f"{PKI_DIRECTORY}/{issuer}.crt" if issuer == INTERNAL_CA else f"{PKI_DIRECTORY}/{issuer}-ca.crt"
 
 
 @dataclass(frozen=True)
@@ -15,25 +30,38 @@ class Listen:
 
     protocol: "tcp", or "vrrp", which has no ports: `port` is then its number as a protocol of IP.
     sources: group names, "world" (anyone), "management" (management_networks) or "local" (this host alone).
+    tls: "tls" from the first byte, "postgres" (TLS after PostgreSQL's request for it), or "none".
+    clients: names of the certificates that are let in, those of one host as NAME@HOST. Empty: nobody is asked for a
+        certificate, or who comes proves himself otherwise (a password, a user's token).
+    issuer: who must have signed them.
     """
 
     port: int
     purpose: str
     sources: tuple[str, ...]
     protocol: str = "tcp"
+    tls: Literal["tls", "postgres", "none"] = "none"
+    clients: tuple[str, ...] = ()
+    issuer: str = INTERNAL_CA
+
+    def lets_in(self, certificate: str, host: str) -> bool:
+        """Whether the certificate of that name, of that host, is let in."""
+        return certificate in self.clients or f"{certificate}@{host}" in self.clients
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A leaf certificate of the internal CA on the host, with its key readable by `owner` alone.
+    """A leaf certificate of an internal CA on the host, with its key readable by `owner` alone.
 
     bundle: write certificate and key into one .pem, as HAProxy wants them.
+    issuer: the authority that signs it.
     """
 
     name: str
     subject: Subject
     owner: str = "root"
     bundle: bool = False
+    issuer: str = INTERNAL_CA
 
     @property
     def crt(self) -> str:

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Account, Certificate, Listen, Needs
+from xteam_infra.plan.needs import PATRONI_CLIENTS, Account, Certificate, Listen, Needs
 
 PORT = 5432
 REST_PORT = 8008
 UNIT = "patroni@17-main.service"
+PATRONI_CLIENT = "patroni-client"
 PATRONI = "/etc/patroni/17-main.yml"
 DATA = "/var/lib/postgresql/17/main"
 # Patroni is asked by the routers and by the other members; PostgreSQL also by the monitoring.
@@ -32,10 +33,10 @@ HEARTBEAT_UNIT = "xteam-heartbeat.service"
 HEARTBEAT_MB = 64
 
 # The role a client certificate opens is its common name. Only the account of the server may read these keys.
-REPLICATOR = Certificate("replicator", Subject("replicator"), owner="postgres")
-REWIND = Certificate("rewind", Subject("rewind"), owner="postgres")
+REPLICATOR = Certificate("replicator", Subject("replicator", purpose="client"), owner="postgres")
+REWIND = Certificate("rewind", Subject("rewind", purpose="client"), owner="postgres")
 # etcd's gateway, which Patroni speaks to, refuses certificates that have a common name.
-ETCD_CLIENT = Certificate("etcd-client", Subject(""), owner="postgres")
+ETCD_CLIENT = Certificate("etcd-client", Subject("", purpose="client"), owner="postgres")
 
 # postgresql-17 makes and starts a cluster of its own on installation unless this file is there before it.
 CREATECLUSTER = "/etc/postgresql-common/createcluster.d/10-xteam.conf"
@@ -77,10 +78,29 @@ def _member(estate, machine) -> Needs:
         packages=("postgresql-17", "postgresql-17-pgaudit", "patroni", "python3-etcd"),
         files={CREATECLUSTER: CREATECLUSTER_TEXT},
         listens=(
-            Listen(PORT, "PostgreSQL", (*CLIENTS, "metrics", report_host(estate).address, *_declared_sources(estate))),
-            Listen(REST_PORT, "Patroni", CLIENTS),
+            Listen(
+                PORT,
+                "PostgreSQL",
+                (*CLIENTS, "metrics", report_host(estate).address, *_declared_sources(estate)),
+                tls="postgres",
+                clients=(REPLICATOR.name, REWIND.name, "pgbouncer-client"),
+            ),
+            Listen(
+                REST_PORT,
+                "Patroni",
+                CLIENTS,
+                tls="tls",
+                clients=(PATRONI_CLIENT, "router-client"),
+                issuer=PATRONI_CLIENTS,
+            ),
         ),
-        certificates=(server_certificate(estate, machine), REPLICATOR, REWIND, ETCD_CLIENT),
+        certificates=(
+            server_certificate(estate, machine),
+            patroni_client_certificate(machine),
+            ETCD_CLIENT,
+            REPLICATOR,
+            REWIND,
+        ),
         memory_mb={"postgresql": estate.postgres.postgres_memory_mb, "patroni": PATRONI_MB, "heartbeat": HEARTBEAT_MB},
         units=(UNIT, HEARTBEAT_UNIT),
     )
@@ -92,7 +112,13 @@ def _declared_sources(estate) -> tuple[str, ...]:
     return tuple(dict.fromkeys(source for rule in opening for source in rule.sources))
 
 
+def patroni_client_certificate(machine) -> Certificate:
+    """By which Patroni's API lets in the other members, patronictl and root of a member."""
+    subject = Subject(f"{PATRONI_CLIENT}.{machine.name}", purpose="client")
+    return Certificate(PATRONI_CLIENT, subject, owner="postgres", issuer=PATRONI_CLIENTS)
+
+
 def server_certificate(estate, machine) -> Certificate:
     """What the server and Patroni's API show. Clients that come through a router verify the service's name."""
     dns = (estate.fqdn("postgres"), machine.name, estate.fqdn(machine.name), "localhost")
-    return Certificate("postgres", Subject(machine.name, dns, (machine.address, "127.0.0.1")), owner="postgres")
+    return Certificate("postgres-server", Subject(machine.name, dns, (machine.address, "127.0.0.1")), owner="postgres")

@@ -3,7 +3,7 @@
 from math import ceil
 
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.plan.needs import METRICS_CLIENTS, Certificate, Listen, Needs
 
 SENTINEL = "sentinel"
 SENTINEL_UNIT = "redis-sentinel@xteam.service"
@@ -15,12 +15,14 @@ SENTINEL_MB = 32
 EXPORTER_UNIT = "prometheus-redis-exporter.service"
 EXPORTER_PORT = 9121
 EXPORTER_MB = 48
+METRICS_CLIENT = "metrics-client"
 
 
 def needs(estate, machine) -> Needs:
-    """One instance per role and one Sentinel on every host of group redis."""
+    """One instance per role and one Sentinel on every host of group redis; on group metrics, what asks them."""
+    asks = (metrics_client_certificate(machine),) if "metrics" in machine.groups and estate.members("redis") else ()
     if "redis" not in machine.groups:
-        return Needs()
+        return Needs(certificates=asks)
     settings = estate.redis
     roles = settings.redis_instances
     return Needs(
@@ -28,13 +30,21 @@ def needs(estate, machine) -> Needs:
         # Debian's own instances: one without password, one Sentinel open to everyone.
         masked=("redis-sentinel.service", "redis-server.service"),
         listens=(
-            *(Listen(one.port, f"Redis {role}", CLIENTS) for role, one in roles.items()),
-            Listen(settings.redis_sentinel_port, "Redis Sentinel", CLIENTS),
-            Listen(EXPORTER_PORT, "figures of Redis", ("metrics",)),
+            *(Listen(one.port, f"Redis {role}", CLIENTS, tls="tls") for role, one in roles.items()),
+            Listen(settings.redis_sentinel_port, "Redis Sentinel", CLIENTS, tls="tls"),
+            Listen(
+                EXPORTER_PORT,
+                "figures of Redis",
+                ("metrics",),
+                tls="tls",
+                clients=(METRICS_CLIENT,),
+                issuer=METRICS_CLIENTS,
+            ),
         ),
         certificates=(
             *(certificate(estate, machine, name) for name in (*roles, SENTINEL)),
             exporter_certificate(estate, machine),
+            *asks,
         ),
         memory_mb={
             **{f"redis-{role}": memory_mb(estate, role) for role in roles},
@@ -60,12 +70,21 @@ def memory_mb(estate, role: str) -> int:
 
 
 def certificate(estate, machine, name: str) -> Certificate:
-    """The certificate of a role or of Sentinel. Clients reach it by the host's names, or through a local router."""
+    """The certificate of a role or of Sentinel. Clients reach it by the host's names, or through a local router.
+
+    Redis shows the same one when it calls: a replica its master, Sentinel everybody.
+    """
     dns = (estate.fqdn("redis"), machine.name, estate.fqdn(machine.name), "localhost")
     ips = tuple(dict.fromkeys((machine.address, "127.0.0.1")))
-    return Certificate(f"redis-{name}", Subject(f"redis-{name}", dns, ips), owner="redis")
+    return Certificate(f"redis-{name}", Subject(f"redis-{name}", dns, ips, "both"), owner="redis")
 
 
 def exporter_certificate(estate, machine) -> Certificate:
-    """What the exporter shows to Prometheus, which must show one of the internal CA itself."""
+    """What the exporter shows to Prometheus."""
     return Certificate("redis-exporter", Subject("redis-exporter", (estate.fqdn(machine.name),), (machine.address,)))
+
+
+def metrics_client_certificate(machine) -> Certificate:
+    """By which exporters let Prometheus in."""
+    subject = Subject(f"{METRICS_CLIENT}.{machine.name}", purpose="client")
+    return Certificate(METRICS_CLIENT, subject, issuer=METRICS_CLIENTS)

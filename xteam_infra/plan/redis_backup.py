@@ -22,7 +22,7 @@ def needs(estate, machine) -> Needs:
     return Needs(
         packages=("redis-server", "redis-tools", "restic"),
         masked=("redis-server.service",),
-        listens=(Listen(estate.redis.redis_restore_port, "a snapshot of Redis to restore", ("redis",)),),
+        listens=(Listen(estate.redis.redis_restore_port, "a snapshot of Redis to restore", ("redis",), tls="tls"),),
         certificates=(certificate(estate, machine),),
         memory_mb={"redis-backup": memory_mb(estate)},
         units=tuple(job.timer for job in jobs(estate)),

@@ -1,7 +1,7 @@
 """What the router layer needs of a host: local ways to whoever leads PostgreSQL and Redis now."""
 
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.plan.needs import PATRONI_CLIENTS, Certificate, Listen, Needs
 
 ROUTER_UNIT = "xteam-router.service"
 POOLER_UNIT = "pgbouncer.service"
@@ -35,9 +35,20 @@ def redis_ports(estate) -> dict[str, int]:
 
 
 def pooler_certificate(estate, machine) -> Certificate:
-    """What PgBouncer shows to its clients, and by which PostgreSQL knows it as the role pgbouncer."""
+    """What PgBouncer shows to its clients."""
     dns = (estate.fqdn("pgbouncer"), estate.fqdn(machine.name), "localhost")
     return Certificate("pgbouncer", Subject("pgbouncer", dns, ("127.0.0.1",)), owner="postgres")
+
+
+def pooler_client_certificate() -> Certificate:
+    """By which PostgreSQL knows PgBouncer as the role pgbouncer."""
+    return Certificate("pgbouncer-client", Subject("pgbouncer", purpose="client"), owner="postgres")
+
+
+def router_client_certificate(machine) -> Certificate:
+    """By which Patroni answers the router's checks."""
+    subject = Subject(f"router-client.{machine.name}", purpose="client")
+    return Certificate("router-client", subject, owner="haproxy", bundle=True, issuer=PATRONI_CLIENTS)
 
 
 def _haproxy(estate) -> Needs:
@@ -52,11 +63,15 @@ def _postgres(estate, machine) -> Needs:
     return Needs(
         packages=("pgbouncer", "postgresql-client-17"),
         listens=(
-            Listen(WRITE_PORT, "PostgreSQL's leader", ("local",)),
-            Listen(READ_PORT, "PostgreSQL's replicas", ("local",)),
-            Listen(POOLER_PORT, "PgBouncer", ("local",)),
+            Listen(WRITE_PORT, "PostgreSQL's leader", ("local",), tls="postgres"),
+            Listen(READ_PORT, "PostgreSQL's replicas", ("local",), tls="postgres"),
+            Listen(POOLER_PORT, "PgBouncer", ("local",), tls="postgres"),
         ),
-        certificates=(pooler_certificate(estate, machine),),
+        certificates=(
+            pooler_certificate(estate, machine),
+            pooler_client_certificate(),
+            router_client_certificate(machine),
+        ),
         memory_mb={"pgbouncer": POOLER_MB},
         units=(POOLER_UNIT,),
     )
@@ -64,7 +79,9 @@ def _postgres(estate, machine) -> Needs:
 
 def _redis(estate) -> Needs:
     ports = redis_ports(estate)
-    return Needs(listens=tuple(Listen(port, f"master of Redis {name}", ("local",)) for name, port in ports.items()))
+    return Needs(
+        listens=tuple(Listen(port, f"master of Redis {name}", ("local",), tls="tls") for name, port in ports.items())
+    )
 
 
 def _join(*parts: Needs) -> Needs:

@@ -91,8 +91,8 @@ def _connections(settings) -> dict[str, str | int]:
         "password_encryption": "scram-sha-256",
         "ssl": "on",
         "ssl_ca_file": "/etc/xteam/pki/ca.crt",
-        "ssl_cert_file": "/etc/xteam/pki/postgres.crt",
-        "ssl_key_file": "/etc/xteam/pki/postgres.key",
+        "ssl_cert_file": "/etc/xteam/pki/postgres-server.crt",
+        "ssl_key_file": "/etc/xteam/pki/postgres-server.key",
         "ssl_min_protocol_version": "TLSv1.3",
         # A peer whose host vanished is noticed after a minute, not after two hours.
         "tcp_keepalives_idle": 30,

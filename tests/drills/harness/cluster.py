@@ -5,7 +5,10 @@ from shlex import quote
 
 from checklist.shell import CannotLook
 
-CURL = "curl -s -m 3 --cacert /etc/xteam/pki/ca.crt"
+CURL = (
+    "curl -s -m 3 --cacert /etc/xteam/pki/ca.crt "
+    "--cert /etc/xteam/pki/patroni-client.crt --key /etc/xteam/pki/patroni-client.key"
+)
 REST = "https://127.0.0.1:8008"
 # Seconds; a bound against hanging, far above what is measured: figures are judged by people (bench/, docs/postgres.md).
 PATIENCE = 240

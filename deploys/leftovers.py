@@ -1,0 +1,11 @@
+"""What no layer uses any more, removed once every layer has its present files."""
+
+from xteam_infra.operations import barrier, ensure
+from xteam_infra.plan.certificates import FORMER
+
+barrier(name="every layer has its present certificates")
+ensure(
+    f"rm -f {' '.join(FORMER)}",
+    " && ".join(f"[ ! -e {path} ]" for path in FORMER),
+    name="Remove certificates of earlier versions",
+)

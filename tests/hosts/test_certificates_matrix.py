@@ -1,0 +1,239 @@
+"""Every certificate of the estate against every TLS port of a host: let in where the plan says so, and nowhere else.
+
+The keys of other hosts stay where they are: the checks sign certificates with the same names and purposes
+for a day.
+"""
+
+import json
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from shlex import quote
+
+import pytest
+
+from checklist.run import not_applicable
+from xteam_infra.pki import Authority, Subject
+from xteam_infra.plan import INTERNAL_CA, app, backup, edge, etcd, files, postgres, redis
+from xteam_infra.plan.files import sends
+
+PROGRAM = Path(__file__).with_name("knock.py").read_text()
+ROLES = ("replicator", "rewind", "pgbouncer", "postgres")
+# Names of no service: a stranger's, and one that tries to be somebody by its beginning or end.
+STRANGERS = ("stranger", "files-client", "root", "journal-upload.", "xfiles-client.s1")
+
+
+def get(path, *good, what=""):
+    """A question by HTTP; good: how an answer begins that only those get who are let in."""
+    words = good or ("HTTP/1.1 2", "HTTP/1.0 2", "HTTP/1.1 404", "HTTP/1.0 404")
+    return {"send": f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "in": words, "what": what}
+
+
+@dataclass(frozen=True)
+class Door:
+    """One listener, at the address it listens on."""
+
+    listen: object
+    address: str
+
+    @property
+    def id(self):
+        return f"{self.address}:{self.listen.port}"
+
+    def sent(self, asks=()):
+        """As the program on the host is told."""
+        return {
+            "id": self.id,
+            "address": self.address,
+            "port": self.listen.port,
+            "tls": self.listen.tls,
+            "asks": list(asks),
+        }
+
+
+@pytest.fixture
+def doors(host, estate, machine):
+    """Every TLS listener of the plan where it really listens. One that does not is left to other checks."""
+    declared = {one.port: one for one in estate.plans[machine.name].listens if one.tls != "none"}
+    found = {}
+    for address, port, _ in sockets(host):
+        if port in declared:
+            here = {"*": machine.address, "0.0.0.0": machine.address, "::": "::1"}.get(address, address)  # noqa: S104
+            found[here, port] = Door(declared[port], here)
+    if not found:
+        not_applicable("nothing on this host speaks TLS")
+    return list(found.values())
+
+
+def sockets(host):
+    """(address, port, process) of every TCP listener."""
+    for line in host.check_output("ss --no-header --listening --tcp --numeric --processes").splitlines():
+        address, port = line.split()[3].rsplit(":", 1)
+        yield address.strip("[]").split("%")[0], int(port), line.split()[-1]
+
+
+@pytest.fixture
+def identities(estate, secret):
+    """{(certificate, host): a leaf like it}, one for every certificate of the estate, and strangers'."""
+    issuers = {one.issuer for plan in estate.plans.values() for one in plan.certificates}
+    authorities = {one: Authority(secret(f"pki/{one}")) for one in issuers}
+    found = {}
+    for name, plan in estate.plans.items():
+        for one in plan.certificates:
+            found[one.name, name] = authorities[one.issuer].issue(one.subject, 1)
+    for name in STRANGERS:
+        found[f"stranger-{name}", "nowhere"] = authorities[INTERNAL_CA].issue(Subject(name, purpose="client"), 1)
+    return found
+
+
+def questions(door, estate, machine):
+    """How the program asks whether it is let in. None: a door that is open to the world, or for passwords alone."""
+    port = door.listen.port
+    own = estate.postgres.POSTGRES_DB
+    if port == postgres.PORT:
+        return [{"role": role, "database": database} for role in ROLES for database in ("postgres", own)]
+    if port == postgres.REST_PORT:
+        return [
+            get(path, what=path) for path in ("/patroni", "/primary", "/cluster", "/config", "/history", "/metrics")
+        ]
+    if port == files.GATE_PORT:
+        senders = [one.name for one in estate.machines if sends(estate, one)]
+        return [get(f"/{name}/config", "HTTP/1.1 200", what=name) for name in senders]
+    if port == etcd.CLIENT_PORT:
+        body = '{"key": "AA==", "range_end": "AA==", "keys_only": true}'
+        head = f"POST /v3/kv/range HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}"
+        return [{"send": f"{head}\r\n\r\n{body}", "in": ["HTTP/1.1 200"]}]
+    if port == etcd.PEER_PORT:
+        return [get("/version")]
+    if port == redis.EXPORTER_PORT:
+        return [get("/metrics")]
+    if port == estate.logs.logs_port:
+        return [get("/nothing", "HTTP/1.1")]
+    if port == edge.PEERS_PORT:
+        return [{"send": f"HAProxyS 2.1\n{machine.name}\nknock 1 1\n", "in": ["2", "5"]}]
+    if port in app.ports(estate.app).values():
+        return [get("/me", "HTTP/1.1 200")]
+    if port in redis_ports(estate):
+        return [{"send": "PING\r\n", "in": ["+PONG"]}, {"send": "INFO\r\n", "in": ["$"]}]
+    return None
+
+
+def redis_ports(estate):
+    instances = [one.port for one in estate.redis.redis_instances.values()]
+    return {*instances, *(port + 10_000 for port in instances), estate.redis.redis_sentinel_port}
+
+
+def test_no_certificate_opens_more_than_the_plan_says(host, estate, machine, doors, identities, record_property):
+    """Refused by TLS or by authorisation; and who is meant to come in comes in."""
+    asked = {door.id: questions(door, estate, machine) for door in doors}
+    tried = [door.sent(asked[door.id]) for door in doors if asked[door.id]]
+    names = {f"{name}@{where}": (name, where) for name, where in identities}
+    pems = [{"id": one, "pem": pem(identities[names[one]])} for one in names]
+    answers = knock(host, {"certificates": pems, "doors": tried})
+    listens = {door.id: door.listen for door in doors}
+    wrong, allowed = [], 0
+    for pair, answer in answers.items():
+        door, _, one = pair.partition(" ")
+        assert not answer.startswith("nobody could look"), f"{pair}: {answer}"
+        meant = one != "" and listens[door].lets_in(*names[one])
+        came_in = answer.startswith("in")
+        allowed += came_in
+        if came_in and not meant:
+            wrong.append(f"{listens[door].purpose} ({door}) lets {one or 'anybody'} {answer}")
+        if meant and not came_in and not elsewhere(door, listens[door], *names[one], machine):
+            wrong.append(f"{listens[door].purpose} ({door}) refuses {one}: {answer}")
+    record_property("matrix", f"{len(identities)} certificates x {len(tried)} ports: {allowed} let in")
+    summary = f"{len(identities)} certificates x {len(tried)} ports"
+    assert not wrong, f"{summary}: {len(wrong)} of {len(answers)}: {'; '.join(sorted(wrong)[:12])}"
+
+
+def elsewhere(door, listen, certificate, where, machine):
+    """Whether it is let in to this service, but not from this host or this address of it."""
+    if listen.port == postgres.PORT:
+        stranger = certificate == "pgbouncer-client" and not {"app", "worker"} & set(machine.groups)
+        return stranger or door.startswith("127.")
+    # etcd compares the addresses in a certificate with the caller's.
+    return listen.port == etcd.PEER_PORT and where != machine.name
+
+
+def test_files_are_open_to_their_own_host_alone(host, estate, machine, doors, identities):
+    """The certificate of one sender does not open the repository of another."""
+    gates = [door for door in doors if door.listen.port == files.GATE_PORT]
+    if not gates:
+        not_applicable("this host keeps no backups of files")
+    for one in (one for one in estate.machines if sends(estate, one)):
+        shown = [{"id": one.name, "pem": pem(identities[files.CLIENT, one.name])}]
+        others = [get(f"/{name}/config", "HTTP/1.1 200") for name in ("other", *estate.plans) if name != one.name]
+        answers = knock(host, {"certificates": shown, "doors": [door.sent(others) for door in gates]})
+        assert not [answer for answer in answers.values() if answer.startswith("in")], f"{one.name} opens another's"
+
+
+@pytest.mark.item("LAW-04")
+def test_no_listener_speaks_weak_tls(host, doors, identities, estate):
+    """Asked by handshakes: nothing below TLS 1.2, of that no suite outside of Mozilla's intermediate profile."""
+    callers = {one.issuer: (one.name, name) for name, one in clients(estate)}
+    # With TLS 1.2 a server refuses who shows nothing before the handshake is complete.
+    asked = [{**door.sent(), "pem": pem(identities.get(callers.get(door.listen.issuer)))} for door in doors]
+    answers = knock(host, {"certificates": [], "versions": True, "doors": asked})
+    for door in doors:
+        weak = [one for one in answers[door.id] if not one.startswith("TLSv1.3") and not one.startswith("TLSv1.2 (")]
+        assert not weak, f"{door.listen.purpose} ({door.id}) accepts {', '.join(weak)}"
+        assert answers[door.id], f"{door.listen.purpose} ({door.id}) completes no handshake at all"
+
+
+def clients(estate):
+    """(host, certificate) of everything that calls."""
+    for name, plan in estate.plans.items():
+        yield from ((name, one) for one in plan.certificates if one.subject.purpose == "client")
+
+
+@pytest.mark.item("LAW-04")
+def test_what_is_not_declared_plain_speaks_tls(host, estate, machine):
+    """Beyond loopback: each listener is declared, and one without TLS is declared as such in the plan."""
+    declared = {listen.port: listen.tls for listen in estate.plans[machine.name].listens}
+    own = {rule.port for rule in estate.firewall.extra_inbound}
+    unknown = []
+    for address, port, process in sockets(host):
+        local = address not in ("*", "0.0.0.0", "::") and ip_address(address).is_loopback  # noqa: S104
+        if not local and port not in declared and port not in own:
+            unknown.append(f"{address}:{port} {process}")
+    assert not unknown, f"not in the plan: {'; '.join(unknown)}"
+
+
+def test_pgbackrest_authorises_its_callers_by_name(host, estate, machine, doors, identities):
+    """pgBackRest's own program asks with each client certificate that TLS lets through."""
+    listens = [door.listen for door in doors if door.listen.port == backup.PORT]
+    if not listens:
+        not_applicable("pgBackRest serves nobody here")
+    work = "/run/knock"
+    pair = f"--repo1-host-cert-file={work}/pem --repo1-host-key-file={work}/pem"
+    script = (
+        f"cd / && rm -rf {work} && install -d -o postgres -m 700 {work} && cat > {work}/pem "
+        f"&& chown postgres {work}/pem && chmod 600 {work}/pem && runuser -u postgres -- pgbackrest --config=/dev/null "
+        f"--stanza={backup.STANZA} "
+        f"--repo1-path=/nothing --repo1-host={estate.fqdn(machine.name)} --repo1-host-type=tls "
+        f"--repo1-host-port={backup.PORT} --repo1-host-ca-file=/etc/xteam/pki/ca.crt {pair} --log-level-file=off "
+        f"repo-ls 2>&1; rm -rf {work}"
+    )
+    # One of every name, and of pgBackRest's own all.
+    tried = {}
+    for (name, where), leaf in identities.items():
+        if name == backup.CLIENT or name not in {one for one, _ in tried}:
+            tried[name, where] = leaf
+    for (name, where), leaf in tried.items():
+        said = host.run_with_stdin(script, pem(leaf))
+        refused = "access denied" in said.stdout or "handshake" in said.stdout or "TLS error" in said.stdout
+        meant = listens[0].lets_in(name, where)
+        assert refused != meant, f"{name}@{where} is {'refused' if refused else 'let in'}: {said.stdout[-300:]}"
+
+
+def pem(leaf):
+    """Key and certificate in one; nothing without a leaf."""
+    return leaf.key + leaf.certificate if leaf else ""
+
+
+def knock(host, wanted):
+    """Carry out the program on the host; the certificates are not on its command line."""
+    said = host.run_with_stdin(f"python3 -c {quote(PROGRAM)}", json.dumps(wanted) + "\n", timeout=300)
+    assert said.rc == 0, f"the host could not knock: {said.stderr[-400:]}"
+    return json.loads(said.stdout)
