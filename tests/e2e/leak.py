@@ -16,12 +16,18 @@ BEGINNING = 8
 BY_HAND = "hand-written-Vq8Zt3Lw9Xc2"
 CLOSED = ("/etc/xteam/app.env", "/etc/redis/redis-queue.start.conf", "/etc/patroni/17-main.yml")
 OPEN = ("/etc/systemd/journald.conf.d/10-xteam.conf", "/etc/haproxy/haproxy.cfg", "/etc/pgbouncer/pgbouncer.ini")
+# Taken away again, each file has the inode and the time that it had: it is no reason to restart anything.
 WRITE_BY_HAND = f"""
-for file in {" ".join(CLOSED)}; do [ ! -e "$file" ] || echo '# {BY_HAND}' >>"$file"; done
-for file in {" ".join(OPEN)}; do [ ! -e "$file" ] || echo '# password = {BY_HAND}' >>"$file"; done
+for file in {" ".join(CLOSED)}; do
+    [ ! -e "$file" ] || {{ stat -c '%s %Y %n' "$file" >>/run/xteam-by-hand; echo '# {BY_HAND}' >>"$file"; }}
+done
+for file in {" ".join(OPEN)}; do
+    [ ! -e "$file" ] || {{ stat -c '%s %Y %n' "$file" >>/run/xteam-by-hand; echo '# password = {BY_HAND}' >>"$file"; }}
+done
 """
-TAKE_AWAY = f"""
-for file in {" ".join((*CLOSED, *OPEN))}; do [ ! -e "$file" ] || sed -i '/{BY_HAND}/d' "$file"; done
+TAKE_AWAY = """
+while read -r size time file; do truncate -s "$size" "$file"; touch -d "@$time" "$file"; done </run/xteam-by-hand
+rm /run/xteam-by-hand
 """
 
 # In the home of the account that logs in, where root's commands begin.
