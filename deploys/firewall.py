@@ -1,14 +1,27 @@
-"""nftables: inbound traffic is dropped unless a layer on the host declared who may reach which port."""
+"""nftables: traffic is dropped, inbound and outbound, unless a layer declared who may reach which port."""
 
-from xteam_infra.operations import HostFile, barrier
-from xteam_infra.operations.firewall import confirmed_ruleset
+from pyinfra import host
+
+from xteam_infra.facts.outbound import NamesAndTime
+from xteam_infra.operations import HostFile, barrier, service, write
+from xteam_infra.operations.firewall import confirmed_ruleset, metrics_files, probe_file
+from xteam_infra.plan import firewall as plan
 from xteam_infra.plan.openings import openings
-from xteam_infra.runtime import here, open_estate
+from xteam_infra.plan.outbound import outbound
+from xteam_infra.runtime import here, open_estate, secret
 
 estate = open_estate()
+machine = here()
+tracker = plan.error_tracker(estate, machine, secret)
+context = {
+    "openings": openings(estate, machine),
+    "outbound": outbound(estate, machine, tracker),
+    "names_and_time": plan.names_and_time(estate, host.get_fact(NamesAndTime)),
+}
 
-ruleset = HostFile(
-    "/etc/nftables.conf", "firewall/nftables.conf.j2", {"openings": openings(estate, here())}, mode="755"
-)
+metrics = metrics_files()
+write([probe_file(), *metrics], name="Write the firewall's programs")
+ruleset = HostFile("/etc/nftables.conf", "firewall/nftables.conf.j2", context, mode="755")
 confirmed_ruleset(ruleset, estate.firewall.firewall_confirm_seconds, name="Load the firewall, confirmed by a new login")
+service(plan.METRICS_TIMER, metrics, name="Count what the firewall refuses")
 barrier(name="firewall is laid")

@@ -79,6 +79,9 @@ UPSTREAM_URL = None
 UPSTREAM_TIMEOUT_SECONDS = 5.0
 UPSTREAM_MAX_RETRIES = 2
 
+# Other addresses the application may connect to, such as ("https://api.example.com",). The firewall refuses the rest.
+app_upstreams = ()
+
 # Workspaces nobody touched for so many days are removed, on each host at this time (systemd's OnCalendar).
 WORKSPACE_MAX_AGE_DAYS = 30
 workspace_cleanup_schedule = "*-*-* 03:40:00"

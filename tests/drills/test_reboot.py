@@ -96,7 +96,8 @@ def cloud(hosts, faults):
     host.check_output(f"echo '{OWN_LINE}' >> /etc/hosts")
     yield host
     host.check_output(
-        "export DEBIAN_FRONTEND=noninteractive; apt-get -qy --autoremove purge cloud-init >/dev/null 2>&1; "
+        "systemctl stop 'cloud-*'; export DEBIAN_FRONTEND=noninteractive; "
+        "apt-get -qy --autoremove purge cloud-init >/dev/null 2>&1; "
         f"rm -rf /etc/cloud /var/lib/cloud; sed -i '/{OWN_LINE}/d' /etc/hosts"
     )
 

@@ -1,22 +1,51 @@
-"""A ruleset that takes itself back unless a fresh SSH connection succeeds under it."""
+"""A ruleset that takes itself back unless a fresh SSH connection succeeds under it, and what worked works on."""
+
+from importlib.resources import files
 
 from pyinfra import host
 from pyinfra.api import operation
 
+from xteam_infra import on_host
 from xteam_infra.facts.firewall import LISTING, STAMP, Ruleset
 from xteam_infra.operations.confirmed import Trial, confirmed
 from xteam_infra.operations.files import HostFile
 
 CANDIDATE = "/etc/nftables.conf.candidate"
 BEFORE = "/run/xteam-nftables.before"
+REACHED = "/run/xteam-nftables.reached"
+PROGRAMS = "/usr/local/sbin"
+PROBE = f"{PROGRAMS}/xteam-firewall-probe"
+METRICS = "xteam-firewall-metrics"
+UNITS = ("service", "timer")
+
+
+def probe_file() -> HostFile:
+    """What tries whether the host still reaches what it reached."""
+    return HostFile(PROBE, text=_program("xteam-firewall-probe"), mode="755", validate="bash -n {}")
+
+
+def metrics_files() -> list[HostFile]:
+    """What counts the refused packets, and its units."""
+    units = [HostFile(f"/etc/systemd/system/{METRICS}.{kind}", f"firewall/{METRICS}.{kind}.j2") for kind in UNITS]
+    return [HostFile(f"{PROGRAMS}/{METRICS}", text=_program(METRICS), mode="755", validate="sh -n {}"), *units]
+
+
+def _program(name: str) -> str:
+    return (files(on_host) / f"{name}.sh").read_text()
 
 
 @operation()
 def confirmed_ruleset(ruleset: HostFile, seconds: int):
-    """Load the ruleset, prove that SSH still works, then keep it. Otherwise it is taken back after `seconds`."""
+    """Load the ruleset, prove that SSH still works, then keep it. Otherwise it is taken back after `seconds`.
+
+    It is taken back at once when a process of the host can't reach any more what it is connected to, or no name is
+    found any more.
+    """
     running = host.get_fact(Ruleset)
+    take_back = f"nft delete table inet xteam; nft -f {BEFORE}"
+    lost = f"lost=$({PROBE} {REACHED}) || {{ {take_back}; systemctl stop xteam-firewall-revert.timer; {_explained()} }}"
     keep = [
-        f"chmod {ruleset.mode} {CANDIDATE}; mv -fT {CANDIDATE} {ruleset.dest}; rm -f {BEFORE}",
+        f"chmod {ruleset.mode} {CANDIDATE}; mv -fT {CANDIDATE} {ruleset.dest}; rm -f {BEFORE} {REACHED}",
         # Started too, so that its state says that rules are loaded; it loads the same file again.
         "systemctl enable -q nftables.service; systemctl start nftables.service",
         f"mkdir -p {STAMP.rsplit('/', 1)[0]}; {LISTING} > {STAMP}",
@@ -26,9 +55,19 @@ def confirmed_ruleset(ruleset: HostFile, seconds: int):
         hint="Check management_networks in group_data/all.py",
         candidate=CANDIDATE,
         check=f"nft -c -f {CANDIDATE}",
-        save=f"nft list table inet xteam > {BEFORE} 2>/dev/null || : > {BEFORE}",
-        take_back=f"nft delete table inet xteam; nft -f {BEFORE}",
-        apply=f"nft -f {CANDIDATE}",
+        save=f"nft list table inet xteam > {BEFORE} 2>/dev/null || : > {BEFORE}; {PROBE} > {REACHED}",
+        take_back=take_back,
+        apply=f"nft -f {CANDIDATE}; {lost}",
         keep=("; ".join(keep),),
     )
     yield from confirmed(ruleset, running.running and running.enabled, trial, seconds)
+
+
+def _explained() -> str:
+    """Shell: say what would be cut, and fail. $lost has a name, or an address, a port and a user's id, on each line."""
+    allowed = (
+        "declare it: app_upstreams in group_data/app.py, or extra_outbound, name_servers in group_data/firewall.py"
+    )
+    return (
+        f'echo "the old rules are back; the new ones would cut: $(echo "$lost" | paste -sd ,). {allowed}" >&2; exit 1;'
+    )

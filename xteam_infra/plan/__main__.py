@@ -8,13 +8,14 @@ from pyinfra.api.exceptions import PyinfraError
 from xteam_infra.estate import declared
 from xteam_infra.plan.diagram import mermaid
 from xteam_infra.plan.openings import openings
+from xteam_infra.plan.outbound import outbound
 
 
 def main() -> None:
-    """Print the hosts' plan, their firewall openings, or the architecture diagram (Mermaid)."""
+    """Print the hosts' plan, their firewall openings, their ways out, or the architecture diagram (Mermaid)."""
     parser = argparse.ArgumentParser(prog="python -m xteam_infra.plan", description=main.__doc__)
     parser.add_argument("inventory", help="path of an inventory file, such as inventories/prod.py")
-    parser.add_argument("what", choices=("hosts", "openings", "diagram"), help="what to print")
+    parser.add_argument("what", choices=("hosts", "openings", "outbound", "diagram"), help="what to print")
     arguments = parser.parse_args()
     try:
         estate = declared(arguments.inventory)
@@ -27,6 +28,12 @@ def main() -> None:
             for one in openings(estate, machine):
                 who = "anyone" if one.world else ", ".join(one.v4 + one.v6)
                 print(f"{machine.name:12} {one.port:5} {one.comment:32} {who}")
+        if arguments.what == "outbound":
+            for way in outbound(estate, machine):
+                accounts = ", ".join(way.accounts) or "any account"
+                where = ", ".join(way.v4 + way.v6) or "anywhere"
+                ports = ", ".join(map(str, way.ports))
+                print(f"{machine.name:12} {ports:7} {way.comment:32} {accounts} -> {where}")
         if arguments.what == "hosts":
             plan = estate.plans[machine.name]
             memory = ", ".join(f"{name} {mb} MiB" for name, mb in sorted(plan.memory_mb.items()))

@@ -1,7 +1,7 @@
 """What the app layer needs of a host, and where the application is on it."""
 
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Account, Certificate, Listen, Needs
+from xteam_infra.plan.needs import Account, Certificate, Listen, Needs, Reach, reach_of
 
 ACCOUNT = "xteam"
 ROOT = "/opt/xteam"
@@ -42,11 +42,23 @@ def needs(estate, machine) -> Needs:
         listens=tuple(
             Listen(port, f"API, {colour}", ("edge",), tls="tls") for colour, port in ports(settings).items() if serves
         ),
+        reaches=tuple(upstreams(settings)),
         certificates=(certificate(estate, machine),) if serves else (),
         # While a release is rolled out both instances run.
         memory_mb={f"api-{colour}": settings.api_memory_mb for colour in COLOURS if serves},
         units=(API_UNIT, CLEANUP_TIMER) if serves else (CLEANUP_TIMER,),
     )
+
+
+def upstreams(settings) -> list[Reach]:
+    """What the application calls, but for the error tracker, whose address is in a secret."""
+    urls = (*((settings.UPSTREAM_URL,) if settings.UPSTREAM_URL else ()), *settings.app_upstreams)
+    return [reach_of("upstream of the application", url, (ACCOUNT,)) for url in urls]
+
+
+def tracker(dsn: str) -> Reach:
+    """What the application tells its errors to."""
+    return reach_of("error tracker", dsn, (ACCOUNT,))
 
 
 def ports(settings) -> dict[str, int]:

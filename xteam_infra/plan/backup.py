@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xteam_infra.cloud import Bucket
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.plan.needs import Certificate, Listen, Needs, Reach, as_networks
 from xteam_infra.plan.postgres import CREATECLUSTER, CREATECLUSTER_TEXT
 from xteam_infra.secrets import Secret
 
@@ -52,8 +52,10 @@ def needs(estate, machine) -> Needs:
                 _callers(machine),
                 tls="tls",
                 clients=tuple(f"{CLIENT}@{caller.name}" for caller in callers(estate, machine)),
+                accounts=("postgres", "root"),
             ),
         ),
+        reaches=_bucket(estate) if is_repository else (),
         certificates=(certificate(estate, machine), client_certificate(machine)),
         memory_mb=_memory(estate, is_repository),
         units=(
@@ -62,6 +64,14 @@ def needs(estate, machine) -> Needs:
             *((MARKER_TIMER,) if "postgres" in machine.groups else ()),
         ),
     )
+
+
+def _bucket(estate) -> tuple[Reach, ...]:
+    """pgBackRest runs as postgres; restic, which copies the backups of files and Redis, as root."""
+    if not estate.backup.bucket:
+        return ()
+    storage = estate.backup.storage
+    return (Reach("bucket", (storage.port,), ("postgres", "root"), as_networks(storage.host)),)
 
 
 def _timers(estate) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What the base layer needs of a host."""
 
-from xteam_infra.plan.needs import Listen, Needs
+from xteam_infra.plan.needs import Listen, Needs, Reach
 
 PACKAGES = (
     "ca-certificates",
@@ -72,8 +72,12 @@ SYSCTLS = {
 
 def needs(estate, machine) -> Needs:
     """SSH for the controller, hardened kernel settings, the tools every layer uses."""
+    mirrors = Reach(
+        "packages", estate.firewall.mirror_ports, ("root", "_apt"), networks=estate.firewall.mirror_networks
+    )
     return Needs(
         packages=PACKAGES,
+        reaches=(mirrors,),
         listens=(Listen(22, "SSH", ("management",)),),
         sysctls=SYSCTLS,
         units=("ssh.service", "nftables.service", "unattended-upgrades.service", NAMES_WATCH),

@@ -4,7 +4,7 @@ Edges tell each other, and themselves at a reload, what their clients ask for; s
 """
 
 from xteam_infra.pki import Subject
-from xteam_infra.plan.needs import EDGE_PEERS, PKI_DIRECTORY, Certificate, Listen, Needs
+from xteam_infra.plan.needs import EDGE_PEERS, PKI_DIRECTORY, Certificate, Listen, Needs, reach_of
 
 UNIT = "haproxy.service"
 FLOATING_UNIT = "keepalived.service"
@@ -54,6 +54,7 @@ def needs(estate, machine) -> Needs:
     return Needs(
         packages=("haproxy", "socat", *_if(floating, "keepalived"), *_if(estate.edge.acme, "certbot")),
         listens=tuple(listens),
+        reaches=_if(estate.edge.acme, reach_of("ACME", estate.edge.edge_acme_directory or "", ("root",))),
         certificates=tuple(certificates),
         memory_mb={"edge": memory},
         units=(UNIT, *_if(floating, FLOATING_UNIT), *_if(estate.edge.acme, CERTBOT_TIMER)),

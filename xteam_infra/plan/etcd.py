@@ -22,8 +22,8 @@ def needs(estate, machine) -> Needs:
         packages=("etcd-server", "etcd-client"),
         listens=(
             # Clients are users: root by its certificate, Patroni by its password.
-            Listen(CLIENT_PORT, "etcd clients", ("etcd", "postgres"), tls="tls"),
-            Listen(PEER_PORT, "etcd members", ("etcd",), tls="tls", clients=("etcd",)),
+            Listen(CLIENT_PORT, "etcd clients", ("etcd", "postgres"), tls="tls", accounts=("etcd", "postgres", "root")),
+            Listen(PEER_PORT, "etcd members", ("etcd",), tls="tls", clients=("etcd",), accounts=("etcd",)),
             Listen(METRICS_PORT, "etcd metrics", ("local",)),
         ),
         certificates=(member_certificate(estate, machine), ROOT),

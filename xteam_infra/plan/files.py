@@ -43,7 +43,7 @@ def needs(estate, machine) -> Needs:
         own = Needs(
             packages=("restic", "restic-rest-server", "haproxy"),
             listens=(
-                Listen(GATE_PORT, "uploads' backups", ("app",), tls="tls", clients=(CLIENT,)),
+                Listen(GATE_PORT, "uploads' backups", ("app",), tls="tls", clients=(CLIENT,), accounts=("root",)),
                 Listen(SERVER_PORT, "restic, behind its gate", ("local",)),
             ),
             certificates=(gate_certificate(estate, machine),),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xteam_infra.errors import Problem
-from xteam_infra.plan.needs import INTERNAL_CA, Account, Certificate, Listen, Needs
+from xteam_infra.plan.needs import INTERNAL_CA, Account, Certificate, Listen, Needs, Reach
 
 # Units that Debian's packages enable by themselves. Not started at the installation, they would start at the next boot.
 UNITS_OF_PACKAGES = {
@@ -51,6 +51,11 @@ class HostPlan:
     def listens(self) -> list[Listen]:
         """Listening ports in port order."""
         return sorted((one for need in self.needs.values() for one in need.listens), key=lambda one: one.port)
+
+    @property
+    def reaches(self) -> list[Reach]:
+        """What services connect to outside of the estate."""
+        return [one for need in self.needs.values() for one in need.reaches]
 
     @property
     def certificates(self) -> list[Certificate]:

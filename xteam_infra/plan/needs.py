@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from typing import Literal
+from urllib.parse import urlsplit
 
 from xteam_infra.pki.leaf import Subject
 
@@ -34,6 +36,7 @@ class Listen:
     clients: names of the certificates that are let in, those of one host as NAME@HOST. Empty: nobody is asked for a
         certificate, or who comes proves himself otherwise (a password, a user's token).
     issuer: who must have signed them.
+    accounts: whose processes on the other hosts of the estate may connect; none named: any but a confined one's.
     """
 
     port: int
@@ -43,10 +46,40 @@ class Listen:
     tls: Literal["tls", "postgres", "none"] = "none"
     clients: tuple[str, ...] = ()
     issuer: str = INTERNAL_CA
+    accounts: tuple[str, ...] = ()
 
     def lets_in(self, certificate: str, host: str) -> bool:
         """Whether the certificate of that name, of that host, is let in."""
         return certificate in self.clients or f"{certificate}@{host}" in self.clients
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a service connects to outside of the estate.
+
+    accounts: whose processes. networks: where (CIDR); none named: anywhere, for the addresses of a name may move.
+    """
+
+    purpose: str
+    ports: tuple[int, ...]
+    accounts: tuple[str, ...]
+    networks: tuple[str, ...] = ()
+    protocol: str = "tcp"
+
+
+def reach_of(purpose: str, url: str, accounts: tuple[str, ...]) -> Reach:
+    """What connects to a URL: its port, and its address if it is one and no name."""
+    parts = urlsplit(url)
+    port = parts.port or (80 if parts.scheme == "http" else 443)
+    return Reach(purpose, (port,), accounts, as_networks(parts.hostname or ""))
+
+
+def as_networks(host: str) -> tuple[str, ...]:
+    """The network of an address; nothing for a name, whose addresses may move."""
+    try:
+        return (str(ip_network(ip_address(host))),)
+    except ValueError:
+        return ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +109,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Account:
-    """A system account that no Debian package makes."""
+    """A system account that no Debian package makes. Confined: it connects to what names it, and to nothing else."""
 
     name: str
     home: str = "/nonexistent"
@@ -99,6 +132,7 @@ class Needs:
     files: Mapping[str, str] = field(default_factory=dict)
     accounts: tuple[Account, ...] = ()
     listens: tuple[Listen, ...] = ()
+    reaches: tuple[Reach, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     memory_mb: Mapping[str, int] = field(default_factory=dict)
     sysctls: Mapping[str, str] = field(default_factory=dict)

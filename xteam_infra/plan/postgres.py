@@ -84,6 +84,7 @@ def _member(estate, machine) -> Needs:
                 (*CLIENTS, "metrics", report_host(estate).address, *_declared_sources(estate)),
                 tls="postgres",
                 clients=(REPLICATOR.name, REWIND.name, "pgbouncer-client"),
+                accounts=("haproxy", "postgres", "root", REPORT_ACCOUNT),
             ),
             Listen(
                 REST_PORT,
@@ -92,6 +93,7 @@ def _member(estate, machine) -> Needs:
                 tls="tls",
                 clients=(PATRONI_CLIENT, "router-client"),
                 issuer=PATRONI_CLIENTS,
+                accounts=("haproxy", "postgres", "root"),
             ),
         ),
         certificates=(

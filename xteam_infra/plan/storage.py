@@ -48,7 +48,7 @@ def needs(estate, machine) -> Needs:
     port = estate.storage.storage_key_port
     return Needs(
         packages=(*(("clevis", "fscrypt", "python3") if tree else ()), *(("tang",) if keys else ())),
-        listens=(Listen(port, "tang", ("postgres",)),) if keys else (),
+        listens=(Listen(port, "tang", ("postgres",), accounts=("root",)),) if keys else (),
         units=(*((UNIT, *(one.unit for one in BRANCHES)) if tree else ()), *((KEY_UNIT,) if keys else ())),
     )
 

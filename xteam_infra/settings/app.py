@@ -105,6 +105,10 @@ class AppSettings(LayerSettings):
     UPSTREAM_MAX_RETRIES: int = Field(2, ge=0, le=10)
     """Attempts after the first one, with growing pauses."""
 
+    app_upstreams: tuple[str, ...] = ()
+    """Other addresses the application may connect to, such as "https://api.example.com"; UPSTREAM_URL and the error
+    tracker are among them by themselves. Everything else outside its host is refused."""
+
     WORKSPACE_MAX_AGE_DAYS: int = Field(30, ge=1, le=3650)
     """A workspace that nobody touched for so long is removed."""
     workspace_cleanup_schedule: Calendar = "*-*-* 03:40:00"
@@ -152,6 +156,15 @@ class AppSettings(LayerSettings):
     def _windows(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
             parse(text)
+        return value
+
+    @field_validator("app_upstreams")
+    @classmethod
+    def _upstreams(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+                raise ValueError(f"addresses such as https://api.example.com, not {url}")
         return value
 
     @field_validator("UPSTREAM_URL")

@@ -8,8 +8,6 @@ PASSING = re.compile(r"^(run-|user@|user-runtime-dir@|session-|dev-|sys-|proc-|s
 OWN_MOUNTS = re.compile(r"^/(run/credentials|run/user|proc|sys|dev)(/|$)")
 EPHEMERAL = 32_768
 KINDS = "service,socket,timer,mount,path,target"
-# Not "exited": what only the first boot does, or nothing but a boot.
-LASTING = "running,listening,waiting,mounted,active"
 
 
 def record(host, estate) -> dict[str, object]:
@@ -18,7 +16,7 @@ def record(host, estate) -> dict[str, object]:
     units = " ".join(sorted(estate.plans[host.name].units))
     say = host.check_output
     return {
-        "active units": _units(say(f"systemctl list-units --plain --no-legend --state={LASTING} --type={KINDS}")),
+        "active units": _lasting(say(f"systemctl list-units --plain --no-legend --state=active --type={KINDS}")),
         "units of the plan": _states(say(f"systemctl show --property Id,ActiveState,UnitFileState {units}")),
         "failed units": _units(say("systemctl list-units --plain --no-legend --state=failed")),
         "enabled units": _units(say("systemctl list-unit-files --plain --no-legend --state=enabled,masked")),
@@ -51,6 +49,11 @@ def differences(before: dict[str, object], after: dict[str, object]) -> list[str
 def _units(listing: str) -> list[str]:
     words = [line.replace("●", " ").split() for line in listing.splitlines()]
     return sorted(line[0] for line in words if line and not PASSING.match(line[0]))
+
+
+def _lasting(listing: str) -> list[str]:
+    """Not those that have done their work ("exited"): some of them only the first boot has."""
+    return _units("\n".join(line for line in listing.splitlines() if line.replace("●", " ").split()[3] != "exited"))
 
 
 def _states(shown: str) -> list[str]:

@@ -1,0 +1,55 @@
+#!/bin/bash
+# What this host talks to, and whether it still can: a new ruleset must not cut what works.
+#
+#   xteam-firewall-probe          prints NAME, or ADDRESS PORT UID, of what can be resolved or connected to now
+#   xteam-firewall-probe FILE     tries those of the file again; prints those that can't be any more, status 1 if any
+#
+# Tried are the names of the package mirrors, and what processes are connected to on other hosts.
+set -u
+
+connections() {
+    local listening
+    listening=$(ss -Hltn | awk '{print $4}' | sed 's/.*://' | sort -u | tr '\n' ' ')
+    ss -Htne state established | awk -v listening=" $listening" '
+        {
+            own = peer = $3; peer = $4; port = peer; from = own; uid = 0
+            sub(/.*:/, "", from); sub(/.*:/, "", port); sub(/:[0-9]*$/, "", peer); sub(/:[0-9]*$/, "", own)
+            gsub(/[][]/, "", peer); gsub(/[][]/, "", own)
+            for (i = 5; i <= NF; i++) if ($i ~ /^uid:/) uid = substr($i, 5)
+            if (index(listening, " " from " ") || peer == own || peer ~ /^(127\.|::1$|::ffff:127\.)/) next
+            print peer, port, uid
+        }' | sort -u | head -n 60
+}
+
+names() {
+    sed -n 's|^deb .*https\{0,1\}://\([^/: ]*\).*|\1|p; s|^URIs:.*https\{0,1\}://\([^/: ]*\).*|\1|p' \
+        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sort -u
+}
+
+works() {
+    if [ $# = 1 ]; then
+        timeout 5 getent ahosts "$1" >/dev/null
+    else
+        timeout 3 setpriv --reuid "$3" --clear-groups bash -c "</dev/tcp/$1/$2" 2>/dev/null
+    fi
+}
+
+# Those lines of standard input for which `works` says what is wanted: 0 or 1.
+such() {
+    local wanted=$1 line
+    while read -r line; do
+        (
+            works $line && found=0 || found=1
+            [ $found = 1 ] && sleep 1 && works $line && found=0
+            [ $found != "$wanted" ] || echo "$line"
+        ) &
+    done
+    wait
+}
+
+if [ $# = 0 ]; then
+    { names; connections; } | such 0
+else
+    lost=$(such 1 < "$1")
+    [ -z "$lost" ] || { echo "$lost"; exit 1; }
+fi
