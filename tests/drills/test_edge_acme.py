@@ -51,20 +51,24 @@ def authority(hosts, estate, faults, tmp_path):
         f" -E PEBBLE_WFE_NONCEREJECT=0 pebble -config {HOME}/config.json"
     )
     (tmp_path / "pebble.pem").write_text(host.check_output(f"cat {HOME}/tls.crt"))
-    yield Authority(host, f"https://{address}:{PORT}/dir", str(tmp_path / "pebble.pem"))
-    host.run(f"systemctl stop {UNIT}; rm -rf {HOME}; systemctl reload nftables")
+    edges = hosts.group("edge")
+    yield Authority(host, edges, f"https://{address}:{PORT}/dir", str(tmp_path / "pebble.pem"))
+    host.run(f"systemctl stop {UNIT}; rm -rf {HOME}")
+    hosts.at_once([host, *edges], "systemctl reload nftables")
 
 
 class Authority:
     """settings: what an operator sets to get certificates here."""
 
-    def __init__(self, host, directory: str, ca: str):
-        self.host, self.directory = host, directory
+    def __init__(self, host, edges, directory: str, ca: str):
+        self.host, self.edges, self.directory = host, edges, directory
         self.settings = {"edge_acme_directory": directory, "edge_acme_email": EMAIL, "edge_acme_ca": ca}
 
     def let_in(self) -> None:
         """The edges may ask. Until the firewall is deployed anew."""
         self.host.check_output(f"nft insert rule inet xteam input tcp dport {PORT} accept")
+        for edge in self.edges:
+            edge.check_output(f"nft insert rule inet xteam output tcp dport {PORT} accept")
 
     def root(self) -> str:
         """What a client trusts; pebble makes a new one at each start."""
