@@ -71,7 +71,7 @@ def _to_others(estate, machine) -> list[Outbound]:
         for listen in estate.plans[other.name].listens:
             if _is_for(listen, machine):
                 found = addresses.setdefault(
-                    Listen(listen.port, listen.purpose, (), listen.protocol, listen.accounts), []
+                    Listen(listen.port, listen.purpose, (), protocol=listen.protocol, accounts=listen.accounts), []
                 )
                 found.append(other.address)
         for rule in estate.firewall.extra_inbound:
