@@ -81,7 +81,7 @@ def test_nobody_may_do_anything(host, estate, secret, figures):
     for role, one in estate.redis.redis_instances.items():
         commands = list(every_command(host, role))
         for who, first in NOBODY.items():
-            before = [line.replace("PASSWORD", secret(f"redis/{role}/app")) for line in first]
+            before = [line.replace("PASSWORD", redis(secret(f"redis/{role}/app"))) for line in first]
             # Who is not refused this would carry out all the others.
             assert not (allowed := answered(host, one.port, before, ["PING"])), f"{role} lets in {who}: {allowed}"
             let_in += [f"{role}: {who}: {said}" for said in answered(host, one.port, before, commands)]
