@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 given = json.loads(sys.stdin.readline())
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -44,8 +45,9 @@ def served(source):
 
 
 for _ in range(given["number"]):
-    made = connect(given["address"], given["source"])
-    opened[made.fileno()] = made
+    with suppress(ConnectionResetError):  # refused before the handshake of TCP was noticed here
+        made = connect(given["address"], given["source"])
+        opened[made.fileno()] = made
 held = left_after(given["patience"], given["limit"])
 alive = subprocess.run(["curl", "-sf", "-o", "/dev/null", "-m", "5", given["alive"]], check=False).returncode == 0
 other = served(given["other"])
