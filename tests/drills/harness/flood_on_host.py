@@ -211,10 +211,8 @@ async def main():
         if number % 50 == 0:
             await asyncio.sleep(0.02)
     await asyncio.wait(tasks, timeout=settings["seconds"])
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks, timeout=PATIENCE)
-    print(json.dumps(seen))
+    print(json.dumps(seen), flush=True)
+    os._exit(0)  # the kernel closes thousands of connections faster than thousands of tasks do
 
 
 asyncio.run(main())
