@@ -6,6 +6,7 @@ from pyinfra import host
 from xteam_infra.backup import DATABASE_COMMANDS, REPOSITORY_COMMANDS, marker_files, operator_files, storage_authority
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.operations.backup import first_backup, first_drill, keys_fit, stanza
+from xteam_infra.operations.backup_cluster import keep_aside, own_repositories
 from xteam_infra.operations.bucket import bucket, bucket_client, refuse_unusable_s3
 from xteam_infra.plan.backup import (
     CLIENT,
@@ -26,7 +27,7 @@ from xteam_infra.plan.backup import (
     jobs,
     repositories,
 )
-from xteam_infra.runtime import here, open_estate
+from xteam_infra.runtime import here, inventory_path, open_estate
 from xteam_infra.shared_files import timer_file
 
 estate = open_estate()
@@ -135,6 +136,12 @@ if is_database:
 barrier(name="pgBackRest's servers reach each other")
 
 if takes_backups:
+    if settings.begin_anew:
+        for one in host.loop(repositories(estate)):
+            keep_aside(estate, one, settings.begin_anew, name=f"Keep {one.name} of {settings.begin_anew} aside")
+    own_repositories(
+        estate, repositories(estate), inventory_path(), name="Require that the repositories are of the running cluster"
+    )
     stanza(
         STANZA, tuple(one.number for one in repositories(estate)), name="Make the stanza, and archive a first segment"
     )

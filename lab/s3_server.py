@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.s3.models import FakeDeleteMarker, S3Backend
 from werkzeug.serving import ThreadedWSGIServer
 
 from lab.own_server import arguments
@@ -64,6 +65,18 @@ def respect_secure_transport() -> None:
     IAMPolicyStatement.is_action_permitted = permitted  # type: ignore[method-assign]
 
 
+def hide_emptied_prefixes() -> None:
+    """moto lists a prefix for ever below which everything was deleted, where versions are kept; S3 does not."""
+    listed = S3Backend.list_objects
+
+    def found(self: Any, bucket: Any, *arguments: Any, **more: Any) -> Any:
+        keys, folders, truncated, marker = listed(self, bucket, *arguments, **more)
+        live = [name for name, key in bucket.keys.items() if not isinstance(key, FakeDeleteMarker)]
+        return keys, [one for one in folders if any(name.startswith(one) for name in live)], truncated, marker
+
+    S3Backend.list_objects = found  # type: ignore[method-assign]
+
+
 def make_certificates(directory: Path, address: str) -> None:
     """A certificate for the address, signed by an authority of its own that clients are told to trust."""
     issuer_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -107,6 +120,7 @@ def main() -> None:
     """Serve until killed."""
     options = arguments("lab.s3_server", "Serve until killed.").parse_args()
     respect_secure_transport()
+    hide_emptied_prefixes()
     make_certificates(options.directory, options.address)
     tls.load_cert_chain(options.directory / "server.pem")
     application = DomainDispatcherApplication(create_backend_app)

@@ -30,7 +30,7 @@ def open_estate() -> Estate:
     key = id(inventory.hosts)
     if key not in _opened:
         try:
-            _opened[key] = read_estate(inventory, f"inventories/{_inventory_name()}.py")
+            _opened[key] = read_estate(inventory, inventory_path())
         except SettingsError as error:
             _opened[key] = error
     found = _opened[key]
@@ -109,6 +109,11 @@ def render(template: str, context: Mapping[str, Any], reveal: bool = True) -> st
 def fill(template: str, values: Mapping[str, Any]) -> str:
     """Render templates/<template> from these values alone."""
     return _templates().get_template(template).render(values)
+
+
+def inventory_path() -> str:
+    """The inventory's file, as a person names it."""
+    return f"inventories/{_inventory_name()}.py"
 
 
 def _inventory_name() -> str:

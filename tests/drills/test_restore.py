@@ -191,3 +191,59 @@ def test_the_runbook_restores(host, hosts, runbook, rows, estate, eventually):
     book.run("in-place", **{"DOMAIN 2026-11-23 07:40:00+00": sure, placeholder: f'"{moment}"'})
     _the_cluster_went_back(hosts, eventually, estate.postgres.POSTGRES_DB)
     assert len(_full_backups(host)) > before, "no full backup followed"
+
+
+# In place of the first repository's stanza one of a cluster that was never here. Backups lie beside it meanwhile.
+FOREIGN = """
+set -eu
+cd /
+as() { runuser -u postgres -- "$@"; }
+place=/var/lib/xteam/restore/foreign
+install -d -o postgres -g postgres -m 700 $place
+as /usr/lib/postgresql/17/bin/initdb -k -D $place/data >/dev/null
+for part in backup archive; do mv PATH/$part/main PATH/$part/main.own; done
+install -o postgres -g postgres -m 600 /dev/null $place/pgbackrest.conf
+{ echo '[global]'; grep ^repo1 /etc/pgbackrest/conf.d/repository.conf; printf '[main]\\npg1-path=%s\\n' $place/data; } \
+  > $place/pgbackrest.conf
+as pgbackrest --config=$place/pgbackrest.conf --stanza=main --no-online stanza-create >&2
+as /usr/lib/postgresql/17/bin/pg_controldata -D $place/data | sed -n 's/^Database system identifier: *//p'
+"""
+OWN_AGAIN = """
+for part in backup archive; do
+    [ ! -e PATH/$part/main.own ] || { rm -rf PATH/$part/main; mv PATH/$part/main.own PATH/$part/main; }
+done
+rm -rf /var/lib/xteam/restore/foreign
+"""
+
+
+@pytest.mark.item("BAK-01", "BAK-02", "TST-05")
+def test_a_repository_of_another_cluster_is_no_backup(host, leader, deploys, estate, figures):
+    """The deploy stops, and names both clusters and the ways on; kept aside, it makes room for backups of this one."""
+    path = estate.backup.backup_path
+    own = ask(leader, "select system_identifier from pg_control_system()")
+    other = ""
+    try:
+        other = host.check_output(f"bash -c {shlex.quote(FOREIGN.replace('PATH', path))}").strip()
+        assert host.run("systemctl start xteam-backup@repo1-verify.service").rc != 0, "it verifies another's backups"
+        assert host.run("systemctl start xteam-backup@repo1-expire.service").rc != 0, "it expires another's backups"
+        for options in ((), ("--dry",)):
+            status, said = deploys("backup", *options)
+            assert (status == 0) == bool(options), said
+            assert own in said and f"begin_anew={other}" in said and "deploys/restore.py --data into=cluster" in said
+        assert not host.file(f"{path}/backup/main/latest").exists, "the deploy went on"
+        status, said = deploys("backup", begin_anew=own)
+        assert status != 0, f"the running cluster's own backups can be kept aside: {said}"
+        seconds = -time.monotonic()
+        status, said = deploys("backup", begin_anew=other)
+        assert status == 0, said
+        figures["begin_anew_seconds"] = round(seconds + time.monotonic(), 1)
+        assert host.file(f"{path}/aside/{other}/backup/main/backup.info").exists, "the other's backups are gone"
+        assert host.file(f"{path}/backup/main/latest").exists, "there is no backup of the cluster that runs"
+        host.check_output("systemctl start xteam-restore-drill@repo1.service")
+    finally:
+        host.run(OWN_AGAIN.replace("PATH", path))
+        host.run(f"rm -rf {path}/aside/{other}") if other else None
+        host.run("systemctl reset-failed 'xteam-backup@*'; systemctl start xteam-backup@check.service")
+        # Closes the hole of what was archived beside meanwhile.
+        host.check_output("systemctl start xteam-backup@repo1-diff.service")
+        host.check_output("systemctl start xteam-backup@repo1-verify.service xteam-backup@repo1-expire.service")

@@ -2,10 +2,10 @@
 
 import json
 import re
-import time
 from itertools import pairwise
 
 import pytest
+from ages import seconds_since
 from postgres_client import leader, sql
 
 from checklist.run import not_applicable
@@ -37,13 +37,24 @@ def number(request, estate):
 
 
 @pytest.fixture
-def stanza(host, number):
-    """What pgBackRest says of the stanza in one repository."""
+def cluster(hosts):
+    """The system identifier of the cluster that runs, as its leader tells it."""
+    return sql(leader(hosts), "select system_identifier from pg_control_system()")
+
+
+@pytest.fixture
+def stanza(host, number, cluster):
+    """What pgBackRest says of the stanza in one repository, and of the backups of the cluster that runs alone."""
     ask = f"{PGBACKREST} --stanza=main --repo={number} --output=json info"
     answer = host.run(ask)
     assert answer.rc == 0, f"repository {number} can't be read: {answer.stdout}{answer.stderr}"
     [found] = host.json(ask)
     assert found["status"]["code"] == 0, f"pgBackRest says: {found['repo'][0]['status']['message']}"
+    clusters = {one["id"]: str(one["system-id"]) for one in found["db"]}
+    present = clusters[max(clusters)]
+    assert present == cluster, f"repository {number} is of cluster {present}, the one that runs is {cluster}"
+    found["backup"] = [one for one in found["backup"] if clusters[one["database"]["id"]] == cluster]
+    assert found["backup"], f"repository {number} has no backup of the cluster that runs"
     return found
 
 
@@ -53,18 +64,17 @@ def test_backups_are_recent(estate, stanza):
     """By when they were complete, and only those that read no damaged page."""
     damaged = [one["label"] for one in stanza["backup"] if one["error"]]
     assert not damaged, f"{', '.join(damaged)}: pages with wrong checksums were found in the database"
-    now = time.time()
-    hours = (now - stanza["backup"][-1]["timestamp"]["stop"]) / 3600
+    hours = seconds_since(stanza["backup"][-1]["timestamp"]["stop"]) / 3600
     assert hours <= estate.backup.backup_max_age_hours, f"the newest backup is {hours:.0f} hours old"
     full = [one for one in stanza["backup"] if one["type"] == "full"]
-    days = (now - full[-1]["timestamp"]["stop"]) / 86400
+    days = seconds_since(full[-1]["timestamp"]["stop"]) / 86400
     assert days <= estate.backup.backup_full_max_age_days, f"the newest full backup is {days:.1f} days old"
 
 
 @repository
 @pytest.mark.item("DB-02", "BAK-01")
 @pytest.mark.parametrize("kind", ["full", "diff", "verify", "expire"])
-def test_backups_are_taken_by_a_timer(host, estate, number, kind):
+def test_backups_are_taken_by_a_timer(host, estate, number, cluster, kind):
     """At the declared times, the next one is set, and the last one did not fail."""
     settings = estate.backup
     wanted = {
@@ -73,14 +83,14 @@ def test_backups_are_taken_by_a_timer(host, estate, number, kind):
         "verify": settings.backup_verify_on,
         "expire": "06:30",
     }[kind]
-    _runs_by_timer(host, f"repo{number}-{kind}", wanted)
+    _runs_by_timer(host, f"repo{number}-{kind}", wanted, cluster)
 
 
 @repository
 @pytest.mark.item("BAK-05")
-def test_archiving_is_tried_by_a_timer(host):
+def test_archiving_is_tried_by_a_timer(host, cluster):
     """Every hour a segment is forced and must arrive in every repository."""
-    _runs_by_timer(host, "check", "hourly")
+    _runs_by_timer(host, "check", "hourly", cluster)
 
 
 @repository
@@ -94,7 +104,7 @@ def test_backups_are_small(estate, stanza):
     number = stanza["repo"][0]["key"]
     days = settings.backup_retention_days if number == 1 else settings.backup_s3_retention_days
     fulls = [one for one in stanza["backup"] if one["type"] == "full"]
-    over = [one["label"] for one in fulls if time.time() - one["timestamp"]["stop"] > (days + 1) * 86400]
+    over = [one["label"] for one in fulls if seconds_since(one["timestamp"]["stop"]) > (days + 1) * 86400]
     assert len(over) <= 1, f"{', '.join(over)} should have expired after {days} days"
 
 
@@ -148,18 +158,19 @@ def test_no_segment_waits(hosts, estate, eventually):
 
 @repository
 @pytest.mark.item("BAK-02", "TST-05", "OPS-07", kind="drill")
-def test_a_restore_was_rehearsed(host, estate, number, stanza):
+def test_a_restore_was_rehearsed(host, estate, number, stanza, cluster):
     """The repository became a database not long ago: opened, every index checked, every page, every marker."""
     limit = estate.backup.restore_drill_max_age_days * (2 if estate.backup.backup_s3_bucket else 1)
     kept = host.run(f"cat /var/lib/xteam/backup/drill-repo{number}.json")
-    if kept.rc != 0:
-        days = (time.time() - stanza["backup"][0]["timestamp"]["stop"]) / 86400
+    if kept.rc != 0 or json.loads(kept.stdout).get("cluster", cluster) != cluster:
+        days = seconds_since(stanza["backup"][0]["timestamp"]["stop"]) / 86400
         assert number == 2 and days <= limit, f"no restore was ever rehearsed from repository {number}"
         not_applicable(f"repository {number} is {days:.0f} days old; its first restore drill comes in time")
     result = json.loads(kept.stdout)
+    assert result.get("cluster"), "nobody knows of which cluster what was restored is"
     assert result["good"], f"the last restore drill from repository {number} failed: {result.get('message')}"
     assert result["amcheck"] and result["checksums"] and result["markers"] > 0, f"it did not look at all: {result}"
-    days = (time.time() - result["completed"]) / 86400
+    days = seconds_since(result["completed"]) / 86400
     assert days <= limit, f"the last restore drill from repository {number} was {days:.0f} days ago"
 
 
@@ -184,7 +195,7 @@ def test_metrics_are_exported(host, estate, eventually):
     path = "/var/lib/prometheus/node-exporter/xteam-backup.prom"
 
     def young():
-        age = time.time() - float(host.check_output("stat -c %%Y %s", path))
+        age = seconds_since(float(host.check_output("stat -c %%Y %s", path)))
         assert age < METRICS_SECONDS, f"the metrics are {age:.0f} s old"
         return True
 
@@ -193,14 +204,23 @@ def test_metrics_are_exported(host, estate, eventually):
     def good():
         text = host.check_output("runuser -u nobody -- cat %s", path)
         for number in [1, 2] if estate.backup.backup_s3_bucket else [1]:
-            for name in ("repository_status_code", "wal_missing_segments"):
-                zero = f'xteam_backup_{name}{{repository="{number}"}} 0\n'
-                assert zero in f"{text}\n", f"{name} of {number} is not 0"
+            wanted = {"repository_status_code": 0, "wal_missing_segments": 0, "cluster_matches": 1}
+            for name, value in wanted.items():
+                line = f'xteam_backup_{name}{{repository="{number}"}} {value}\n'
+                assert line in f"{text}\n", f"{name} of {number} is not {value}"
             full = f'xteam_backup_completion_timestamp_seconds{{repository="{number}",type="full"}}'
             assert full in text, f"no full backup of {number}"
         return True
 
     eventually(good, seconds=330, interval=5)  # they may be of a moment in which a segment was on its way
+
+
+@repository
+@pytest.mark.item("BAK-01")
+def test_the_backup_host_knows_which_cluster_runs(host, cluster):
+    """Its jobs and metrics count what is of that cluster alone."""
+    noted = host.run("cat /var/lib/xteam/backup/cluster").stdout.strip()
+    assert noted == cluster, f"it works for cluster {noted or 'none'}, the one that runs is {cluster}"
 
 
 @repository
@@ -256,12 +276,14 @@ def test_the_repository_knows_its_callers(host, estate):
     assert "access denied" in other_name.stdout, "the replication role's certificate opens the repository"
 
 
-def _runs_by_timer(host, job, wanted):
+def _runs_by_timer(host, job, wanted, cluster):
     _timer_runs(host, f"xteam-backup@{job}", wanted)
     result = host.check_output(f"systemctl show --property Result --value xteam-backup@{job}.service")
     assert result == "success", f"the last {job} ended with {result}"
     kept = host.run(f"cat /var/lib/xteam/backup/{job}.json")
-    assert kept.rc != 0 or json.loads(kept.stdout)["good"], f"the last {job} failed"
+    if kept.rc == 0 and (last := json.loads(kept.stdout)).get("cluster") == cluster:
+        assert last["good"], f"the last {job} failed"
+        seconds_since(last["completed"])
 
 
 def _timer_runs(host, unit, wanted):

@@ -1,13 +1,19 @@
 """The backup layer without any host: what it refuses, who calls whom, and who gets the key."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import xteam_infra.on_host
+from xteam_infra.cloud.aside import move
 from xteam_infra.errors import SettingsError
 from xteam_infra.facts.backup import Drills, Repositories
 from xteam_infra.on_host.xteam_backup.reached import without_silent
 from xteam_infra.operations.backup import keys_fit, refuse_unclear_restore
+from xteam_infra.operations.backup_cluster import refusal
 from xteam_infra.plan.backup import callers, databases, jobs, needs, repositories
 from xteam_infra.secrets import Secret
 
@@ -68,7 +74,11 @@ def test_a_restore_from_a_repository_that_is_not_there(ha):
     ("output", "good"),
     [
         (["{}"[:0]], {}),
-        (['{"repository": 1, "good": true}{"repository": 2, "good": false}'], {1: True, 2: False}),
+        (
+            ['{"repository": 1, "good": true, "cluster": "77"}{"repository": 2, "good": false, "cluster": "77"}'],
+            {1: "77", 2: ""},
+        ),
+        (['{"repository": 1, "good": true}'], {1: ""}),
     ],
 )
 def test_what_came_of_restore_drills(output, good):
@@ -205,3 +215,112 @@ def test_pgbackrest_asks_the_hosts_that_answer(silent, wanted):
 def test_pgbackrest_asks_all_when_none_answers():
     text = CONFIGURED.replace("pg2-path=/var/lib/postgresql/17/main\n", "")
     assert without_silent(text, lambda host, port: False) == text
+
+
+ONE, OTHER = "7713975324929939012", "7713977255826007637"
+
+
+def stanza(*clusters):
+    """pgBackRest's answer about a repository that was of these clusters, with a backup of each."""
+    db = [{"id": n, "repo-key": 1, "system-id": int(one)} for n, one in enumerate(clusters, start=1)]
+    backup = [{"label": f"F{one['id']}", "error": False, "database": {"id": one["id"], "repo-key": 1}} for one in db]
+    return {"db": db, "backup": backup, "repo": [{"key": 1, "status": {"code": 0, "message": "ok"}}]}
+
+
+def test_backups_of_an_earlier_cluster_do_not_count():
+    found = Repositories().process([json.dumps([stanza(OTHER, ONE)])])
+    assert (found[1].cluster, found[1].backups) == (ONE, ("F2",))
+
+
+def test_a_repository_of_no_cluster():
+    nothing = {"db": [], "backup": [], "repo": [{"key": 1, "status": {"code": 1, "message": "missing stanza path"}}]}
+    assert Repositories().process([json.dumps([nothing])])[1].cluster == ""
+
+
+@pytest.fixture
+def identity(monkeypatch, tmp_path):
+    """The backup host's own view."""
+    monkeypatch.syspath_prepend(str(Path(xteam_infra.on_host.__file__).parent))
+    from xteam_backup import identity
+
+    monkeypatch.setattr(identity, "RUNNING", tmp_path / "cluster")
+    return identity
+
+
+def test_a_repository_is_owned_by_the_cluster_that_was_noted(identity):
+    assert not identity.owned(stanza(ONE), 1), "nobody knows which cluster runs"
+    identity.note(ONE)
+    assert identity.owned(stanza(ONE), 1) and identity.owned(stanza(OTHER, ONE), 1)
+    assert not identity.owned(stanza(ONE, OTHER), 1)
+    identity.note(identity.ANOTHER)
+    assert not identity.owned(stanza(ONE), 1)
+
+
+def test_a_repository_of_another_cluster_is_named_with_both(identity):
+    from xteam_backup.common import BackupError
+
+    identity.note(ONE)
+    with pytest.raises(BackupError, match=f"{OTHER}.*{ONE}"):
+        identity.require_owned(stanza(OTHER), 1)
+
+
+def test_own_backups_are_those_of_the_cluster_that_runs(identity, monkeypatch):
+    from xteam_backup import repository
+
+    identity.note(ONE)
+    assert [one["label"] for one in repository.own_backups(stanza(OTHER, ONE), 1)] == ["F2"]
+    assert repository.own_backups(stanza(OTHER), 1) == []
+
+
+def test_the_refusal_names_both_clusters_and_two_ways_on(ha):
+    ha.own |= S3
+    estate = ha.read()
+    first, second = repositories(estate)
+    said = refusal(estate, {first: OTHER, second: OTHER}, ONE, "inventories/x.py")
+    assert f"is {OTHER}, that of the cluster that runs is {ONE}" in said
+    assert 'deploys/restore.py --data into=cluster --data target=latest --data repository=1 --data confirm="' in said
+    assert said.count(f"deploys/backup.py --data begin_anew={OTHER}") == 1
+
+
+@pytest.mark.parametrize(("value", "read"), [(int(ONE), ONE), (ONE, ONE)])
+def test_a_cluster_to_keep_aside_as_pyinfra_reads_it(declaration, value, read):
+    declaration.own["begin_anew"] = value
+    assert declaration.read().backup.begin_anew == read
+
+
+@pytest.mark.parametrize("value", ["main", "12; rm -r /", 5])
+def test_what_is_no_system_identifier(declaration, value):
+    declaration.own["begin_anew"] = value
+    assert "pattern" in declaration.problems()["begin_anew"]
+
+
+class Objects:
+    """A bucket of objects, as boto3 shows it."""
+
+    def __init__(self, *keys):
+        self.keys, self.deleted = set(keys), []
+        self.meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
+
+    def get_paginator(self, _):
+        return self
+
+    def paginate(self, **where):
+        return [{"Contents": [{"Key": key} for key in sorted(self.keys) if key.startswith(where["Prefix"])]}, {}]
+
+    def copy_object(self, **what):
+        assert what["CopySource"]["Key"] in self.keys
+        self.keys.add(what["Key"])
+
+    def delete_objects(self, **what):
+        for one in what["Delete"]["Objects"]:
+            self.deleted.append(one["Key"])
+            self.keys.remove(one["Key"])
+
+
+def test_a_stanza_in_a_bucket_is_moved_whole_and_what_names_it_goes_last():
+    kept = Objects("p/backup/main/backup.info", "p/backup/main/x/f", "p/backup/mainly", "p/archive/main/a")
+    assert move(kept, "bucket", "p/backup/main/", "p/aside/1/backup/main/") == 2
+    assert kept.deleted[-1] == "p/backup/main/backup.info"
+    assert kept.keys == {
+        "p/aside/1/backup/main/backup.info", "p/aside/1/backup/main/x/f", "p/backup/mainly", "p/archive/main/a",
+    }  # fmt: skip

@@ -76,6 +76,25 @@ def _member(address: str, said: dict[str, Any]) -> Member:
     )
 
 
+class SystemIdentifier(FactBase[tuple[str, bool]]):
+    """The cluster's system identifier, empty when no member runs on this host; and whether this member leads."""
+
+    @staticmethod
+    @override
+    def default() -> tuple[str, bool]:
+        return "", False
+
+    @override
+    def command(self) -> StringCommand:
+        return StringCommand(CURL, f"{HERE}/patroni 2>/dev/null | tr -d '\\n'; true")
+
+    @override
+    def process(self, output: list[str]) -> tuple[str, bool]:
+        text = "".join(output)
+        said = json.loads(text) if text.startswith("{") else {}
+        return str(said.get("database_system_identifier") or ""), said.get("role") in ("primary", "master")
+
+
 class ClusterMembers(FactBase[list[dict[str, Any]]]):
     """All members as the member on this host sees them, each with name, role, state, lag, timeline, tags; or none."""
 

@@ -9,11 +9,11 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
 from xteam_infra.absent import up
 from xteam_infra.errors import Problem, SettingsError
-from xteam_infra.facts.backup import NO_ANSWER, Drills, Repositories
-from xteam_infra.plan.backup import Repository
+from xteam_infra.facts.backup import NO_ANSWER, Drills, Repositories, RepositoryState
+from xteam_infra.plan.backup import STANZA, Repository
 from xteam_infra.settings.backup import TARGET_FORMS
 
-# While the cluster tries to archive into a stanza that is not there, it holds the lock that stanza-create needs.
+# A database may be starting, or failing over.
 TRIES = 10
 PAUSE_SECONDS = 3
 # With a wrong key pgBackRest quotes what came of decrypting: bytes that are no text.
@@ -36,12 +36,14 @@ def stanza(name: str, repositories: tuple[int, ...]):
     pgbackrest = f"runuser -u postgres -- pgbackrest --stanza={shlex.quote(name)}"
     hint = f"stanza {name} can't be made; docs/backup.md says what to do when the repository is another cluster's"
     steps = [
-        f"cd /; tries=0; until said=$({pgbackrest} stanza-create 2>&1)",
+        # While the cluster tries to archive into a stanza that is not there, it holds the lock: this one gets its own.
+        "cd /; locks=$(runuser -u postgres -- mktemp -d); trap 'rm -rf \"$locks\"' EXIT;",
+        f'tries=0; until said=$({pgbackrest} --lock-path="$locks" stanza-create 2>&1)',
         f"do tries=$((tries+1)); [ $tries -lt {TRIES} ] ||",
         f'{{ echo "$said" | {PRINTABLE} >&2; echo {shlex.quote(hint)} >&2; exit 1; }}',
         f"sleep {PAUSE_SECONDS}; done; {pgbackrest} check",
     ]
-    yield StringCommand(steps[0], ";", steps[1], steps[2], ";", steps[3])
+    yield StringCommand(steps[0], steps[1], ";", steps[2], steps[3], ";", steps[4])
 
 
 def keys_fit(repositories: Sequence[Repository], name: str) -> str:
@@ -65,7 +67,7 @@ def _opens(repository: Repository, name: str) -> str:
 
 @operation()
 def first_backup(name: str, repository: int, unit: str):
-    """Make a full backup when there is none. It runs in its own unit: a dropped connection does not end it."""
+    """Make a full backup when there is none of this cluster, in its own unit: a dropped connection does not end it."""
     found = host.get_fact(Repositories, stanza=name).get(repository, NO_ANSWER)
     if found.backups:
         host.noop(f"{len(found.backups)} backups, the newest is {found.backups[-1]}")
@@ -77,8 +79,8 @@ def first_backup(name: str, repository: int, unit: str):
 @operation()
 def first_drill(repositories: Sequence[Repository]):
     """Rehearse a restore from each repository whose last rehearsal was not good, all at the same time."""
-    results = host.get_fact(Drills)
-    due = [one.name for one in repositories if not results.get(one.number)]
+    results, found = host.get_fact(Drills), host.get_fact(Repositories, stanza=STANZA)
+    due = [one.name for one in repositories if not _rehearsed(results, found, one.number)]
     if not due:
         host.noop("the last restore drill from each repository was good")
         return
@@ -88,6 +90,11 @@ def first_drill(repositories: Sequence[Repository]):
         f"systemctl start xteam-backup@check.service && systemctl start {units} ||",
         "{ journalctl --no-pager -n 40 -u xteam-backup@check.service -u 'xteam-restore-drill@*' >&2; exit 1; }",
     )
+
+
+def _rehearsed(results: dict[int, str], found: dict[int, RepositoryState], number: int) -> bool:
+    """Whether the cluster came back that the repository is of now."""
+    return results.get(number, "") == found.get(number, NO_ANSWER).cluster != ""
 
 
 def refuse_unclear_restore(estate, partial: bool = False) -> None:

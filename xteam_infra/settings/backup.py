@@ -30,7 +30,7 @@ class BackupSettings(LayerSettings):
     backup_path: str = Field("/var/lib/pgbackrest", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
     """Directory of the repository on the backup host. Give it a file system of its own."""
     backup_cipher: Secret = Secret("backup/repo1-cipher")
-    """Key of the repository (AES-256). Only the backup host gets it; without it no backup can be read."""
+    """Key of the repository (AES-256), in a file of the backup host alone; without it no backup can be read."""
     backup_full_on: Calendar = "Sun 01:30"
     """When full backups begin, as a systemd calendar expression."""
     backup_differential_on: Calendar = "Mon..Sat 01:30"
@@ -115,6 +115,15 @@ class BackupSettings(LayerSettings):
     """Only for deploys/restore.py with into=cluster: the product's domain, a space, and the target."""
     replace: bool = Field(False, exclude=True)
     """Only for deploys/restore.py, as --data replace=true: throw away what an earlier restore of this moment left."""
+
+    begin_anew: str = Field("", pattern=r"^([0-9]{15,20})?$", exclude=True)
+    """Only for deploys/backup.py: the system identifier of another cluster, whose backups are kept aside so that a new
+    repository can begin."""
+
+    @field_validator("begin_anew", mode="before")
+    @classmethod
+    def _begin_anew(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) else value  # as pyinfra reads it from the command line
 
     @field_validator("target", mode="before")
     @classmethod

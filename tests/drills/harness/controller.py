@@ -11,8 +11,10 @@ SECONDS = 1500
 def pyinfra(*words: str) -> tuple[int, str]:
     """Its exit status, and all it printed."""
     program = Path(sys.executable).with_name("pyinfra")
+    # Told yes beforehand, it would not look what it is going to change.
+    yes = () if "--dry" in words else ("-y",)
     done = subprocess.run(
-        [program, "-y", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
+        [program, *yes, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -1,6 +1,7 @@
 """What all parts share: settings, programs run as postgres, times, and lasting results."""
 
 import json
+import os
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -26,8 +27,8 @@ def say(line: str) -> None:
 
 
 def as_postgres(*words: str, check: bool = True, show: bool = False) -> subprocess.CompletedProcess:
-    """Run a program as the owner of the repository and of the instances. show: let its output through."""
-    command = ["runuser", "-u", "postgres", "--", *words]
+    """Run a program as the owner of the repository and of the instances, who may be running this. show: its output."""
+    command = ["runuser", "-u", "postgres", "--", *words] if os.geteuid() == 0 else list(words)
     done = subprocess.run(
         command, capture_output=not show, text=True, errors="replace", cwd="/", stdin=subprocess.DEVNULL, check=False
     )

@@ -6,6 +6,7 @@ What came of it is kept for the checks (drill-repoN.json) and the metrics, and s
 import time
 
 from xteam_backup.common import STARTED, BackupError, as_postgres, results, save_result, say
+from xteam_backup.identity import running
 from xteam_backup.scratch import Scratches
 from xteam_backup.targets import Target
 
@@ -53,6 +54,11 @@ def drill(settings: dict, repository: int) -> bool:
 def _look(scratches: Scratches, name: str, began: float, result: dict) -> None:
     backup = scratches.make(name, Target("default"))
     result |= {"backup": backup["label"], "open_seconds": round(time.monotonic() - STARTED, 1)}
+    restored = scratches.answer(name, "postgres", "select system_identifier from pg_control_system()")
+    result["cluster"] = restored
+    if restored != running():
+        runs = running() or "not known"
+        raise BackupError(f"the newest backup is of cluster {restored}, the cluster that runs is {runs}")
     rows, broken, age = scratches.answer(name, "postgres", MARKERS.format(began=began)).split("|")
     result |= {"markers": int(rows), "rpo_seconds": float(age or -1)}
     if not int(rows):

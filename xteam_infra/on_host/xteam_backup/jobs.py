@@ -8,8 +8,10 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from xteam_backup.common import read_settings, save_result
+from xteam_backup.common import BackupError, read_settings, save_result
+from xteam_backup.identity import ANOTHER, FOREIGN, note, present, require_owned, running
 from xteam_backup.reached import reached_hosts
+from xteam_backup.repository import info
 
 # pgBackRest refuses two of these at a time, whatever the repository; here the second waits.
 LOCK = Path("/var/spool/pgbackrest/xteam-backup.lock")
@@ -30,7 +32,7 @@ def main() -> int:
         began = time.time()
         good = _run(settings, job)
         seconds = round(time.time() - began, 1)
-    save_result(job, {"completed": round(time.time()), "seconds": seconds, "good": good})
+    save_result(job, {"completed": round(time.time()), "seconds": seconds, "good": good, "cluster": running()})
     return 0 if good else 1
 
 
@@ -46,15 +48,40 @@ def _run(settings: dict, job: str) -> bool:
     pgbackrest = ["pgbackrest", f"--stanza={settings['stanza']}", "--log-level-console=info"]
     if job == "check":
         with reached_hosts() as words:
-            return _passes([*pgbackrest, *words, f"--archive-timeout={ARRIVAL_SECONDS}", "check"])
+            return _compares(settings, [*pgbackrest, *words, f"--archive-timeout={ARRIVAL_SECONDS}", "check"])
     repo, kind = job.removeprefix("repo").split("-")
     pgbackrest.append(f"--repo={repo}")
+    if kind in ("verify", "expire") and not _owned(settings, int(repo)):
+        return False
     if kind == "verify":
         return _verifies([*pgbackrest, "--output=text", "verify"])
     if kind == "expire":
         return _passes([*pgbackrest, "expire"])
     with reached_hosts() as words:
-        return _passes([*pgbackrest, *words, f"--type={kind}", "backup"])
+        return _compares(settings, [*pgbackrest, *words, f"--type={kind}", "backup"])
+
+
+def _owned(settings: dict, repository: int) -> bool:
+    """Of another cluster nothing is proved, and nothing is removed: it may be all that is left of it."""
+    try:
+        require_owned(info(settings), repository)
+    except BackupError as error:
+        print(error, file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+def _compares(settings: dict, words: list[str]) -> bool:
+    """Run what compares the repository with the cluster that runs, and note which one that is."""
+    done = subprocess.run(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
+    print(done.stdout, end="", flush=True)
+    if done.returncode == 0:
+        note(present(info(settings), settings["repositories"][0]))
+    elif any(one in done.stdout for one in FOREIGN):
+        note(ANOTHER)
+    return done.returncode == 0
 
 
 def _passes(words: list[str]) -> bool:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xteam_backup.common import BackupError, read_settings, results
-from xteam_backup.repository import archive, backups_of, info, status_of
+from xteam_backup.identity import owned, running
+from xteam_backup.repository import archive, info, own_backups, status_of
 
 DIRECTORY = Path("/var/lib/prometheus/node-exporter")
 TARGET = DIRECTORY / "xteam-backup.prom"
 HELP = {
     "xteam_backup_repository_status_code": "pgBackRest's word on the repository: 0 is good",
+    "xteam_backup_cluster_matches": "1: the repository is of the cluster that runs; of another one nothing counts",
     "xteam_backup_completion_timestamp_seconds": "When the newest backup of that type was complete",
     "xteam_backup_duration_seconds": "How long it took",
     "xteam_backup_database_size_bytes": "Size of the database in it",
@@ -56,14 +58,15 @@ def _repositories(settings: dict) -> Iterator[Sample]:
         label = f'repository="{repository}"'
         code, _ = status_of(stanza, repository)
         yield "xteam_backup_repository_status_code", label, code
-        for kind, backup in {one["type"]: one for one in backups_of(stanza, repository)}.items():
+        yield "xteam_backup_cluster_matches", label, int(owned(stanza, repository))
+        for kind, backup in {one["type"]: one for one in own_backups(stanza, repository)}.items():
             labels = f'{label},type="{kind}"'
             times = backup["timestamp"]
             yield "xteam_backup_completion_timestamp_seconds", labels, times["stop"]
             yield "xteam_backup_duration_seconds", labels, times["stop"] - times["start"]
             yield "xteam_backup_database_size_bytes", labels, backup["info"]["size"]
             yield "xteam_backup_stored_size_bytes", labels, backup["info"]["repository"].get("delta", 0)
-        if code == 0:
+        if code == 0 and owned(stanza, repository):
             missing, newest = archive(settings, repository, stanza)
             yield "xteam_backup_wal_missing_segments", label, missing
             yield "xteam_backup_wal_stored_timestamp_seconds", label, newest
@@ -71,6 +74,8 @@ def _repositories(settings: dict) -> Iterator[Sample]:
 
 def _results() -> Iterator[Sample]:
     for name, result in results().items():
+        if result.get("cluster", "") != running():  # of a cluster that is gone
+            continue
         drill = name.startswith("drill-repo")
         prefix = "xteam_restore_drill" if drill else "xteam_backup_job"
         label = f'repository="{name.removeprefix("drill-repo")}"' if drill else f'job="{name}"'

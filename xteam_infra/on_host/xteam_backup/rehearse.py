@@ -28,6 +28,7 @@ def rehearse(settings: dict, release: str) -> None:
     try:
         if (scratches.directory / NAME).exists():
             scratches.remove(NAME)
+        scratches.require_owned()
         backup = scratches.make(NAME, Target("default"))
         say(f"the copy is backup {backup['label']} and what was archived since; migrate it")
         began = time.monotonic()

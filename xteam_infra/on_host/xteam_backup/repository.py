@@ -4,6 +4,7 @@ import json
 from itertools import pairwise
 
 from xteam_backup.common import BackupError, as_postgres
+from xteam_backup.identity import identifiers, running
 
 SEGMENTS_PER_LOG = 256  # 16 MiB segments in the 4 GiB that the middle of their names counts
 HOLE_LIMIT = 5
@@ -31,6 +32,12 @@ def status_of(stanza: dict, repository: int) -> tuple[int, str]:
 def backups_of(stanza: dict, repository: int) -> list[dict]:
     """Backups in one repository, oldest first."""
     return [one for one in stanza["backup"] if one["database"]["repo-key"] == repository]
+
+
+def own_backups(stanza: dict, repository: int) -> list[dict]:
+    """Those of the cluster that runs."""
+    clusters, runs = identifiers(stanza, repository), running()
+    return [one for one in backups_of(stanza, repository) if clusters.get(one["database"]["id"]) == runs != ""]
 
 
 def usable(settings: dict, repository: int, *options: str) -> list[dict]:

@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     aim.add_argument("--backup", default="", metavar="LABEL", help="begin with this backup instead of the fitting one")
     aim.add_argument("--timeline", default="latest", help="follow this timeline, after an earlier restore in place")
     to = commands.add_parser("to", parents=[aim], help="restore into a scratch instance")
+    to.add_argument("--aside", default="", metavar="SYSTEM-ID", help="from backups of a cluster that are kept aside")
     to.add_argument("--replace", action="store_true", help="delete what an earlier restore of this moment left")
     commands.add_parser("list", help="list scratch instances")
     commands.add_parser("remove", help="stop and delete a scratch instance").add_argument("name")
@@ -74,7 +75,7 @@ def _run(options: argparse.Namespace, settings: dict) -> bool:
     if options.repo not in settings["repositories"]:
         raise BackupError(f"there is no repository {options.repo}; there are: {settings['repositories']}")
     if options.command == "to":
-        scratches = Scratches(settings, options.repo, options.timeline)
+        scratches = Scratches(settings, options.repo, options.timeline, aside=options.aside)
         scratches.restore(target, options.replace, options.backup)
     elif options.command == "cluster-check":
         cluster.refuse(settings, target, options.repo, options.backup)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from xteam_backup.common import BackupError, as_postgres, say, stamp
-from xteam_backup.repository import usable
+from xteam_backup.identity import require_owned
+from xteam_backup.repository import info, usable
 from xteam_backup.targets import Target
 
 # The end of the archive before the target: PostgreSQL's words.
@@ -79,9 +80,11 @@ def configuration(path: Path, data: Path, settings: dict) -> str:
 class Scratches:
     """The scratch instances of this host, made from one repository."""
 
-    def __init__(self, settings: dict, repository: int, timeline: str = "latest", access: str = ""):
-        """access: lines of pg_hba.conf that let in others than postgres."""
+    def __init__(self, settings: dict, repository: int, timeline: str = "latest", access: str = "", aside: str = ""):
+        """access: lines of pg_hba.conf that let in others than postgres. aside: a cluster that is kept aside."""
         self.settings, self.repository, self.timeline, self.access = settings, repository, timeline, access
+        kept = f"{settings['paths'][str(repository)]}/aside/{aside}"
+        self.place = [f"--repo{repository}-path={kept}"] if aside else []
         self.directory = Path(settings["directory"])
 
     def overview(self) -> None:
@@ -135,8 +138,14 @@ class Scratches:
             raise
         return backup
 
+    def require_owned(self) -> None:
+        """Raise BackupError when the repository is not of the cluster that runs."""
+        require_owned(
+            info(self.settings, f"--repo={self.repository}", f"--config={self.settings['keys']}"), self.repository
+        )
+
     def usable(self) -> list[dict]:
-        return usable(self.settings, self.repository, f"--config={self.settings['keys']}")
+        return usable(self.settings, self.repository, f"--config={self.settings['keys']}", *self.place)
 
     def _copy(self, path: Path, target: Target, backup: dict) -> None:
         size = backup["info"]["size"] / 2**20
@@ -146,7 +155,7 @@ class Scratches:
         (path / "pg_ident.conf").write_text("")
         as_postgres(
             "pgbackrest", f"--config={self.settings['keys']}", f"--stanza={self.settings['stanza']}",
-            f"--repo={self.repository}", f"--pg1-path={path / 'data'}", f"--lock-path={path / 'lock'}",
+            f"--repo={self.repository}", *self.place, f"--pg1-path={path / 'data'}", f"--lock-path={path / 'lock'}",
             "--log-level-file=off", f"--set={backup['label']}", f"--process-max={self.settings['processes']}",
             *target.words, f"--target-timeline={self.timeline}", "restore",
         )  # fmt: skip
