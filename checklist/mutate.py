@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+from checklist.disturbance import note
 from checklist.hosts import Hosts
 from checklist.mutations import Mutation, Outcome, Result
 from checklist.rerun import Known, RerunError, deploy, planned, red_of
@@ -57,6 +58,7 @@ class Mutator:
 
     def _broken(self, mutation: Mutation, limit: str, result: Result) -> None:
         self._say(f"{mutation.id}: break {result.host}")
+        broken_at = time.monotonic()
         try:
             answer = self._hosts[result.host].run(mutation.break_)
             if answer.rc != 0:
@@ -72,7 +74,7 @@ class Mutator:
             self._say(f"{mutation.id}: red {', '.join(result.red) or 'nothing'}; what would the deploy do?")
             self._predict(mutation, limit, result)
         finally:
-            self._heal(mutation, limit, result)
+            self._heal(mutation, limit, result, broken_at)
 
     def _wait(self, mutation: Mutation, result: Result) -> None:
         """Raises CannotLook when what the mutation waits for does not come."""
@@ -92,12 +94,13 @@ class Mutator:
         if unforeseen:
             _explain(result, f"--dry also names {', '.join(unforeseen)}")
 
-    def _heal(self, mutation: Mutation, limit: str, result: Result) -> None:
+    def _heal(self, mutation: Mutation, limit: str, result: Result, broken_at: float) -> None:
         self._green.discard((mutation.checks, limit))
         self._say(f"{mutation.id}: heal by {_deploy_of(mutation)}")
         self._hosts.memo.forget()
         try:
             deploy(self._inventory, _deploy_of(mutation), limit)
+            note(self._hosts, f"mutation {mutation.id}", time.monotonic() - broken_at)
             red = self._red(mutation, limit)
         except RerunError as error:
             _explain(result, f"not healed: {error}")

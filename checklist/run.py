@@ -14,6 +14,7 @@ from pyinfra.api.exceptions import PyinfraError
 from checklist import catalogue
 from checklist.catalogue import Kind
 from checklist.decisions import Decision
+from checklist.disturbance import note
 from checklist.drills import DrillRecord, DrillStore, standing
 from checklist.estate import EstateError, EstateReader
 from checklist.evidence import Recorder, Redactor
@@ -199,6 +200,9 @@ class ChecklistRun:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self.estate.stop()
+        if any(one.asks_hosts and one.checks for one in self._collected.values()):
+            # Checks ask as strangers do, end processes, and send what must be refused.
+            note(self.hosts, "verification", self.seconds)
         self.hosts.close()
         if exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR) or self._option("collectonly"):
             return
@@ -213,6 +217,11 @@ class ChecklistRun:
         unproved = self.report.counts()["not-verified"] or any(item.missing for item in self.report.items)
         if exitstatus == pytest.ExitCode.OK and (self.report.red() or (self._option("strict_checklist") and unproved)):
             session.exitstatus = FAILED
+
+    @property
+    def seconds(self) -> float:
+        """How long this run has taken until now."""
+        return time.time() - self.started.timestamp()
 
     def _of_item(self, identifier: str) -> list[Check]:
         return [check for one in self._collected.values() if identifier in one.items for check in one.checks]
@@ -232,7 +241,7 @@ class ChecklistRun:
             inventory=self._option("inventory"),
             machines=[machine.name for machine in self.machines],
             started=self.started.isoformat(timespec="seconds"),
-            seconds=round(time.time() - self.started.timestamp(), 1),
+            seconds=round(self.seconds, 1),
             partial=self.partial,
             items=items,
             others=self._others(),

@@ -1,11 +1,12 @@
 """The operating system every other layer stands on."""
 
+from xteam_infra import upgrades
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, packages, service, write
 from xteam_infra.operations.base import shared_configuration
 from xteam_infra.operations.names import PROGRAM, names_files, names_in_place
 from xteam_infra.operations.overrides import refuse_overridden
 from xteam_infra.operations.ssh import confirmed_sshd
-from xteam_infra.plan.base import NAMES_UNIT, NAMES_WATCH
+from xteam_infra.plan.base import NAMES_UNIT, NAMES_WATCH, UPDATES_TIMER
 from xteam_infra.plan.checks import sysctls_hold
 from xteam_infra.runtime import here, open_estate, plan
 
@@ -56,6 +57,13 @@ ensure(
     name="Set the time zone",
 )
 service("unattended-upgrades.service", name="Run what lets an upgrade end before a shutdown")
+upgrade_timer, updates_timer = upgrades.timer(estate, here()), upgrades.metrics_timer()
+write(
+    [*upgrades.files(plan()), upgrade_timer, updates_timer],
+    name="Write how updates install themselves",
+)
+service("apt-daily-upgrade.timer", [upgrade_timer], name="Let updates install themselves when it is this host's turn")
+service(UPDATES_TIMER, [updates_timer], name="Write the metrics of updates hourly")
 service("systemd-journald.service", [shared["journald"]], name="Run the journal with its limits")
 
 confirmed_sshd(

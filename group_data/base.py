@@ -3,8 +3,11 @@
 # One zone for all hosts keeps their logs comparable.
 timezone = "Etc/UTC"
 
-# Debian's security updates are installed daily. Hosts are never rebooted by themselves.
+# Debian's updates are installed daily, one host after another. Hosts are never rebooted by themselves: docs/updates.md
 unattended_upgrades_enabled = True
+updates_first_at = "01:00"
+updates_spacing_minutes = 30
+updates_reboot_days = 7
 
 # The local journal must hold what is logged during the longest outage of the log collector.
 journal_max_use_mb = 1024

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from checklist.disturbance import disturbance
 from checklist.run import not_applicable
 from tests.drills.harness.cluster import kept_whole
 from tests.drills.harness.controller import Deploys
@@ -18,6 +19,13 @@ from tests.drills.harness.releases import Versions, serving
 from tests.drills.harness.runbooks import Runbook
 from tests.drills.harness.writers import Writer
 from xteam_infra.deployment import record_file
+
+
+@pytest.fixture(autouse=True)
+def disturbed(request, hosts):
+    """Units complain of what a drill does to them: tests/hosts/test_journals.py leaves out what they said meanwhile."""
+    with disturbance(hosts, f"drill {request.node.name}"):
+        yield
 
 
 @pytest.fixture

@@ -2,13 +2,17 @@
 
 import json
 import re
+import time
 
 import pytest
 
 from checklist.run import not_applicable
 from xteam_infra.facts.overrides import ConfigurationLines
+from xteam_infra.plan.base import upgrade_at
 from xteam_infra.plan.overrides import overriding_drop_ins
 
+# Of the system itself: needrestart may restart them.
+SYSTEM_UNITS = ("ssh.service", "nftables.service", "unattended-upgrades.service", "systemd-journal-upload.service")
 SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600, "day": 86400, "days": 86400, "week": 604800, "month": 2629800}
 
 
@@ -148,7 +152,71 @@ def test_security_updates_install_themselves(host, estate):
         timer = host.service(f"{unit}.timer")
         assert timer.is_enabled and timer.is_running, f"{unit}.timer does not run"
         result = host.check_output(f"systemctl show --property Result --value {unit}.service")
-        assert result == "success", f"the last run of {unit} ended with {result}"
+        refused = " because xteam-updates whole said no" if result == "exec-condition" else ""
+        assert result == "success", f"the last run of {unit} ended with {result}{refused}"
+
+
+@pytest.mark.item("OPS-01")
+def test_hosts_take_turns_with_updates(host, estate):
+    """As systemd has it: at this host's minute and no other, and not while a cluster is not whole."""
+    shown = host.check_output(
+        "systemctl show --property TimersCalendar,RandomizedDelayUSec,Persistent apt-daily-upgrade.timer"
+    )
+    times = re.findall(r"OnCalendar=(\S+ \S+)", shown)
+    wanted = f"*-*-* {upgrade_at(estate, estate.machine(host.name))}:00"
+    assert times == [wanted], f"updates install themselves at {times}, not at {wanted}"
+    assert "RandomizedDelayUSec=0" in shown and "Persistent=no" in shown, f"at other times too: {shown}"
+    condition = host.check_output("systemctl show --property ExecCondition apt-daily-upgrade.service")
+    assert "xteam-updates whole" in condition, "nothing is asked before updates install themselves"
+
+
+@pytest.mark.item("OPS-01")
+def test_a_host_knows_whether_it_can_be_spared(host, estate, eventually):
+    """It asks about every cluster it belongs to, and now all of them are whole."""
+    asked = set(host.json("cat /etc/xteam/updates.json")["whole"])
+    assert asked == set(estate.plans[host.name].whole), f"only {sorted(asked)} is asked about"
+
+    def whole():
+        """Other checks have instances restarted."""
+        said = host.run("xteam-updates whole")
+        assert said.rc == 0, f"updates would be refused: {said.stdout.strip()}"
+        return True
+
+    eventually(whole, seconds=120, interval=2)
+
+
+@pytest.mark.item("OPS-01")
+def test_no_update_waits_for_a_person(host, estate):
+    """Nothing was held back, and no host or service goes on with old files for longer than allowed."""
+    waiting = host.json("xteam-updates status")
+    assert not waiting["kept_back"], f"held back: {', '.join(waiting['kept_back'])}; docs/updates.md"
+    oldest = min(
+        [moment for moment in (waiting["reboot_since"], *waiting["outdated_units"].values()) if moment], default=0
+    )
+    days = (time.time() - oldest) / 86400
+    allowed = estate.base.updates_reboot_days
+    assert not oldest or days <= allowed, (
+        f"{', '.join(waiting['outdated_units']) or 'the host'} waits for a reboot for {days:.1f} days"
+    )
+
+
+@pytest.mark.item("OPS-01")
+def test_a_configuration_file_of_ours_holds_no_update_back(host):
+    """Asked of unattended-upgrades itself, which would leave a package alone that brings a new one."""
+    ask = "import runpy; print(runpy.run_path('/usr/bin/unattended-upgrade', run_name='x')['dpkg_conffile_prompt']())"
+    assert host.check_output("python3 -c %s", ask) == "False", "an edited configuration file holds an update back"
+
+
+@pytest.mark.item("OPS-01")
+def test_needrestart_leaves_our_services_alone(host, estate):
+    """As needrestart reads its settings, on the day somebody installs it: restarts are those of the rolling verbs."""
+    ours = [unit for unit in estate.plans[host.name].units if unit.endswith(".service") and unit not in SYSTEM_UNITS]
+    read = (
+        "our %nrconf = (override_rc => {}); do shift @ARGV or die; for my $u (@ARGV) {"
+        " print qq($u\\n) unless grep { $u =~ /$_/ && !$nrconf{override_rc}{$_} } keys %{$nrconf{override_rc}} }"
+    )
+    said = host.check_output(f"perl -e '{read}' /etc/needrestart/conf.d/90-xteam.conf {' '.join(ours)}")
+    assert not said, f"needrestart would restart {said.split()}"
 
 
 def _mebibytes(size: str) -> float:

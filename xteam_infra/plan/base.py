@@ -2,11 +2,15 @@
 
 from xteam_infra.plan.needs import Listen, Needs, Reach
 
+UPDATES_UNIT, UPDATES_TIMER = "xteam-updates.service", "xteam-updates.timer"
+DAY_MINUTES = 24 * 60
+
 PACKAGES = (
     "ca-certificates",
     "curl",
     "nftables",
     "openssl",
+    "python3",
     "unattended-upgrades",
 )
 
@@ -80,5 +84,13 @@ def needs(estate, machine) -> Needs:
         reaches=(mirrors,),
         listens=(Listen(22, "SSH", ("management",)),),
         sysctls=SYSCTLS,
-        units=("ssh.service", "nftables.service", "unattended-upgrades.service", NAMES_WATCH),
+        units=("ssh.service", "nftables.service", "unattended-upgrades.service", NAMES_WATCH, UPDATES_TIMER),
     )
+
+
+def upgrade_at(estate, machine) -> str:
+    """HH:MM at which this host installs updates: the hosts take turns in the order of the inventory."""
+    hours, minutes = map(int, estate.base.updates_first_at.split(":"))
+    turn = estate.machines.index(machine) * estate.base.updates_spacing_minutes
+    moment = (hours * 60 + minutes + turn) % DAY_MINUTES
+    return f"{moment // 60:02}:{moment % 60:02}"

@@ -58,6 +58,7 @@ def needs(estate, machine) -> Needs:
         certificates=tuple(certificates),
         memory_mb={"edge": memory},
         units=(UNIT, *_if(floating, FLOATING_UNIT), *_if(estate.edge.acme, CERTBOT_TIMER)),
+        whole={f"edge {one.name}": _answers(one.address) for one in estate.members("edge")},
     )
 
 
@@ -69,6 +70,11 @@ def http_connections(settings) -> int:
 def process_connections(settings) -> int:
     """Connections of HAProxy's process: more than its frontends can have together."""
     return settings.edge_max_connections + http_connections(settings) + ALIVE_CONNECTIONS + OWN_CONNECTIONS
+
+
+def _answers(address: str) -> str:
+    """Shell: the edge at this address answers its users."""
+    return f"curl -sk -m 5 -o /dev/null https://{address}/ || {{ echo 'no answer from https://{address}/'; exit 1; }}"
 
 
 def _if(condition: bool, one):

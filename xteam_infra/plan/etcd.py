@@ -29,6 +29,7 @@ def needs(estate, machine) -> Needs:
         certificates=(member_certificate(estate, machine), ROOT),
         memory_mb={"etcd": estate.etcd.etcd_memory_mb},
         units=(UNIT,),
+        whole={"etcd": "xteam-etcdctl endpoint health"},
     )
 
 

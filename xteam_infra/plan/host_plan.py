@@ -82,6 +82,11 @@ class HostPlan:
         """Units that must be active."""
         return [unit for need in self.needs.values() for unit in need.units]
 
+    @property
+    def whole(self) -> dict[str, str]:
+        """Shell commands by name that succeed while the clusters this host belongs to are whole."""
+        return {name: command for need in self.needs.values() for name, command in need.whole.items()}
+
     def contradictions(self) -> Iterator[Problem]:
         """Two layers on one port, or two values for one kernel setting."""
         where = f"host {self.machine}"

@@ -125,6 +125,7 @@ class Needs:
     memory_mb: the most each service may use; the sum is checked against the host.
     units: units that must be active and enabled once the layer is laid.
     sysctls: kernel settings as key and value.
+    whole: shell commands by name, each of which succeeds, as root on the host, while all members of a cluster are well.
     """
 
     packages: tuple[str, ...] = ()
@@ -137,3 +138,4 @@ class Needs:
     memory_mb: Mapping[str, int] = field(default_factory=dict)
     sysctls: Mapping[str, str] = field(default_factory=dict)
     units: tuple[str, ...] = ()
+    whole: Mapping[str, str] = field(default_factory=dict)

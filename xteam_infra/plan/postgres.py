@@ -105,7 +105,21 @@ def _member(estate, machine) -> Needs:
         ),
         memory_mb={"postgresql": estate.postgres.postgres_memory_mb, "patroni": PATRONI_MB, "heartbeat": HEARTBEAT_MB},
         units=(UNIT, HEARTBEAT_UNIT),
+        whole={"PostgreSQL": _whole(estate)},
     )
+
+
+def _whole(estate) -> str:
+    """Shell: every member runs or streams, one that has every commit is there, and Patroni is not paused."""
+    members = len(estate.members("postgres"))
+    steps = [
+        "said=$(xteam-patronictl list -f json)",
+        f'[ "$(echo "$said" | grep -oE \'"State": "(running|streaming)"\' | wc -l)" -eq {members} ]',
+    ]
+    if members > 1 and estate.postgres.postgres_synchronous != "off":
+        steps.append("echo \"$said\" | grep -qE '(Sync|Quorum) Standby'")
+    steps.append("! xteam-patronictl show-config | grep -q '^pause: true'")
+    return f"{' && '.join(steps)} || {{ echo 'not all members run and stream: xteam-patronictl list'; exit 1; }}"
 
 
 def _declared_sources(estate) -> tuple[str, ...]:

@@ -54,6 +54,18 @@ def needs(estate, machine) -> Needs:
         # Without it a fork for a snapshot fails while half of the memory is still free.
         sysctls={"vm.overcommit_memory": "1", "net.core.somaxconn": "4096"},
         units=(*(unit(role) for role in roles), SENTINEL_UNIT, EXPORTER_UNIT),
+        whole={f"Redis {role}": _whole(role, len(estate.members("redis"))) for role in roles},
+    )
+
+
+def _whole(role: str, members: int) -> str:
+    """Shell: Sentinel knows a master, every replica and every other Sentinel of the role, and none is down."""
+    asked = "; ".join(f"xteam-redis sentinel SENTINEL {what} {role}" for what in ("MASTER", "REPLICAS", "SENTINELS"))
+    known = 1 + 2 * (members - 1)
+    return (
+        f"said=$({asked}) && ! echo \"$said\" | grep -qE '(s_down|o_down|disconnected)'"
+        f' && [ "$(echo "$said" | grep -c "^runid")" -eq {known} ]'
+        f" || {{ echo 'one is down or unknown: xteam-redis sentinel SENTINEL REPLICAS {role}'; exit 1; }}"
     )
 
 

@@ -95,9 +95,17 @@ def _beat(app: Celery, now: float) -> Iterator[Figure]:
     due = client.zrange(conf.schedule_key, 0, 0, withscores=True)
     yield "beat_overdue_seconds", {}, max([0.0, *(now - when for _, when in due)])
     names = client.smembers(conf.statics_key)
-    entries = [RedBeatSchedulerEntry.from_key(conf.key_prefix + name, app=app) for name in names]
+    entries = [entry for name in names if (entry := _entry(app, conf.key_prefix + name))]
     ticks = [entry.last_run_at.timestamp() for entry in entries if entry.total_run_count]
     yield "beat_last_tick_timestamp_seconds", {}, max(ticks, default=0)
+
+
+def _entry(app: Celery, key: str) -> RedBeatSchedulerEntry | None:
+    """A schedule's entry; None while its name is known and Beat has not written it (again) yet."""
+    try:
+        return RedBeatSchedulerEntry.from_key(key, app=app)
+    except KeyError:
+        return None
 
 
 def written(found: list[Figure]) -> Iterator[str]:

@@ -1,0 +1,130 @@
+"""What counts as a complaint in a journal, and what of it is allowed."""
+
+import datetime
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from checklist.complaints import Allowed, AllowedError, complaints, load, not_allowed, read, unused
+
+TODAY = datetime.date(2026, 11, 30)
+NOW = 1_000_000_000
+UNITS = """now 1000000000
+Id=redis-server@queue.service
+InvocationID=aaaa
+InactiveExitTimestampMonotonic=5000000
+
+Id=etcd.service
+InvocationID=bbbb
+InactiveExitTimestampMonotonic=5000000
+"""
+
+
+def entry(text, unit="redis-server@queue.service", invocation="aaaa", at=500_000_000, priority=6, **more):
+    return json.dumps(
+        {
+            "MESSAGE": text,
+            "_SYSTEMD_UNIT": unit,
+            "_SYSTEMD_INVOCATION_ID": invocation,
+            "PRIORITY": str(priority),
+            "__REALTIME_TIMESTAMP": str(at),
+            "__MONOTONIC_TIMESTAMP": "15000000",
+            **more,
+        }
+    )
+
+
+def said(*entries, before=""):
+    return [line.text for line in complaints(read(UNITS + before + "\n".join(entries)))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "758:M 30 Nov 2026 14:50:00.123 # NOPERM ACLs rules changed between the moment",
+        '{"level":"warn","ts":"2026-11-30T14:50:00Z","msg":"slow"}',
+        "2026-11-30 14:50:00.123 UTC [42] postgres@xteam FATAL:  no room",
+        "[WARNING]  (42) : Server app/app1 is DOWN",
+        "P00   WARN: unable to find a standby",
+        "Traceback (most recent call last):",
+    ],
+)
+def test_services_that_name_the_level_themselves(text):
+    assert said(entry(text)) == [text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "758:M 30 Nov 2026 14:50:00.123 * Background saving terminated with success",
+        '{"level":"INFO","message":"GET /ERROR/FATAL"}',
+        "LOG:  an errorless day",
+    ],
+)
+def test_what_is_no_complaint(text):
+    assert not said(entry(text))
+
+
+def test_priority_alone_is_enough_but_not_for_the_kernel():
+    assert said(entry("it hurts", priority=4)) == ["it hurts"]
+    assert not said(entry("ACPI: firmware bug", unit=None, priority=4, _TRANSPORT="kernel"))
+    assert said(entry("Out of memory: Killed process 1", unit=None, priority=3, _TRANSPORT="kernel"))
+
+
+def test_only_since_the_unit_was_started():
+    assert not said(entry("ERROR", invocation="before"))
+    failed = {"UNIT": "etcd.service", "INVOCATION_ID": "before", "_SYSTEMD_UNIT": "init.scope"}
+    assert said(entry("etcd.service: Failed with result 'signal'.", priority=4, **failed))
+
+
+def test_what_was_said_amid_a_drill_is_left_out():
+    lines = [entry("ERROR before", at=100), entry("ERROR amid", at=200), entry("ERROR after", at=300)]
+    assert said(*lines, before="disturbed 150 250 drill x\n") == ["ERROR before", "ERROR after"]
+
+
+def test_this_verification_itself_is_left_out():
+    journal = read(UNITS + "\n".join([entry("ERROR before", at=NOW - 20_000_000), entry("ERROR", at=NOW - 1)]))
+    assert [line.text for line in complaints(journal, running=10)] == ["ERROR before"]
+
+
+def test_an_answer_without_units_is_no_answer():
+    with pytest.raises(ValueError, match="did not say"):
+        read("now 1\n")
+
+
+def allowed(**more):
+    return Allowed.model_validate({"unit": "redis-*", "pattern": "ERROR", "reason": "known", **more})
+
+
+def test_what_is_allowed_and_what_is_left():
+    lines = list(complaints(read(UNITS + "\n".join([entry("ERROR 1"), entry("ERROR 2"), entry("FATAL")]))))
+    found = not_allowed(lines, [allowed(unit="etcd.service")], TODAY)
+    assert [(unit, len(those)) for (unit, _), those in found.items()] == [("redis-server@queue.service", 2)] * 1 + [
+        ("redis-server@queue.service", 1)
+    ]
+    assert list(not_allowed(lines, [allowed()], TODAY)) == [("redis-server@queue.service", "FATAL")]
+    assert unused(lines, [allowed(), allowed(pattern="never")], TODAY) == [allowed(pattern="never")]
+
+
+def test_an_entry_that_has_an_end():
+    [line] = complaints(read(UNITS + entry("ERROR")))
+    assert line.age == 10
+    assert allowed(within=10).covers(line, TODAY) and not allowed(within=9).covers(line, TODAY)
+    assert allowed(until=TODAY).covers(line, TODAY)
+    assert not allowed(until=TODAY - datetime.timedelta(days=1)).covers(line, TODAY)
+
+
+@pytest.mark.parametrize("wrong", [{"reason": " "}, {"pattern": "("}, {"because": "x"}, {"within": 0}])
+def test_an_entry_that_is_refused(wrong):
+    with pytest.raises((ValidationError, AllowedError)):
+        allowed(**wrong)
+
+
+def test_the_list_of_the_project_is_well_formed(tmp_path):
+    entries = load()
+    assert len({(one.unit, one.pattern) for one in entries}) == len(entries)
+    path = tmp_path / "complaints.yml"
+    path.write_text("- unit: x\n")
+    with pytest.raises(AllowedError, match=r"complaints\.yml"):
+        load(path)

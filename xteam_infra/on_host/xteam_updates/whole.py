@@ -1,0 +1,35 @@
+"""Whether the clusters that this host belongs to are whole: nobody is taken away while another one is missing."""
+
+import subprocess
+from collections.abc import Mapping
+
+SECONDS = 30
+
+
+def not_whole(conditions: Mapping[str, str], units: list[str]) -> list[str]:
+    """What is not as it should be, each as one line; nothing when all is well.
+
+    conditions: a name and the shell command that succeeds while that part is whole. units: those that must be active.
+    """
+    found = [f"{name}: {said}" for name, command in conditions.items() if (said := _fails(command)) is not None]
+    return found + [f"{unit} is {state}" for unit, state in _states(units).items() if state != "active"]
+
+
+def _fails(command: str) -> str | None:
+    """The last line a failing command printed; None when it succeeds."""
+    try:
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {SECONDS} s"
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return None if done.returncode == 0 else (lines[-1][:200] if lines else f"status {done.returncode}")
+
+
+def _states(units: list[str]) -> dict[str, str]:
+    """The state of each unit; a pattern is active when one of its units is."""
+    found = {}
+    for unit in units:
+        words = ["systemctl", "show", "--property", "ActiveState", "--value", unit]
+        said = subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()
+        found[unit] = "active" if "active" in said else (said[0] if said else "not there")
+    return found
