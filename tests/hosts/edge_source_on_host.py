@@ -44,11 +44,17 @@ def served(source):
         return one.version()
 
 
+first = None
 for _ in range(given["number"]):
     with suppress(ConnectionResetError):  # refused before the handshake of TCP was noticed here
         made = connect(given["address"], given["source"])
         opened[made.fileno()] = made
+        first = first or made.fileno()
 held = left_after(given["patience"], given["limit"])
+# Who is refused is refused at once; when time ends connections, the first one is the first to go.
+refused = first in opened
 alive = subprocess.run(["curl", "-sf", "-o", "/dev/null", "-m", "5", given["alive"]], check=False).returncode == 0
 other = served(given["other"])
-print(json.dumps({"held": held, "alive": alive, "other": other, "left": left_after(given["timeout"])}))
+print(
+    json.dumps({"held": held, "refused": refused, "alive": alive, "other": other, "left": left_after(given["timeout"])})
+)

@@ -42,6 +42,7 @@ def test_one_source_gets_its_share_of_connections(silent, estate, address):
     limit = estate.edge.edge_connections_per_source
     became = silent(address, anybody() if address != "::1" else address)
     assert became["held"] <= limit, f"one source has {became['held']} connections, {limit} are allowed"
+    assert became["refused"], f"{limit + MORE} connections of one source are open until their time is over"
     assert became["held"] > limit / 2, f"one source gets {became['held']} connections of {limit} alone"
     assert became["other"], "another source is not served meanwhile"
     assert became["alive"], "keepalived's question is not answered meanwhile"
