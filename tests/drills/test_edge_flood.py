@@ -26,7 +26,8 @@ def other_users(host, hosts, estate, token, eventually):
 @pytest.fixture
 def asker(host, hosts, estate):
     """Asks this edge, each time over a new connection, from a host that floods nobody."""
-    found = Asker(hosts.group("app")[0], estate.all.domain, host.address, "--cacert /etc/xteam/pki/ca.crt")
+    trust = "--cacert /etc/xteam/pki/ca.crt"
+    found = Asker(hosts.group("app")[0], estate.all.domain, host.address, trust, patience=10)
     yield found
     found.stop()
 

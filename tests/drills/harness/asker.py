@@ -8,7 +8,7 @@ UNIT, DIRECTORY = "xteam-drill-asker", "/run/xteam-drill-asker"
 ASK = f"""
 mkdir -p {DIRECTORY}; touch {DIRECTORY}/go
 while [ -e {DIRECTORY}/go ]; do
-    status=$(curl -s -o /dev/null -m 2 $3 --resolve "$1:443:$2" -w '%{{http_code}}' "https://$1/healthz")
+    status=$(curl -s -o /dev/null -m "$4" $3 --resolve "$1:443:$2" -w '%{{http_code}}' "https://$1/healthz")
     echo "$EPOCHREALTIME $status" >> {DIRECTORY}/answers
     sleep 0.05
 done
@@ -16,12 +16,12 @@ done
 
 
 class Asker:
-    """Asks `address` as `name`. trust: curl's words on whom to trust."""
+    """Asks `address` as `name`. trust: curl's words on whom to trust. patience: seconds until a request has failed."""
 
-    def __init__(self, host, name: str, address: str, trust: str):
+    def __init__(self, host, name: str, address: str, trust: str, patience: int = 2):
         self.host = host
         self.stop()
-        words = " ".join(map(quote, (ASK, "ask", name, address, trust)))
+        words = " ".join(map(quote, (ASK, "ask", name, address, trust, str(patience))))
         host.check_output(f"systemd-run -q --collect --unit {UNIT} bash -c {words}")
 
     def answers(self) -> list[tuple[float, str]]:
