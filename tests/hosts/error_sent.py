@@ -1,11 +1,13 @@
 """Run as root on a host of the application by test_app_errors.py: sends an event with what each process runs with, to
 where it would; prints {unit: the answer, its release, its environment}.
 
-PROCESSES, {unit: process id}, is put before it. By no library: whatever the application is written with, its tracker is
-spoken to like this.
+PROCESSES, {unit: process id}, and ACCOUNT, whose processes may reach the tracker, are put before it. By no library:
+whatever the application is written with, its tracker is spoken to like this.
 """
 
 import json
+import os
+import pwd
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -43,8 +45,9 @@ def send(dsn, release, environment):
 
 
 found = {}
-for unit, process in globals()["PROCESSES"].items():
-    its = environment_of(process)
+environments = {unit: environment_of(process) for unit, process in globals()["PROCESSES"].items()}
+os.seteuid(pwd.getpwnam(globals()["ACCOUNT"]).pw_uid)
+for unit, its in environments.items():
     dsn, release, environment = (its.get(name, "") for name in ("SENTRY_DSN", "RELEASE", "ENVIRONMENT"))
     answer = send(dsn, release, environment) if dsn else "nothing: it has no SENTRY_DSN"
     found[unit] = {"answer": answer, "release": release, "environment": environment}

@@ -12,6 +12,7 @@ from units import environment_of, processes_of, units_of
 from xteam_client import curl, run_python
 
 from checklist.run import not_applicable
+from xteam_infra.plan.app import ACCOUNT
 from xteam_infra.plan.celery import worker_unit
 
 pytestmark = [pytest.mark.item("SEC-13", "MON-02"), pytest.mark.one_by_one("celery")]
@@ -31,7 +32,7 @@ def event(host, estate, secret, eventually):
     def ask(path):
         bearer = f"Authorization: Bearer {secret(estate.app.sentry_api_token.name)}"
         config = [f"url = {json.dumps(estate.app.sentry_api + path)}", f"header = {json.dumps(bearer)}"]
-        answer = curl(host, [*config, "include", "globoff", "max-time = 30"])
+        answer = curl(host, [*config, "include", "globoff", "max-time = 30"], account=ACCOUNT)
         assert answer.status == 200, f"{estate.app.sentry_api} answers {answer.status}: {answer.text[:200]}"
         return answer.json()
 
@@ -95,7 +96,9 @@ def test_the_tracker_takes_what_processes_send(host, estate):
         "SENTRY_DSN is not set in group_data/app.py: errors are reported nowhere but to the log"
     )
     processes = {unit: processes_of(host, unit)[0] for unit in units_of(host, estate)}
-    said = host.run_with_stdin("python3 -I -", f"PROCESSES = {processes!r}\n{(HERE / 'error_sent.py').read_text()}")
+    said = host.run_with_stdin(
+        "python3 -I -", f"PROCESSES, ACCOUNT = {processes!r}, {ACCOUNT!r}\n{(HERE / 'error_sent.py').read_text()}"
+    )
     assert said.rc == 0, f"nothing can be sent from {host.name}: {said.stderr.strip()[-500:]}"
     for unit, one in json.loads(said.stdout).items():
         assert one["answer"] == 200, f"the tracker answers {one['answer']} to what {unit} would send"

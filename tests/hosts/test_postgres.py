@@ -223,7 +223,7 @@ def test_patroni_configuration_is_validated_without_the_network(host):
     validate = "unshare --net /usr/bin/python3 -I /usr/local/lib/xteam/xteam_patroni/validate.py"
     good = host.run(f"{validate} /etc/patroni/17-main.yml")
     assert good.rc == 0, f"the file in use is not valid: {good.stderr[:300]}"
-    wrong = "sed 's/verify_client: optional/verify_client: perhaps/' /etc/patroni/17-main.yml"
+    wrong = "sed 's/verify_client: required/verify_client: perhaps/' /etc/patroni/17-main.yml"
     # For root alone: passwords are in it.
     bad = host.run(f"file=$(mktemp) && trap 'rm -f $file' EXIT && {wrong} > $file && {validate} $file")
     assert bad.rc == 1 and "restapi.verify_client" in bad.stderr, f"a wrong file is valid: {bad.stderr[:300]}"

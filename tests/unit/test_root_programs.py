@@ -12,7 +12,8 @@ LONGEST_SHEBANG = 255
 
 
 def programs() -> dict[str, str]:
-    paths = [path for path in Path(PROJECT, "templates").rglob("*.j2") if path.read_text().startswith("#!")]
+    paths = [*Path(PROJECT, "templates").rglob("*.j2"), *Path(PROJECT, "xteam_infra", "on_host").glob("*.sh")]
+    paths = [path for path in paths if path.read_text().startswith("#!")]
     return {path.name: path.read_text() for path in paths if "/nft " not in path.read_text().partition("\n")[0]}
 
 

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 /bin/sh
 # Packets that the firewall has refused since it was loaded, for Prometheus' node exporter.
 set -eu
 target=${1:-/var/lib/prometheus/node-exporter/xteam-firewall.prom}

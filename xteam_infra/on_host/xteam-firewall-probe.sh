@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 /bin/bash
 # What this host talks to, and whether it still can: a new ruleset must not cut what works.
 #
 #   xteam-firewall-probe          prints NAME, or ADDRESS PORT UID, of what can be resolved or connected to now
