@@ -1,7 +1,8 @@
 """What the app layer needs of a host, and where the application is on it."""
 
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Account, Certificate, Listen, Needs, Reach, reach_of
+from xteam_infra.plan.edge import HTTPS_PORT
+from xteam_infra.plan.needs import Account, Certificate, Listen, Needs, Reach, as_networks, reach_of
 
 ACCOUNT = "xteam"
 ROOT = "/opt/xteam"
@@ -42,7 +43,7 @@ def needs(estate, machine) -> Needs:
         listens=tuple(
             Listen(port, f"API, {colour}", ("edge",), tls="tls") for colour, port in ports(settings).items() if serves
         ),
-        reaches=tuple(upstreams(settings)),
+        reaches=(*upstreams(settings), *_edges(estate, machine)),
         certificates=(certificate(estate, machine),) if serves else (),
         # While a release is rolled out both instances run.
         memory_mb={f"api-{colour}": settings.api_memory_mb for colour in COLOURS if serves},
@@ -54,6 +55,13 @@ def upstreams(settings) -> list[Reach]:
     """What the application calls, but for the error tracker, whose address is in a secret."""
     urls = (*((settings.UPSTREAM_URL,) if settings.UPSTREAM_URL else ()), *settings.app_upstreams)
     return [reach_of("upstream of the application", url, (ACCOUNT,)) for url in urls]
+
+
+def _edges(estate, machine) -> list[Reach]:
+    """What the smoke test goes through; it runs as the application, on its hosts."""
+    addresses = [edge.address for edge in estate.members("edge") if edge.name != machine.name]
+    networks = tuple(network for address in addresses for network in as_networks(address))
+    return [Reach("edges, in the smoke test", (HTTPS_PORT,), (ACCOUNT,), networks)] if networks else []
 
 
 def tracker(dsn: str) -> Reach:

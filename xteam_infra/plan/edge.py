@@ -23,6 +23,7 @@ ACME_PEM = f"{PKI_DIRECTORY}/edge-acme.pem"
 BASE_MB = 64
 CONNECTION_MB = 0.1
 
+HTTPS_PORT = 443
 # Connections of keepalived and of people on the host; and what the process has beside its frontends: peers, sockets.
 ALIVE_CONNECTIONS = 50
 OWN_CONNECTIONS = 200
@@ -40,7 +41,7 @@ def needs(estate, machine) -> Needs:
     floating = estate.edge.edge_floating_address is not None
     listens = [
         Listen(80, "HTTP, redirected", ("world",)),
-        Listen(443, "HTTPS", ("world",), tls="tls"),
+        Listen(HTTPS_PORT, "HTTPS", ("world",), tls="tls"),
         Listen(ALIVE_PORT, "whether HAProxy answers", ("local",)),
         Listen(PEERS_PORT, "clients' counts", ("edge",), tls="tls", clients=(PEER_CLIENT,), issuer=EDGE_PEERS),
         *_if(estate.edge.acme, Listen(ACME_PORT, "ACME challenges", ("edge",))),
