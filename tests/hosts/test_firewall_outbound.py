@@ -1,7 +1,7 @@
 """The ways out of a host: the rules as they are loaded, and what processes of its accounts meet."""
 
 import json
-from ipaddress import ip_network
+from ipaddress import collapse_addresses, ip_address, ip_network, summarize_address_range
 from shlex import quote
 
 import pytest
@@ -61,7 +61,7 @@ def test_only_what_a_layer_asked_for_is_let_out(host, ways):
         who = ("!=", ids(host, way.without)) if way.without else ("==", ids(host, way.accounts)) if way.accounts else ()
         for networks in [way.v4, way.v6] if not way.anywhere else [None]:
             if networks is None or networks:
-                there = None if networks is None else frozenset(networks)
+                there = None if networks is None else frozenset(collapse_addresses(map(ip_network, networks)))
                 wanted.add((way.protocol, ports, there, who))
     loaded = set(_accepted(host))
     assert not loaded - wanted, f"let out, and no layer asked for it: {loaded - wanted}"
@@ -86,7 +86,7 @@ def _accepted(host):
         port = matches.get("dport") or matches.get("l4proto")
         protocol = port[2] if port and port[2] else "vrrp" if port else "any"
         ports = frozenset({VRRP} if protocol == "vrrp" else _values(port))
-        there = frozenset(_networks(matches["daddr"][1])) if "daddr" in matches else None
+        there = frozenset(collapse_addresses(_networks(matches["daddr"][1]))) if "daddr" in matches else None
         who = (matches["skuid"][0], frozenset(_values(matches["skuid"]))) if "skuid" in matches else ()
         yield protocol, ports, there, who
 
@@ -108,7 +108,10 @@ def _values(match):
 
 def _networks(right):
     for one in right["set"] if isinstance(right, dict) and "set" in right else [right]:
-        yield f"{one['prefix']['addr']}/{one['prefix']['len']}" if isinstance(one, dict) else str(ip_network(one))
+        if isinstance(one, dict) and "range" in one:  # neighbours, put together by nft
+            yield from summarize_address_range(*map(ip_address, one["range"]))
+        else:
+            yield ip_network(f"{one['prefix']['addr']}/{one['prefix']['len']}" if isinstance(one, dict) else one)
 
 
 def _outside(estate):
