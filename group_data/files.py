@@ -1,4 +1,4 @@
-"""Backups of uploads and workspaces: every API host sends, the backup host keeps, and no sender can delete."""
+"""Backups of uploads and workspaces: every API host sends, and the backup host keeps."""
 
 # On the backup host: a repository for each API host, encrypted with a password that only these two have.
 files_backup_path = "/var/lib/xteam/files-backup"
