@@ -78,7 +78,7 @@ def work(hosts, estate, secret, workers, write, eventually):
             writers = {"postgres": write(client, postgres_orders(estate, secret, TABLE), "postgres")}
             for role in ROLES:
                 orders = redis_orders(estate, secret, role, KEY) | {"pause": 0.05}
-                writers[role] = write(client, orders, role)
+                writers[f"redis_{role}"] = write(client, orders, role)
             yield people, Load(workers, TASKS), writers
             eventually(cluster.whole, seconds=PATIENCE, interval=1)
     finally:

@@ -18,6 +18,7 @@ from celery import Celery, chord, shared_task
 from celery.app.utils import find_app
 from celery.result import AsyncResult
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from xteam.database import engine
 from xteam_operator import settings
 
@@ -26,14 +27,23 @@ CHORD_EACH, PARTS = 10, 3
 QUEUE = {"queue": "default"}
 
 
-# Delivered again soon after its process was killed: with the default a drill would wait for minutes.
-@shared_task(name="xteam_drill.counted", default_retry_delay=5)
-def counted(run: str, number: int) -> int:
+# Without a database it is tried again. And delivered again soon after its process was killed: with the default a drill
+# would wait for minutes.
+TRIED_AGAIN = {"autoretry_for": (DBAPIError,), "retry_backoff": True, "retry_backoff_max": 10, "max_retries": 30}
+
+
+def write_down(run: str, number: int) -> int:
     """Works a moment, then writes down that it ran."""
     time.sleep(0.02)
     with engine().begin() as connection:
         connection.execute(ROW, {"run": run, "number": number})
     return number
+
+
+@shared_task(name="xteam_drill.counted", default_retry_delay=5, **TRIED_AGAIN)
+def counted(run: str, number: int) -> int:
+    """One number."""
+    return write_down(run, number)
 
 
 @shared_task(name="xteam_drill.part", default_retry_delay=5)
@@ -42,12 +52,12 @@ def part(number: int) -> int:
     return number
 
 
-@shared_task(name="xteam_drill.joined", default_retry_delay=5)
+@shared_task(name="xteam_drill.joined", default_retry_delay=5, **TRIED_AGAIN)
 def joined(parts: list[int], run: str, number: int) -> int:
     """The end of a chord."""
     if sorted(parts) != list(range(PARTS)):
         raise ValueError(f"a chord of {PARTS} parts gives {parts}")
-    return counted(run, number)
+    return write_down(run, number)
 
 
 def send(app: Celery, run: str, number: int) -> AsyncResult:
