@@ -28,6 +28,9 @@ CALLS_ITSELF = (
     rf'|"level": ?"({"|".join(sorted(LEVELS))})"|^\d+:[A-Z] .{{20,30}} # |^Traceback'
 )
 FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,UNIT,_SYSTEMD_INVOCATION_ID,INVOCATION_ID,SYSLOG_IDENTIFIER,_TRANSPORT,_PID"
+# What a service says a few times passed by itself; what is wrong is said again. Of these once is enough.
+REPEATED = 5
+GRAVE = r'\b(CRITICAL|PANIC|EMERG)\b|"level": ?"(critical|panic|dpanic)"'
 # Lines of the moments in which drills and mutations broke the host on purpose: see checklist/disturbance.py.
 DISTURBED = "/run/xteam-disturbed"
 
@@ -190,6 +193,11 @@ def not_allowed(
         if not any(one.covers(line, today) for one in allowed):
             found.setdefault((line.unit, re.sub(r"[0-9a-f]*\d[0-9a-f]*", "N", line.text)[:160]), []).append(line)
     return found
+
+
+def grave(lines: list[Line]) -> bool:
+    """Whether complaints of one sort show more than a passing moment: they came again and again, or one is grave."""
+    return len(lines) >= REPEATED or any(re.search(GRAVE, line.text) for line in lines)
 
 
 def unused(lines: Iterable[Line], allowed: list[Allowed], today: datetime.date) -> list[Allowed]:

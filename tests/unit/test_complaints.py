@@ -6,7 +6,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from checklist.complaints import Allowed, AllowedError, complaints, load, not_allowed, read, unused
+from checklist.complaints import Allowed, AllowedError, Line, complaints, grave, load, not_allowed, read, unused
 
 TODAY = datetime.date(2026, 11, 30)
 NOW = 1_000_000_000
@@ -105,6 +105,21 @@ def test_what_is_allowed_and_what_is_left():
     ]
     assert list(not_allowed(lines, [allowed()], TODAY)) == [("redis-server@queue.service", "FATAL")]
     assert unused(lines, [allowed(), allowed(pattern="never")], TODAY) == [allowed(pattern="never")]
+
+
+@pytest.mark.parametrize(
+    ("text", "times", "wanted"),
+    [
+        ("ERROR", 4, False),
+        ("ERROR", 5, True),
+        ("# CRITICAL x", 1, True),
+        ('{"level":"fatal"}', 1, False),
+        ("PANIC: x", 1, True),
+    ],
+)
+def test_once_is_a_moment_and_often_is_a_fault(text, times, wanted):
+    lines = [Line("x.service", text, number, 1.0) for number in range(times)]
+    assert grave(lines) is wanted
 
 
 def test_an_entry_that_has_an_end():
