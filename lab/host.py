@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from lab import cgroup, image, network, packages, state, volume
+from lab import cgroup, image, network, packages, power, state, volume
 from lab.errors import LabError
 from lab.shell import run
 from lab.state import Lab, LabHost
@@ -131,9 +131,16 @@ def boot(lab: Lab, host: LabHost) -> None:
     ]
     # Debian 13's systemd expects control groups version 2, also where this machine mounts both versions.
     environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+    words = power.watched(_machine_option(lab, host), lab.name, host.name, command)
     with (directory(lab, host) / "console.log").open("ab") as console:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, start_new_session=True
+            words,
+            executable="/bin/sh",
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            env=environment,
+            start_new_session=True,
         )
     _plug(lab, host, process)
 
@@ -158,13 +165,30 @@ def process_of(lab: Lab, host: LabHost) -> int | None:
 
     Found by its command line, not by a recorded number: that holds after any crash, and a number may be reused.
     """
-    word = _machine_option(lab, host).encode()
+    found = [pid for pid, words in _processes(lab, host) if not power.waits(words)]
+    return found[0] if found else None
+
+
+def is_on(lab: Lab, host: LabHost) -> bool:
+    """Whether the host is on. One that reboots just now is, as soon as it has been started again."""
+    deadline = time.monotonic() + 30
+    while (processes := _processes(lab, host)) and all(power.waits(words) for _, words in processes):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return bool(processes)
+
+
+def _processes(lab: Lab, host: LabHost) -> list[tuple[int, list[bytes]]]:
+    """(process id, words) of the host's nspawn, of what becomes it, and of what waits for it."""
+    option, found = _machine_option(lab, host).encode(), []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(FileNotFoundError, ProcessLookupError):
             words = path.read_bytes().split(b"\0")
-            if word in words and any(program.rpartition(b"/")[2] == b"systemd-nspawn" for program in words):
-                return int(path.parent.name)
-    return None
+            runs = any(program.rpartition(b"/")[2] == b"systemd-nspawn" for program in words)
+            if option in words and (runs or power.waits(words)):
+                found.append((int(path.parent.name), words))
+    return found
 
 
 def _machine_option(lab: Lab, host: LabHost) -> str:
@@ -179,6 +203,11 @@ def _children(pid: int) -> list[int]:
 
 def kill(lab: Lab, host: LabHost) -> None:
     """Power loss: SIGKILL to the host's init, which takes all its processes along without a word to anybody."""
+    # First what would start it again.
+    while waiting := [one for one, words in _processes(lab, host) if power.waits(words)]:
+        for one in waiting:
+            _signal(one, signal.SIGKILL)
+        time.sleep(0.01)
     pid = process_of(lab, host)
     if pid is not None:
         for init in _children(pid):
@@ -187,6 +216,11 @@ def kill(lab: Lab, host: LabHost) -> None:
             _signal(pid, signal.SIGKILL)
             if not _ends_within(lab, host, 5):
                 raise LabError(f"{host.name} (process {pid}) can't be killed: its files are left alone")
+    forget_traces(lab, host)
+
+
+def forget_traces(lab: Lab, host: LabHost) -> None:
+    """Remove what a host that is off has left on this machine. Raises LabError when something still uses its volume."""
     run(["ip", "link", "delete", host.interface], check=False)
     cgroup.remove(_unit(lab, host))
     # The kernel forgets the volume's keys only with its last mount.

@@ -204,7 +204,7 @@ def kill(lab: Lab, chosen: Sequence[LabHost]) -> None:
 
 def start(lab: Lab, chosen: Sequence[LabHost]) -> None:
     """Give hosts power again and wait for their SSH; a host that is on stays as it is."""
-    off = [host for host in chosen if hosts.process_of(lab, host) is None]
+    off = [host for host in chosen if not hosts.is_on(lab, host)]
     each(off, lambda host: hosts.boot(lab, host))
     _start_servers(lab)
     wait_until_ready(lab, [host for host in off if not host.cut])

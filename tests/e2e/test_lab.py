@@ -65,6 +65,30 @@ def test_killed_host_keeps_its_disk_and_pyinfra_notices(pair: Road) -> None:
     assert pair.on("right1", "cat /root/note").strip() == "kept"
 
 
+def test_a_host_that_reboots_starts_again_and_one_that_powers_off_does_not(pair: Road) -> None:
+    before = boot_of(pair, "left1")
+    pair.on("left1", "systemctl --no-block reboot")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and boot_of(pair, "left1") in ("", before):
+        time.sleep(0.2)
+    assert boot_of(pair, "left1") not in ("", before), "it did not start again"
+    assert reaches(pair, "right1", "left1")
+    pair.on("left1", "systemctl --no-block poweroff")
+    while time.monotonic() < deadline and boot_of(pair, "left1"):
+        time.sleep(0.2)
+    assert not boot_of(pair, "left1"), "it is on again"
+    pair.lab_command("start")
+    assert boot_of(pair, "left1")
+
+
+def boot_of(road: Road, host: str) -> str:
+    """The identity of the host's boot; nothing while it can't be reached."""
+    try:
+        return road.on(host, "cat /proc/sys/kernel/random/boot_id").strip()
+    except subprocess.CalledProcessError:
+        return ""
+
+
 def test_data_volume_can_be_encrypted_and_searched_from_outside(pair: Road) -> None:
     """It is a disk of its own: kept over a power loss, bare after a reset, its raw bytes readable here."""
     pair.on("right1", "echo a-note-on-the-volume > /srv/data/note; sync -f /srv/data")
