@@ -79,11 +79,12 @@ def _refused(wanted: Bucket, keys: dict[str, str], error: Exception) -> Problem:
     return Problem(keys["file"], keys["endpoint"], str(error), "object storage that answers this controller")
 
 
-def _create(wanted: Bucket, s3: Any) -> bool:
+# pyinfra hands on what a function returns only if it has parameters of these two names: False would be a success.
+def _create(state, host, wanted: Bucket, s3: Any) -> bool:
     return _said(lambda: wanted.create(s3), f"make bucket {wanted.name}")
 
 
-def _write(name: str, s3: Any, part: Any, value: Any) -> bool:
+def _write(state, host, name: str, s3: Any, part: Any, value: Any) -> bool:
     return _said(lambda: part.write(s3, name, value), f"change bucket {name}")
 
 

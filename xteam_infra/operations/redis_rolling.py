@@ -61,14 +61,16 @@ def put_away(declared: list[str]):
         _say(f"{role} is declared no more: stopped; its data stays in {STATE}/{role}")
         unit = f"redis-server@{role}.service"
         forget = f"{CLI} {SENTINEL} SENTINEL REMOVE {role} >/dev/null 2>&1 || true"
-        stop = f"systemctl disable -q --now {unit} 2>/dev/null || true; ! systemctl is-active -q {unit}"
+        stop = f"systemctl disable -q --now {unit} 2>/dev/null || true"
+        # Not with !, which `set -e` takes for a success.
+        runs = f"if systemctl is-active -q {unit}; then echo '{unit} does not stop: its files stay' >&2; exit 1; fi"
         paths = [
             f"/etc/redis/redis-{role}.conf /etc/redis/redis-{role}.start.conf /etc/redis/redis-{role}.acl",
             f"/etc/xteam/redis/{role}.pass /etc/xteam/redis/{role}.replica.pass",
             f"/etc/systemd/system/{unit}.d/10-xteam.conf",
             f"/var/lib/xteam/applied/{unit} /var/lib/xteam/applied/redis-{role}.*",
         ]
-        yield StringCommand(f"set -e; {forget}; {stop}; rm -f {' '.join(paths)}; systemctl daemon-reload")
+        yield StringCommand(f"set -e; {forget}; {stop}; {runs}; rm -f {' '.join(paths)}; systemctl daemon-reload")
 
 
 def _leading(roles) -> set[str]:
