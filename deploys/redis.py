@@ -6,7 +6,7 @@ A master moves only when it must be restarted: to a replica that was restarted b
 from pyinfra import host
 
 from xteam_infra.absent import down, up
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, service, write
 from xteam_infra.operations.redis import (
     live_settings,
     reload_certificates,
@@ -116,12 +116,6 @@ inputs = {unit(role): [start_files[role], units[role]] for role in roles}
 inputs[SENTINEL_UNIT] = [*sentinel, certificates[SENTINEL].crt]
 
 if "redis" in machine.groups:
-    # They would listen without a password.
-    ensure(
-        "systemctl mask --now redis-server.service redis-sentinel.service",
-        '[ "$(systemctl is-enabled redis-server.service redis-sentinel.service 2>/dev/null | sort -u)" = masked ]',
-        name="Keep Debian's own Redis instances masked",
-    )
     start(serving, inputs, name="Start Redis and Sentinel where they do not serve")
 barrier(name="Redis serves on every host")
 
