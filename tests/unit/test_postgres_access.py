@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from xteam_infra.plan.hba import hba
+from xteam_infra.plan.hba import hba, rules
 from xteam_infra.plan.openings import openings
 from xteam_infra.plan.patroni import dynamic
 
@@ -60,6 +60,15 @@ def test_a_rule_for_a_group_without_hosts_is_no_rule_for_the_socket(ha):
     ha.hosts = {name: groups for name, groups in ha.hosts.items() if "edge" not in groups}
     ha.own["postgres_hba_rules"] = (rule(sources=("edge",)),)
     assert "# Reports of the data team" not in hba(ha.read())
+
+
+@pytest.mark.parametrize("without", [{"logs", "metrics"}, {"postgres", "etcd", "logs", "metrics"}])
+def test_the_rules_need_no_host_of_logs_or_metrics(ha, without):
+    """deploys/all.py reads them on every inventory, also where no layer of theirs is laid."""
+    ha.hosts = {name: groups for name, groups in ha.hosts.items() if not without & set(groups)}
+    estate = ha.read()
+    (rule,) = [one for one in rules(estate) if one.title == "Monitoring"]
+    assert set(rule.networks) == {"127.0.0.1/32", *(f"{one.address}/32" for one in estate.members("postgres"))}
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,8 @@ def _application(estate) -> list[Rule]:
     settings = estate.postgres
     clients = addresses(estate, ("app", "worker"))
     reports = report_host(estate)
-    watchers = tuple({*addresses(estate, ("postgres", "metrics", reports.address)), *LOOPBACK})
+    watched_from = ("postgres", "metrics", *((reports.address,) if reports else ()))
+    watchers = tuple({*addresses(estate, watched_from), *LOOPBACK})
     # +role: the role and, while its password is being changed, the second login that stands for it.
     roles = tuple(f"+{role}" for role in (settings.POSTGRES_USER, "migrator", "readonly"))
     return [
