@@ -3,6 +3,9 @@
 from shlex import quote
 
 import pytest
+from postgres_client import leader
+
+from checklist.run import not_applicable
 
 CA = "--cacert=/etc/xteam/pki/ca.crt"
 MEMBER = "--cert=/etc/xteam/pki/etcd.crt --key=/etc/xteam/pki/etcd.key"
@@ -25,6 +28,24 @@ def test_etcd_members_agree(host, estate, eventually):
         return True
 
     eventually(agree, seconds=20)
+
+
+@pytest.mark.group("postgres", first=True)
+def test_etcd_is_led_from_another_host_than_postgresql(hosts, estate, eventually):
+    """When the host of both leaders is lost, the leases start anew and PostgreSQL's next leader comes later."""
+    if len(estate.members("etcd")) == 1:
+        not_applicable("one etcd member: it leads wherever PostgreSQL does")
+
+    def apart():
+        states = [one["Status"] for one in hosts.group("etcd")[0].json("xteam-etcdctl endpoint status -w json")]
+        leading = next(one["leader"] for one in states)
+        listed = hosts.group("etcd")[0].json("xteam-etcdctl member list -w json")["members"]
+        etcd = next(one["name"] for one in listed if one["ID"] == leading)
+        assert etcd != leader(hosts).name, f"{etcd} leads both"
+        return True
+
+    # The heartbeat's unit looks every half a minute.
+    eventually(apart, seconds=90, interval=2)
 
 
 @pytest.mark.item("LAW-04")
