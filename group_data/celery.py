@@ -24,7 +24,8 @@ celery_prefetch_multiplier = 1
 celery_task_soft_time_limit_seconds = 240
 celery_task_time_limit_seconds = 300
 
-# Seconds after which a dead worker's tasks are delivered again. No task may be delayed (ETA, retry) for longer.
+# Seconds after which the tasks of a worker that died and does not start again are delivered to others. No task may be
+# delayed (ETA, retry) for longer.
 celery_visibility_timeout_seconds = 900
 
 # Attempts to enqueue a task, at most a second apart, while the queue has no master.

@@ -33,3 +33,10 @@ def test_a_message_is_noted_when_it_is_taken(seen):
     message = seen["message"]
     assert message["ended"] == 9, f"no message came: {message}"
     assert message["noted"] == 1 and message["same"], f"it is lost: {message}"
+
+
+def test_a_worker_that_starts_again_takes_what_it_had(seen):
+    """At once, and once: what was delivered again before may be what ends it. Nobody takes it from one that lives."""
+    message = seen["message"]
+    assert message["others"] == 0, f"another worker puts back what this one may still have: {message}"
+    assert message["again"] == [1, 9, 0], f"in the queue after a start, how the next ended, after its start: {message}"

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from celery.loaders.app import AppLoader
-from celery.signals import before_task_publish
+from celery.signals import before_task_publish, celeryd_init
 from kombu.transport import TRANSPORT_ALIASES
 from xteam_operator import settings
 
@@ -25,6 +25,7 @@ class Loader(AppLoader):
         TRANSPORT_ALIASES.update(redis=TRANSPORT, rediss=TRANSPORT)
         app.on_after_configure.connect(_force, weak=False)
         before_task_publish.connect(_stamp, weak=False)
+        celeryd_init.connect(_work, weak=False)
 
     @property
     def conf(self) -> dict[str, Any]:
@@ -44,6 +45,13 @@ def _force(source: Any, **_: Any) -> None:
     source.update(settings.read()["forced"])
     # RedBeat would use the broker's address by itself only until its version 2.5.
     source.setdefault("redbeat_redis_url", source["broker_url"])
+
+
+def _work(sender: str, **_: Any) -> None:
+    """sender: the worker's name, such as default@app1."""
+    from xteam_operator import transport
+
+    transport.work_as(sender)
 
 
 def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:

@@ -6,8 +6,12 @@ stored has failed. Here it is a lost connection: tried again with the pauses of 
 
 A worker of Kombu's takes a message off the queue, and then notes in a second step that it has it: if it dies between
 them, the message is gone. Here both are one step of the server's, and the message comes back when its time is up.
+Besides it is noted which worker took it. One that starts under the name of another knows that its predecessor has
+ended, and puts back at once what that one had. Not what was delivered again before: it may be what ends the worker, and
+comes back when its time is up.
 """
 
+import os
 import time
 from queue import Empty
 from typing import Any
@@ -31,20 +35,26 @@ class NotLeading(Lost):
 # READONLY: it follows. NOREPLICAS: nobody follows it yet (min-replicas-to-write). UNBLOCKED: it led until now.
 BaseParser.EXCEPTION_CLASSES.update(dict.fromkeys(("READONLY", "NOREPLICAS", "UNBLOCKED"), NotLeading))
 
-# The first message of KEYS[3] and so on, off its queue and into what is delivered and not acknowledged: KEYS[1] says
-# since when (ARGV[1]), KEYS[2] what and where from, as Kombu writes it. What is no message is taken as it is.
+# The first message of KEYS[4] and so on, off its queue and into what is delivered and not acknowledged: KEYS[1] says
+# since when (ARGV[1]), KEYS[2] what and where from, as Kombu writes it, KEYS[3] to which worker (ARGV[2]; nothing: to
+# another program). What is no message is taken as it is.
 TAKE = """
 local function known(message)
   local its = cjson.decode(message).properties
   return {its.delivery_tag, cjson.encode(its.delivery_info.exchange), cjson.encode(its.delivery_info.routing_key)}
 end
-for number = 3, #KEYS do
+for number = 4, #KEYS do
   local message = redis.call('RPOP', KEYS[number])
   if message then
     local good, its = pcall(known, message)
     if good then
       redis.call('ZADD', KEYS[1], ARGV[1], its[1])
       redis.call('HSET', KEYS[2], its[1], '[' .. message .. ',' .. its[2] .. ',' .. its[3] .. ']')
+      if ARGV[2] == '' then
+        redis.call('HDEL', KEYS[3], its[1])
+      else
+        redis.call('HSET', KEYS[3], its[1], ARGV[2])
+      end
     end
     return {KEYS[number], message}
   end
@@ -54,6 +64,23 @@ return false
 # A script can't wait. So workers wait for one of these, which whoever sends leaves beside each message; to lose one
 # costs the second after which they look again without. Kept are as many as may be waiting at once, and not for long.
 WAKE, WAKES, WAKE_SECONDS = "xteam.wake.", 32, 60
+# {delivery tag: the worker that has the message}
+WORKERS = "xteam.unacked.workers"
+
+
+class _Worker:
+    """The worker whose main process has this number. Its children know the name too, but don't act under it."""
+
+    name, process, recovered = "", 0, False
+
+
+def work_as(name: str) -> None:
+    """This process is the worker of that name, and no other process is."""
+    _Worker.name, _Worker.process, _Worker.recovered = name, os.getpid(), False
+
+
+def _worker() -> str:
+    return _Worker.name if _Worker.process == os.getpid() else ""
 
 
 class QoS(redis.QoS):
@@ -68,6 +95,9 @@ class QoS(redis.QoS):
             virtual.QoS.append(self, message, delivery_tag)
         else:
             super().append(message, delivery_tag)
+
+    def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:
+        return super()._remove_from_indices(delivery_tag, pipe).hdel(WORKERS, delivery_tag)
 
 
 class Connection(PlainConnection):
@@ -116,7 +146,20 @@ class Channel(redis.Channel):
     def basic_consume(self, queue: str, no_ack: bool, *arguments: Any, **options: Any) -> Any:
         if no_ack:
             self._never_acknowledged.add(queue)
+        # Before this process takes its first message: all that is noted under its name was its predecessor's.
+        if _worker() and not _Worker.recovered:
+            self._recover(_worker())
+            _Worker.recovered = True
         return super().basic_consume(queue, no_ack, *arguments, **options)
+
+    def _recover(self, worker: str) -> None:
+        """Put back what the worker of this name had when it ended."""
+        with self.conn_or_acquire() as client:
+            noted = {bytes_to_str(tag): bytes_to_str(name) for tag, name in client.hscan_iter(WORKERS)}
+            for tag in (tag for tag, name in noted.items() if name == worker):
+                message = client.hget(self.unacked_key, tag)
+                if message is None or not loads(bytes_to_str(message))[0].get("headers", {}).get("redelivered"):
+                    self.qos.restore_by_tag(tag, client)
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
@@ -125,8 +168,8 @@ class Channel(redis.Channel):
         self._in_poll, self._brpop_sent_at = self.client.connection, time.monotonic()
         if self._looks:
             keys = [self._q_for_pri(queue, priority) for priority in self.priority_steps for queue in queues]
-            keys = [self.unacked_index_key, self.unacked_key, *keys]
-            self._in_poll.send_command("EVAL", TAKE, len(keys), *keys, time.time())
+            keys = [self.unacked_index_key, self.unacked_key, WORKERS, *keys]
+            self._in_poll.send_command("EVAL", TAKE, len(keys), *keys, time.time(), _worker())
         else:
             self._in_poll.send_command("BRPOP", *(WAKE + queue for queue in queues), timeout or self.brpop_timeout)
 
