@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from pyinfra import state
-from pyinfra.api.state import StateStage
 
 from xteam_infra.errors import Problem
+from xteam_infra.pyinfra_internals import has_planned, unreachable_hosts
 
 # Groups whose members decide by majority, and what they could do no more without one.
 MAJORITIES = {"etcd": "Patroni could change nothing, and nobody could lead", "redis": "Sentinel could fail over nobody"}
@@ -97,12 +97,10 @@ def _report(command: str, whole: str) -> None:
 
 def lines(command: str, whole: str) -> Iterator[str]:
     """What is to be said of this run at its end."""
-    stage = state.current_stage
-    unreachable = sorted(one.name for one in state.failed_hosts) if stage == StateStage.Connect else []
-    if unreachable:
+    if unreachable := unreachable_hosts():
         names, words = ", ".join(unreachable), " ".join(f"--exclude {name}" for name in (*sorted(_down), *unreachable))
         yield f"{names} can't be reached; nothing was changed. To go on without: {command} {words}"
-    elif _down and stage in (StateStage.Execute, StateStage.Disconnect, StateStage.Prepare):
+    elif _down and has_planned():
         names = ", ".join(sorted(_down))
         yield f"{names} took no part: nothing was done there. When it is back: {whole}"
         yield from _more

@@ -18,17 +18,26 @@ from gevent.pool import Pool
 from pyinfra import state
 from pyinfra.api import StringCommand
 from pyinfra.api.host import Host
-from pyinfra.api.state import BaseStateCallback, StateStage
+from pyinfra.api.state import BaseStateCallback
 from pyinfra.connectors.util import CommandOutput, OutputLine
 from pyinfra.context import ctx_host
+
+from xteam_infra.pyinfra_internals import (
+    Answer,
+    as_planned,
+    operation_at_work,
+    operations_of,
+    play,
+    redirect_commands,
+    run_at_once,
+    wrap_commands,
+)
 
 # An operation asks what depends on the answers before; those that ask more go on by themselves.
 ROUNDS = 5
 # Questions in a command, and commands of a host at the same time: one that waits must not hold up all others.
 AT_ONCE = 8
 LANES = 3
-
-Answer = tuple[bool, CommandOutput]
 
 
 @dataclass(frozen=True)
@@ -74,13 +83,13 @@ class Lookahead(BaseStateCallback):
 
     def _look(self, run) -> None:
         hosts = list(run.inventory.get_active_hosts())
-        left = {host: list(run.ops[host].values()) for host in hosts}
+        left = {host: operations_of(run, host) for host in hosts}
         for host in hosts:
-            _redirect(host, self._ask)
+            redirect_commands(host, self._ask)
             for operation in left[host]:
-                operation.command_generator = self._forgetful(operation.command_generator)
+                wrap_commands(operation, self._forgetful)
         for _ in range(ROUNDS):
-            with _as_planned(run):
+            with as_planned(run):
                 self._collecting = True
                 left = {host: [one for one in left[host] if not self._is_answered(host, one)] for host in hosts}
                 self._collecting = False
@@ -91,7 +100,7 @@ class Lookahead(BaseStateCallback):
 
     def _is_answered(self, host: Host, operation: Any) -> bool:
         """Play an operation up to its first change. False while it asks what is not known yet."""
-        commands = operation.command_generator()
+        commands = play(operation)
         with ctx_host.use(host):
             try:
                 next(commands, None)
@@ -113,7 +122,7 @@ class Lookahead(BaseStateCallback):
                 return run(command, **options)
             raise Alone
         if not self._collecting:
-            once = (host.name, host.current_op_hash, question)
+            once = (host.name, operation_at_work(host), question)
             if question not in known or once in self._used:
                 return run(command, **options)
             self._used.add(once)
@@ -150,30 +159,6 @@ def look_ahead() -> None:
         state.add_callback_handler(Lookahead())
 
 
-class _as_planned:
-    """Within it operations believe that they are planned: nothing is stored, nothing is told."""
-
-    def __init__(self, run):
-        self._run = run
-
-    def __enter__(self) -> None:
-        run = self._run
-        self._before = (run.is_executing, run.current_stage, run.print_noop_info)
-        run.is_executing, run.current_stage, run.print_noop_info = False, StateStage.Prepare, False
-
-    def __exit__(self, *_: object) -> None:
-        self._run.is_executing, self._run.current_stage, self._run.print_noop_info = self._before
-
-
-def _redirect(host: Host, ask: Callable[..., Answer]) -> None:
-    run = host.run_shell_command
-
-    def run_shell_command(command: Any, **options: Any) -> Answer:
-        return ask(host, run, command, options)
-
-    host.run_shell_command = run_shell_command  # type: ignore[method-assign]
-
-
 def _ask_at_once(host: Host, questions: list[Question]) -> dict[Question, Answer]:
     """Those that succeeded. What failed is asked again by whoever wants to know, and told then."""
     mark = secrets.token_hex(8)
@@ -184,7 +169,7 @@ def _ask_at_once(host: Host, questions: list[Question]) -> dict[Question, Answer
     options = {**questions[0].options, "_stdin": script}
     shell = options.get("_shell_executable") or "sh"
     with ctx_host.use(host):
-        _, output = host.connector.run_shell_command(StringCommand(shell), **options)
+        _, output = run_at_once(host, StringCommand(shell), options)
     found, lines = {}, []
     for line in output.stdout_lines:
         if not line.startswith(f"{mark} "):

@@ -1,7 +1,5 @@
 """What a deploy file opens first: the estate, this host's place in it, secrets and templates."""
 
-import inspect
-import socket
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,19 +12,19 @@ from xteam_infra.errors import SettingsError
 from xteam_infra.estate import Estate, Machine, read_estate
 from xteam_infra.pki import Authority, make_authority, secret_of
 from xteam_infra.plan import CA_PATH, INTERNAL_CA, TLS_CIPHERS, HostPlan, trust_path
+from xteam_infra.pyinfra_internals import tune_connection, tune_stack_lookup
 from xteam_infra.secrets import Secret, Vault, escape, open_store
 from xteam_infra.settings import BY_LAYER
 from xteam_infra.settings.load import GROUPS
 
 PROJECT = Path(__file__).parent.parent
-KEEPALIVE_SECONDS = 30
 _opened: dict[int, Estate | SettingsError] = {}
 
 
 def open_estate() -> Estate:
     """The validated declaration, read once a run. Raises SettingsError before any host is changed."""
-    tune_connection()
-    tune_stack_lookup()
+    tune_connection(host)
+    _tune_stack_lookup()
     key = id(inventory.hosts)
     if key not in _opened:
         try:
@@ -49,23 +47,9 @@ def plan() -> HostPlan:
     return open_estate().plans[host.name]
 
 
-def tune_connection() -> None:
-    """Spare 40 ms a command: paramiko leaves Nagle's algorithm on, which waits for the delayed ACK."""
-    client = getattr(host.connector, "client", None)
-    transport = client.get_transport() if client else None
-    if transport:
-        transport.set_keepalive(KEEPALIVE_SECONDS)
-        if isinstance(transport.sock, socket.socket):  # behind a jump host it is a channel
-            transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
 @cache
-def tune_stack_lookup() -> None:
-    """Spare a quarter of the controller's time: pyinfra has inspect describe the stack at every operation, and inspect
-    looks a deploy file up among all modules each time, for it is none of them."""
-    for file in (PROJECT / "deploys").glob("*.py"):
-        for name in (str(file), str(file.relative_to(PROJECT))):
-            inspect.modulesbyfile.setdefault(name, "__main__")
+def _tune_stack_lookup() -> None:
+    tune_stack_lookup((PROJECT / "deploys").glob("*.py"), PROJECT)
 
 
 @cache

@@ -15,6 +15,7 @@ from pyinfra.api import Config, Inventory, State, StringCommand
 from pyinfra.api.connect import connect_all
 from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 
+from xteam_infra import pyinfra_internals
 from xteam_infra.errors import SettingsError
 from xteam_infra.estate import Estate, read_estate
 from xteam_infra.settings import BY_LAYER
@@ -126,7 +127,7 @@ def pyinfra(tmp_path):
 
 def commands_of(operation, *arguments, **options):
     """What the operation would do on the host in use, each command with its standard input."""
-    found = list(operation._inner(*arguments, **options))
+    found = list(pyinfra_internals.commands_of(operation, *arguments, **options))
     return [one if hasattr(one, "connector_arguments") else StringCommand(one) for one in found]
 
 

@@ -11,6 +11,7 @@ from xteam_infra.absent import up
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.backup import NO_ANSWER, Drills, Repositories, RepositoryState
 from xteam_infra.plan.backup import STANZA, Repository
+from xteam_infra.pyinfra_internals import run_on
 from xteam_infra.settings.backup import TARGET_FORMS
 
 # A database may be starting, or failing over.
@@ -153,5 +154,5 @@ def run_and_show(state, host, command: StringCommand) -> bool:
 
     pyinfra itself shows a command's output only with -v. The names of the parameters are what it looks for.
     """
-    done, _ = host.run_shell_command(command, print_output=True, _sudo=bool(host.data.get("_sudo")))
+    done, _ = run_on(host, command, show=True)
     return done

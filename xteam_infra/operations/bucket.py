@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pyinfra import host, logger, state
+from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, operation
 
 from xteam_infra.cloud import Bucket, client, difference, live
 from xteam_infra.cloud.bucket import PARTS
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.pyinfra_internals import shows_diff
 from xteam_infra.runtime import secret
 
 
@@ -24,7 +25,7 @@ def bucket(wanted: Bucket, s3: Any):
     if found and not differing:
         host.noop(f"bucket {wanted.name} is as wanted")
         return
-    if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
+    if shows_diff():
         _show(wanted.name, differing)
     if found is None:
         yield FunctionCommand(_create, (wanted, s3), {})

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from shlex import quote
 
-from pyinfra import host, state
+from pyinfra import host
 from pyinfra.api import FunctionCommand, OperationError, StringCommand
 
 from xteam_infra.facts.files import FileStates
 from xteam_infra.operations.diff import show_diff
 from xteam_infra.operations.files import HostFile
+from xteam_infra.pyinfra_internals import log_in_anew, shows_diff
 
 RETRY_SECONDS = 5  # a reloading sshd does not listen for a moment
 
@@ -42,7 +43,7 @@ def confirmed(file: HostFile, in_force: bool, trial: Trial, seconds: int) -> Ite
     if before == file.wanted and in_force:
         host.noop(f"{file.dest} is in force and confirmed")
         return
-    if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
+    if shows_diff():
         show_diff(file.dest, before, file.wanted, file.shown())
     yield StringCommand(_try(file, trial, seconds), _stdin=file.content)
     yield FunctionCommand(_log_in, (seconds, trial.hint), {})
@@ -69,10 +70,8 @@ def _log_in(seconds: int, hint: str) -> None:
     """Log in anew from the controller, beside the connection in use."""
     deadline = time.monotonic() + min(RETRY_SECONDS, seconds / 2)
     while True:
-        connector = type(host.connector)(state, host)
         try:
-            connector.connect()
-            connector.disconnect()
+            log_in_anew(host)
             return
         except Exception as error:  # whatever the reason, no one can log in any more
             if time.monotonic() > deadline:

@@ -5,6 +5,7 @@ import re
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.pyinfra_internals import run_on
 
 ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 TASK = re.compile(r"[A-Za-z_][\w.]*")
@@ -47,5 +48,5 @@ def dead_letters(action: str, ids: str | None, task: str | None):
 def _run(state, host, words: list[str]) -> bool:
     """The names of the parameters are what pyinfra looks for."""
     command = StringCommand("xteam-deadletters", *[QuoteString(word) for word in words])
-    done, _ = host.run_shell_command(command, print_output=True, _sudo=bool(host.data.get("_sudo")))
+    done, _ = run_on(host, command, show=True)
     return done

@@ -15,6 +15,7 @@ from xteam_infra.deployment import Deployment
 from xteam_infra.estate import Machine
 from xteam_infra.facts.app import Releases
 from xteam_infra.facts.holds import Holds
+from xteam_infra.pyinfra_internals import operation_names, run_on
 from xteam_infra.release.record import read, write
 from xteam_infra.runtime import here, secret
 
@@ -62,7 +63,7 @@ def _lease(action: str, deployment: Deployment, seconds: int) -> StringCommand:
 
 def on(where, command: StringCommand, show: bool = False) -> bool:
     """Whether a command succeeds on a host, outside of any operation."""
-    done, said = where.run_shell_command(command, _sudo=bool(where.data.get("_sudo")))
+    done, said = run_on(where, command)
     if show or not done:
         for line in said.output_lines:
             logger.info("%s%s", where.print_prefix, line)
@@ -226,14 +227,14 @@ class WayBack(BaseStateCallback):
 
     def operation_host_success(self, state, host, op_hash, retry_count=0) -> None:  # type: ignore[override]
         if not self.began:
-            self.began = "Take the deploy lock" in _names(state, host, op_hash)
+            self.began = "Take the deploy lock" in operation_names(state, op_hash)
 
     def operation_host_error(self, state, host, op_hash, retry_count=0, max_retries=0) -> None:  # type: ignore[override]
         """Not before the lock is ours: what then fails has changed nothing, and may be another's deployment."""
         if self.gone or not self.began:
             return
         self.gone = True
-        step = _names(state, host, op_hash).rpartition(" | ")[2]  # without the files that include one another
+        step = operation_names(state, op_hash).rpartition(" | ")[2]  # without the files that include one another
         reason = f"{step}, on {host}"
         releases = self.releases()
         back = ", ".join(f"{name} to {before}" for name, before in releases.items())
@@ -245,10 +246,6 @@ class WayBack(BaseStateCallback):
             on(one, _journal_entry(self.deployment, "failed"))
         on(inventory.get_host(self.lock_host), _lease("drop", self.deployment, 0))
         tell(self.deployment, "failed", reason)
-
-
-def _names(state, host, op_hash) -> str:
-    return ", ".join(state.op_meta[op_hash].names)
 
 
 _ways: dict[int, WayBack] = {}

@@ -13,6 +13,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from xteam_infra.facts.files import FileState, FileStates
 from xteam_infra.operations.diff import show_diff
+from xteam_infra.pyinfra_internals import shows_diff
 from xteam_infra.runtime import render, vault
 
 
@@ -81,7 +82,7 @@ def write(files: list[HostFile]):
     if not changed:
         host.noop("all files are as wanted")
         return
-    if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
+    if shows_diff():
         for file in changed:
             show_diff(file.dest, current.get(file.dest), file.wanted, file.shown())
     for file in changed:

@@ -26,6 +26,7 @@ from xteam_infra.operations.scram import verifier
 from xteam_infra.operations.switchover import handover
 from xteam_infra.plan.goal import Goal
 from xteam_infra.plan.postgres import REST_PORT
+from xteam_infra.pyinfra_internals import shows_diff
 from xteam_infra.runtime import here, open_estate, secret
 from xteam_infra.secrets import Secret
 from xteam_infra.secrets.escape import sql
@@ -61,7 +62,7 @@ def dynamic_configuration(wanted: dict[str, Any], seconds: int):
     if current == target:
         host.noop("the members share what they should")
         return
-    if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
+    if shows_diff():
         _show_diff(current, target)
     yield StringCommand(f"{CTL} edit-config --quiet --force --replace -", _stdin=json.dumps(target))
     yield StringCommand(_followed(seconds))
@@ -184,7 +185,7 @@ def rights(goals: list[Goal], passwords: dict[str, Secret]):
     if not unreached and not changed:
         host.noop("roles and rights are as wanted")
         return
-    if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
+    if shows_diff():
         for name in (*(goal.name for goal in unreached), *(f"password of {role}" for role in changed)):
             logger.info("%s    %s", host.print_prefix, name)
     for database in dict.fromkeys(goal.database for goal in unreached):

@@ -10,6 +10,7 @@ from xteam_infra.facts.hardware import HostHardware
 from xteam_infra.operations.files import HostFile, write
 from xteam_infra.operations.pending import will_change
 from xteam_infra.plan.tuning import Hardware, disk_shortage, table
+from xteam_infra.pyinfra_internals import commands_of
 from xteam_infra.runtime import open_estate
 
 
@@ -28,6 +29,6 @@ def tuned_file(directory: str, make: Callable[[Hardware], HostFile]):
         for line in table(settings, hardware):
             logger.info("%s%s", host.print_prefix, line)
     file = make(hardware)
-    for command in write._inner([file]):
+    for command in commands_of(write, [file]):
         will_change(file.dest)
         yield command

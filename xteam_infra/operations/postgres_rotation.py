@@ -20,6 +20,7 @@ from xteam_infra.operations.pending import will_change
 from xteam_infra.operations.postgres import UNSEEN, replayed
 from xteam_infra.operations.scram import verifier
 from xteam_infra.plan import CA_PATH
+from xteam_infra.pyinfra_internals import commands_of
 from xteam_infra.release import Release
 from xteam_infra.runtime import here, open_estate, secret, vault
 from xteam_infra.secrets import Secret
@@ -122,7 +123,7 @@ def rolled(inputs: list[str]):
     if not found.release:
         host.noop("no release is served here")
         return
-    yield from roll._inner(Release(found.release, Path(), ""), [*inputs])
+    yield from commands_of(roll, Release(found.release, Path(), ""), [*inputs])
 
 
 @operation()

@@ -23,6 +23,7 @@ from xteam_infra.facts.redis import (
 from xteam_infra.facts.services import APPLIED, digest_command
 from xteam_infra.operations.files import HostFile, _replace
 from xteam_infra.operations.pending import is_pending
+from xteam_infra.pyinfra_internals import shows_diff
 from xteam_infra.runtime import secret
 from xteam_infra.secrets.escape import sentinel
 
@@ -110,7 +111,7 @@ def _instances(roles: Mapping[str, tuple[str, str]], keys: list[str]) -> dict[st
 
 
 def _say(role: str, key: str, before: object, wanted: object) -> None:
-    if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
+    if shows_diff():
         logger.info("%s%s %s: %s -> %s", host.print_prefix, role, key, before, wanted)
 
 

@@ -10,6 +10,7 @@ from xteam_infra.facts.services import Services
 from xteam_infra.operations.files import HostFile
 from xteam_infra.operations.redis import SENTINEL, healthy
 from xteam_infra.operations.services import ENABLED, HEALTH_SECONDS, _apply, will_differ
+from xteam_infra.pyinfra_internals import shows_diff
 
 Inputs = Mapping[str, list[HostFile | str]]
 HAND_OVER = "/usr/local/sbin/xteam-redis-handover"
@@ -103,5 +104,5 @@ def _paths(files: list[HostFile | str]) -> list[str]:
 
 
 def _say(text: str) -> None:
-    if state.config.DIFF and not (state.is_executing and state.should_check_for_changes()):
+    if shows_diff():
         logger.info("%s%s", host.print_prefix, text)

@@ -10,6 +10,7 @@ from xteam_infra.absent import first_here, up
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.postgres import CURL, ClusterMembers
 from xteam_infra.plan.postgres import REST_PORT
+from xteam_infra.pyinfra_internals import run_on
 from xteam_infra.runtime import here, open_estate
 
 CTL = "/usr/local/sbin/xteam-patronictl"
@@ -84,7 +85,7 @@ def _hand_over(state, host, candidate: str | None) -> bool:
     leader = next(one["name"] for one in seen if one["role"] in LEADS)
     heir = candidate or fit(seen, estate)[0]["name"]
     command = StringCommand(f"{handover(estate, leader, heir)} && {CTL} list")
-    done, _ = host.run_shell_command(command, print_output=True, _sudo=bool(host.data.get("_sudo")))
+    done, _ = run_on(host, command, show=True)
     return done
 
 

@@ -83,21 +83,12 @@ MASK = Mask()
 
 def mask_output() -> None:
     """Let nothing that this process prints from now on show a secret. For the pyinfra command."""
-    from pyinfra_cli.exceptions import UnexpectedMixin
+    from xteam_infra.pyinfra_internals import mask_tracebacks
 
     if isinstance(sys.stdout, MaskedStream):
         return
     sys.stdout, sys.stderr = MaskedStream(sys.stdout, MASK), MaskedStream(sys.stderr, MASK)
-    # pyinfra writes these into a file of its own.
-    for name in ("get_traceback", "get_exception"):
-        setattr(UnexpectedMixin, name, _masked(getattr(UnexpectedMixin, name)))
-
-
-def _masked(method: Any) -> Any:
-    def masked(self: Any) -> str:
-        return MASK(str(method(self)))
-
-    return masked
+    mask_tracebacks(MASK)
 
 
 def _secret_lines(value: str) -> list[str]:
