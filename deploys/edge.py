@@ -2,6 +2,7 @@
 
 from ipaddress import ip_interface
 from pathlib import Path
+from shlex import quote
 
 from pyinfra import host
 
@@ -21,6 +22,7 @@ from xteam_infra.plan.edge import (
     PEERS_PORT,
     SMALL_BODY,
     STREAMS,
+    SUPPLIED_PEM,
     UNIT,
     certificate_path,
     http_connections,
@@ -93,14 +95,36 @@ def acme_files() -> list[HostFile]:
     return files
 
 
+def acme_reached(settings) -> str:
+    """Shell: whether an edge gets a connection to the ACME server. What it then says is for certbot to judge."""
+    directory = quote(settings.edge_acme_directory)
+    return f"(curl -s -o /dev/null --connect-timeout 10 -m 20 {directory}; case $? in 5|6|7|28) exit 1; esac)"
+
+
+def acme_refusal(settings) -> str:
+    """What to do when it gets none."""
+    return (
+        f"{settings.edge_acme_directory} can't be reached from here; nothing is changed. The firewall lets edges out to"
+        " it, and the authority's questions in, once it knows the setting: pyinfra INVENTORY deploys/base.py"
+        " deploys/firewall.py, then this again"
+    )
+
+
 if "edge" in machine.groups:
     # Before the configuration, whose validation reads it.
     supplied = [HostFile(certificate, text=supplied_pem, mode="600")] if settings.supplied else []
     if settings.acme:
+        # Before anything shows another certificate.
         ensure(
-            f"install -m 600 {internal_certificate(estate).crt} {certificate}",
+            f"{acme_reached(settings)} || {{ echo {quote(acme_refusal(settings))} >&2; exit 1; }}",
+            f"xteam-acme done 2>/dev/null || {acme_reached(settings)}",
+            name="See whether the ACME server can be reached",
+        )
+        ensure(
+            f"present={SUPPLIED_PEM}; test -s $present || present={internal_certificate(estate).crt};"
+            f" install -m 600 $present {certificate}",
             f"test -s {certificate}",
-            name="Show the internal CA's certificate until the public one is there",
+            name="Show the present certificate until the public one is there",
         )
     write(
         [

@@ -18,5 +18,8 @@ time_servers = ()
 # Whose processes may ask the cloud's metadata service for the host's credentials. Nobody needs it.
 metadata_accounts = ()
 
+# Connections one host of the estate may have open to one port of another. Some services have lower limits of their own.
+firewall_connections_per_peer = 1000
+
 # Seconds after which a new ruleset is taken back unless a fresh SSH connection has succeeded.
 firewall_confirm_seconds = 30

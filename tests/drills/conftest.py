@@ -64,19 +64,26 @@ def outsider(hosts):
 
 
 @pytest.fixture
-def token(hosts, estate):
-    """A token of a user who is erased afterwards."""
-    if not hosts.group("edge"):
-        not_applicable("no edge: nobody balances")
-    app, edge = hosts.group("app")[0], hosts.group("edge")[0]
+def person(hosts, estate):
+    """Name and password of a user who is erased afterwards."""
+    app = hosts.group("app")[0]
     name, password = f"drill-{uuid4().hex[:8]}", uuid4().hex
     made = app.run_with_stdin(f"xteam-run -m {estate.app.app_manage_module} create-user {name}", f"{password}\n")
     assert made.rc == 0, made.stderr[-500:]
-    body = json.dumps(json.dumps({"name": name, "password": password}))
+    yield {"name": name, "password": password}
+    app.run(f"xteam-run -m {estate.app.app_manage_module} erase {name}")
+
+
+@pytest.fixture
+def token(hosts, estate, person):
+    """A token of that user."""
+    if not hosts.group("edge"):
+        not_applicable("no edge: nobody balances")
+    edge = hosts.group("edge")[0]
+    body = json.dumps(json.dumps(person))
     config = f'url = "https://127.0.0.1/auth/login"\nheader = "Host: {estate.all.domain}"\n'
     config += f'header = "Content-Type: application/json"\ndata = {body}\n'
-    yield json.loads(edge.run_with_stdin("curl -ksS -K -", config).stdout)["access_token"]
-    app.run(f"xteam-run -m {estate.app.app_manage_module} erase {name}")
+    return json.loads(edge.run_with_stdin("curl -ksS -K -", config).stdout)["access_token"]
 
 
 @pytest.fixture

@@ -1,39 +1,49 @@
 """Drills on somebody who wants an edge for himself alone, while others use it: they must not notice."""
 
 import json
+from itertools import product
 
 import pytest
 
 from tests.drills.harness.asker import Asker
-from tests.drills.harness.flood import CONNECTIONS, KINDS, Flood
+from tests.drills.harness.flood import CONNECTIONS, KINDS, V6_EDGE, V6_OTHER, Flood, Ipv6, v6_sources
 from tests.drills.harness.users import Users
 
 pytestmark = pytest.mark.group("edge", first=True)
-USERS = {"kept": 8, "slow": 4, "websockets": 12}
+USERS = {"kept": 8, "slow": 4, "websockets": 12, "logins": 2}
 LARGE_MB = 8
 SOURCES = 50
 
 
 @pytest.fixture
-def other_users(host, hosts, estate, token, eventually):
-    """Users of this edge over kept connections, with slow uploads and WebSockets."""
-    found = Users([host], estate, token, USERS)
+def other_users(host, hosts, estate, person, token, eventually):
+    """Users of this edge over kept connections, with slow uploads, WebSockets and logins."""
+    found = Users([host], estate, token, USERS, person)
     eventually(found.ready, seconds=60, interval=1)
     yield found
     found.remove()
 
 
 @pytest.fixture
-def asker(host, hosts, estate):
-    """Asks this edge, each time over a new connection, from a host that floods nobody."""
+def ipv6(host, hosts, outsider):
+    """This edge, who floods it and who asks it have addresses of IPv6."""
+    found = Ipv6(host, [(outsider, v6_sources(SOURCES)), (hosts.group("app")[0], [V6_OTHER])])
+    yield
+    found.remove()
+
+
+@pytest.fixture
+def asker(host, hosts, estate, ipv6):
+    """Asks this edge by IPv4 and IPv6, each time over a new connection, from a host that floods nobody."""
     trust = "--cacert /etc/xteam/pki/ca.crt"
-    found = Asker(hosts.group("app")[0], estate.all.domain, host.address, trust, patience=10)
+    addresses = f"{host.address} [{V6_EDGE}]"
+    found = Asker(hosts.group("app")[0], estate.all.domain, addresses, trust, patience=10)
     yield found
     found.stop()
 
 
 @pytest.fixture
-def flood(host, estate, outsider, token):
+def flood(host, estate, outsider, token, ipv6):
     """Floods this edge from another host."""
     config = f'header = "Authorization: Bearer {token}"\nurl = "https://127.0.0.1/uploads?name=large"\n'
     config += f'header = "Host: {estate.all.domain}"\n'
@@ -46,21 +56,22 @@ def flood(host, estate, outsider, token):
 
 
 def faults_since(edges, moment):
-    """What keepalived has said of a HAProxy that does not answer."""
-    look = f"journalctl -u keepalived --since @{moment} -o cat -g 'FAULT|failed|timed out'"
+    """What keepalived has said of a HAProxy that does not answer, or of the address that moves."""
+    look = f"journalctl -u keepalived --since @{moment} -o cat -g 'FAULT|failed|timed out|Entering|MASTER'"
     return {edge.name: said for edge in edges if (said := edge.run(look).stdout.strip())}
 
 
 @pytest.mark.item("INF-02", "SEC-07", "TST-08", kind="drill")
 @pytest.mark.parametrize("kind", KINDS)
 def test_floods_fail_no_other_user(host, hosts, other_users, asker, flood, figures, eventually, kind):
-    """5,000 connections from one address, then from fifty: nobody else's request fails, no edge is taken for dead."""
+    """5,000 connections from one address, then from fifty, by IPv4 and IPv6: nobody else's request fails, and no edge
+    is taken for dead or gives the common address away."""
     moment = int(float(host.check_output("date +%s")))
     eventually(lambda: len(asker.answered()) > 20, seconds=60, interval=0.5)
-    for sources in (1, SOURCES):
-        became = flood.run(kind, sources, eventually)
-        figures |= {f"{name}_from_{sources}": became.get(name, 0) for name in ("attempts", "most_open")}
-        figures[f"cancelled_from_{sources}"] = became.get("cancelled", 0)
+    for family, sources in product((4, 6), (1, SOURCES)):
+        became = flood.run(kind, sources, family, eventually)
+        for name in ("attempts", "most_open", *(["frames"] if "frames" in became else [])):
+            figures[f"{name}_v{family}_from_{sources}"] = became.get(name, 0)
         assert became["attempts"] >= CONNECTIONS, f"no flood: {became}"
     bad = [(moment, status) for moment, status in asker.answers() if status not in ("200", "429")]
     figures["new_connections"], figures["unanswered"] = len(asker.answers()), len(bad)

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from edge_client import anybody
 
-from xteam_infra.plan.edge import ALIVE_PORT
+from xteam_infra.plan.edge import ALIVE_PORT, STREAMS
 
 pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one]
 ON_HOST = Path(__file__).with_name("edge_source_on_host.py")
-MORE = 20  # connections beyond the limit
+REQUESTS = Path(__file__).with_name("edge_requests_on_host.py")
+MORE = 20  # connections, or requests, beyond the limit
 PATIENCE = 20
 
 
@@ -47,6 +48,30 @@ def test_one_source_gets_its_share_of_connections(silent, estate, address):
     assert became["other"], "another source is not served meanwhile"
     assert became["alive"], "keepalived's question is not answered meanwhile"
     assert became["left"] == 0, f"{became['left']} connections without a handshake are still open"
+
+
+@pytest.mark.item("SEC-07", kind="wire")
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_one_source_gets_its_share_of_requests(host, estate, address):
+    """Those under way at once, in few connections of HTTP/2; beyond it 429, until some of them have ended."""
+    limit = estate.edge.edge_requests_per_source
+    given = {
+        "address": address, "source": anybody() if address != "::1" else address, "other": anybody(),
+        "number": limit + MORE, "streams": min(STREAMS, limit), "name": estate.all.domain,
+    }  # fmt: skip
+    said = host.run_with_stdin(
+        f"cat > /run/xteam-requests.py <<'END'\n{REQUESTS.read_text()}\nEND\n"
+        "python3 /run/xteam-requests.py; end=$?; rm -f /run/xteam-requests.py; exit $end",
+        f"{json.dumps(given)}\n",
+        timeout=120,
+    )
+    assert said.rc == 0, f"requests of {address}: {said.stderr[-1000:]}"
+    became = json.loads(said.stdout)
+    under_way = limit + MORE - became["refused"]
+    assert under_way <= limit, f"one source has {under_way} requests under way, {limit} are allowed"
+    assert under_way > limit / 2, f"one source gets {under_way} requests of {limit} alone"
+    assert became["other"], "another source is not served meanwhile"
+    assert became["again"], "a source whose requests have ended gets no new one"
 
 
 @pytest.mark.item("INF-02", kind="wire")

@@ -34,7 +34,7 @@ def accepted(host):
             found.setdefault(("tcp", matches["dport"]), set()).update(sources)
         elif matches.get("l4proto") in (VRRP, "vrrp"):
             found.setdefault(("vrrp", VRRP), set()).update(sources)
-        elif not {"iif", "iifname", "state", "l4proto"} & set(matches):
+        elif not {"iif", "iifname", "state", "l4proto", "type"} & set(matches):
             found[f"any, by {rule}"] = {None}
     return found
 

@@ -145,8 +145,9 @@ def test_nobody_gets_anywhere_else(host, estate, machine, ways):
 
 def _refused(host):
     counters = json.loads(host.check_output("nft -j list counters table inet xteam; true"))["nftables"]
-    (found,) = [one["counter"]["packets"] for one in counters if "counter" in one]
-    return found
+    found = {one["counter"]["name"]: one["counter"]["packets"] for one in counters if "counter" in one}
+    assert "outbound_refused" in found, "nothing counts what is refused"
+    return found["outbound_refused"]
 
 
 def _not_for(estate, machine, ways, account):
@@ -189,8 +190,9 @@ def test_what_is_refused_is_counted(host, eventually):
 
     def written():
         lines = host.check_output("cat /var/lib/prometheus/node-exporter/xteam-firewall.prom").splitlines()
-        (figure,) = [line.split()[1] for line in lines if not line.startswith("#")]
-        assert 0 <= int(figure) <= _refused(host), f"{figure} are reported, {_refused(host)} counted"
+        figures = dict(line.split() for line in lines if not line.startswith("#"))
+        figure = int(figures["xteam_firewall_outbound_refused_packets_total"])
+        assert 0 <= figure <= _refused(host), f"{figure} are reported, {_refused(host)} counted"
         return True
 
     eventually(written, seconds=90, interval=2)

@@ -6,7 +6,10 @@ import pytest
 
 from xteam_infra.facts.outbound import HostServices, NamesAndTime
 from xteam_infra.plan import firewall
+from xteam_infra.plan.app import ports
+from xteam_infra.plan.openings import openings
 from xteam_infra.plan.outbound import outbound
+from xteam_infra.plan.postgres import BESIDE_POOL
 from xteam_infra.runtime import fill
 
 
@@ -38,6 +41,20 @@ def test_the_application_s_account_reaches_the_edges_alone(ha):
         way for way in ways(estate, "app1") if "xteam" in way.accounts or not (way.accounts or "xteam" in way.without)
     ]
     assert [(way.ports, set(way.v4)) for way in its] == [((443,), addresses(estate, "edge1", "edge2"))]
+
+
+def test_a_host_has_so_many_connections_to_a_port_of_another(ha):
+    """The world's are the edges' to limit, and they theirs to the application."""
+    ha.own["firewall_connections_per_peer"] = 300
+    estate = ha.read()
+    most = {
+        (name, one.port): one.most
+        for name in ("edge1", "app1", "db1", "redis1")
+        for one in openings(estate, estate.machine(name))
+    }
+    assert most["db1", 5432] == 2 * estate.router.pgbouncer_server_connections + BESIDE_POOL
+    assert most["db1", 8008] == 64 and most["redis1", 6381] == 300
+    assert most["edge1", 443] == 0 and most["app1", ports(estate.app)["blue"]] == 0
 
 
 def test_upstreams_and_the_tracker_are_the_application_s_alone(ha):
@@ -107,7 +124,7 @@ def test_the_ruleset_is_one(ha, tmp_path):
     for machine in estate.machines:
         context = {
             "estate": estate,
-            "openings": [],
+            "openings": openings(estate, machine),
             "outbound": ways(estate, machine.name),
             "names_and_time": firewall.names_and_time(estate, HostServices(("10.0.0.2", "fd00::2"), ("root",))),
         }

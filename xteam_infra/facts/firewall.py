@@ -6,8 +6,8 @@ from pyinfra.api import FactBase
 from typing_extensions import override
 
 STAMP = "/var/lib/xteam/applied/nftables.ruleset"
-# -s: without counters, which change all the time.
-LISTING = "nft -s list table inet xteam 2>/dev/null | sha256sum | cut -c1-64"
+# -s: without counters, -t: without what sets hold, which change all the time.
+LISTING = "nft -s -t list table inet xteam 2>/dev/null | sha256sum | cut -c1-64"
 
 
 class RulesetState(NamedTuple):

@@ -5,14 +5,17 @@ target=${1:-/var/lib/prometheus/node-exporter/xteam-firewall.prom}
 umask 022
 new=$(mktemp "$target.XXXXXX")
 trap 'rm -f "$new"' EXIT
-nft list counter inet xteam outbound_refused | awk '
-    {for (i = 1; i < NF; i++) if ($i == "packets") found = $(i + 1)}
-    END {
-        if (found == "") exit 1
-        name = "xteam_firewall_outbound_refused_packets_total"
-        print "# HELP " name " Packets to where nothing on this host may go."
-        print "# TYPE " name " counter"
-        print name, found
-    }' > "$new"
+count() {
+    nft list counter inet xteam "$1" | awk -v name="xteam_firewall_$1_packets_total" -v help="$2" '
+        {for (i = 1; i < NF; i++) if ($i == "packets") found = $(i + 1)}
+        END {
+            if (found == "") exit 1
+            print "# HELP " name " " help
+            print "# TYPE " name " counter"
+            print name, found
+        }'
+}
+count outbound_refused 'Packets to where nothing on this host may go.' > "$new"
+count peers_refused 'Connections of hosts that have as many as they may have to a port of this one.' >> "$new"
 chmod 644 "$new"
 mv -f "$new" "$target"

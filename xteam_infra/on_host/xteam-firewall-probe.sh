@@ -1,10 +1,10 @@
 #!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 /bin/bash
 # What this host talks to, and whether it still can: a new ruleset must not cut what works.
 #
-#   xteam-firewall-probe          prints NAME, or ADDRESS PORT UID, of what can be resolved or connected to now
+#   xteam-firewall-probe          prints NAME, or HOST PORT UID, of what can be resolved or connected to now
 #   xteam-firewall-probe FILE     tries those of the file again; prints those that can't be any more, status 1 if any
 #
-# Tried are the names of the package mirrors, and what processes are connected to on other hosts.
+# Tried are the package mirrors and their names, and what processes are connected to on other hosts.
 set -u
 
 connections() {
@@ -24,6 +24,15 @@ connections() {
 names() {
     sed -n 's|^deb .*https\{0,1\}://\([^/: ]*\).*|\1|p; s|^URIs:.*https\{0,1\}://\([^/: ]*\).*|\1|p' \
         /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sort -u
+}
+
+# Where apt goes: its proxy, or the mirrors themselves.
+mirrors() {
+    local found
+    found=$(apt-config dump --format '%v%n' Acquire::http::Proxy Acquire::https::Proxy 2>/dev/null | grep '://')
+    [ -n "$found" ] || found=$(apt-get indextargets --format '$(SITE)' 2>/dev/null)
+    echo "$found" | sed -nE 's#^(https?)://([^/@]*@)?(\[([^]]*)\]|([^/:]+))(:([0-9]+))?.*#\4\5 \7 \1#p' |
+        awk -v uid="$(id -u _apt)" '{print $1, NF == 3 ? $2 : $2 == "https" ? 443 : 80, uid}' | sort -u
 }
 
 works() {
@@ -48,7 +57,7 @@ such() {
 }
 
 if [ $# = 0 ]; then
-    { names; connections; } | such 0
+    { names; mirrors; connections; } | such 0
 else
     lost=$(such 1 < "$1")
     [ -z "$lost" ] || { echo "$lost"; exit 1; }

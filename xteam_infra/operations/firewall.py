@@ -55,7 +55,7 @@ def confirmed_ruleset(ruleset: HostFile, seconds: int):
         hint="Check management_networks in group_data/all.py",
         candidate=CANDIDATE,
         check=f"nft -c -f {CANDIDATE}",
-        save=f"nft list table inet xteam > {BEFORE} 2>/dev/null || : > {BEFORE}; {PROBE} > {REACHED}",
+        save=f"nft -t list table inet xteam > {BEFORE} 2>/dev/null || : > {BEFORE}; {PROBE} > {REACHED}",
         take_back=take_back,
         apply=f"nft -f {CANDIDATE}; {lost}",
         keep=("; ".join(keep),),

@@ -27,7 +27,8 @@ def main() -> None:
         if arguments.what == "openings":
             for one in openings(estate, machine):
                 who = "anyone" if one.world else ", ".join(one.v4 + one.v6)
-                print(f"{machine.name:12} {one.port:5} {one.comment:32} {who}")
+                each = f" (each at most {one.most} connections)" if one.most else ""
+                print(f"{machine.name:12} {one.port:5} {one.comment:32} {who}{each}")
         if arguments.what == "outbound":
             for way in outbound(estate, machine):
                 accounts = ", ".join(way.accounts) or "any account"

@@ -41,7 +41,10 @@ def needs(estate, machine) -> Needs:
         packages=("python3", "tzdata"),
         accounts=(Account(ACCOUNT),),
         listens=tuple(
-            Listen(port, f"API, {colour}", ("edge",), tls="tls") for colour, port in ports(settings).items() if serves
+            # The edges say how many of the world's requests an instance gets.
+            Listen(port, f"API, {colour}", ("edge",), tls="tls", most=0)
+            for colour, port in ports(settings).items()
+            if serves
         ),
         reaches=(*upstreams(settings), *_edges(estate, machine)),
         certificates=(certificate(estate, machine),) if serves else (),

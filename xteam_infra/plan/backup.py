@@ -53,6 +53,7 @@ def needs(estate, machine) -> Needs:
                 tls="tls",
                 clients=tuple(f"{CLIENT}@{caller.name}" for caller in callers(estate, machine)),
                 accounts=("postgres", "root"),
+                most=8 * estate.backup.backup_processes + 16,  # a process each
             ),
         ),
         reaches=_bucket(estate) if is_repository else (),

@@ -43,7 +43,7 @@ def needs(estate, machine) -> Needs:
         Listen(80, "HTTP, redirected", ("world",)),
         Listen(HTTPS_PORT, "HTTPS", ("world",), tls="tls"),
         Listen(ALIVE_PORT, "whether HAProxy answers", ("local",)),
-        Listen(PEERS_PORT, "clients' counts", ("edge",), tls="tls", clients=(PEER_CLIENT,), issuer=EDGE_PEERS),
+        Listen(PEERS_PORT, "clients' counts", ("edge",), tls="tls", clients=(PEER_CLIENT,), issuer=EDGE_PEERS, most=32),
         *_if(estate.edge.acme, Listen(ACME_PORT, "ACME challenges", ("edge",))),
         *_if(floating, Listen(VRRP, "VRRP", ("edge",), protocol="vrrp")),
     ]

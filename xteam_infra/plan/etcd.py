@@ -22,8 +22,15 @@ def needs(estate, machine) -> Needs:
         packages=("etcd-server", "etcd-client"),
         listens=(
             # Clients are users: root by its certificate, Patroni by its password.
-            Listen(CLIENT_PORT, "etcd clients", ("etcd", "postgres"), tls="tls", accounts=("etcd", "postgres", "root")),
-            Listen(PEER_PORT, "etcd members", ("etcd",), tls="tls", clients=("etcd",), accounts=("etcd",)),
+            Listen(
+                CLIENT_PORT,
+                "etcd clients",
+                ("etcd", "postgres"),
+                tls="tls",
+                accounts=("etcd", "postgres", "root"),
+                most=128,
+            ),
+            Listen(PEER_PORT, "etcd members", ("etcd",), tls="tls", clients=("etcd",), accounts=("etcd",), most=64),
             Listen(METRICS_PORT, "etcd metrics", ("local",)),
         ),
         certificates=(member_certificate(estate, machine), ROOT),

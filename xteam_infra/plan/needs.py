@@ -37,6 +37,8 @@ class Listen:
         certificate, or who comes proves himself otherwise (a password, a user's token).
     issuer: who must have signed them.
     accounts: whose processes on the other hosts of the estate may connect; none named: any but a confined one's.
+    most: connections that one other host may have open to it. None: firewall_connections_per_peer; 0: any number,
+        since the service limits each source itself or only knows one.
     """
 
     port: int
@@ -47,6 +49,7 @@ class Listen:
     clients: tuple[str, ...] = ()
     issuer: str = INTERNAL_CA
     accounts: tuple[str, ...] = ()
+    most: int | None = None
 
     def lets_in(self, certificate: str, host: str) -> bool:
         """Whether the certificate of that name, of that host, is let in."""

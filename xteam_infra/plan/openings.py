@@ -8,7 +8,10 @@ from xteam_infra.plan.needs import Listen
 
 @dataclass(frozen=True)
 class Opening:
-    """One port (or a protocol without ports, by its number) and the networks that may reach it. world: anyone."""
+    """One port (or a protocol without ports, by its number) and the networks that may reach it. world: anyone.
+
+    most: connections that one address may have open to it; 0: any number.
+    """
 
     protocol: str
     port: int
@@ -16,6 +19,7 @@ class Opening:
     v4: tuple[str, ...]
     v6: tuple[str, ...]
     world: bool
+    most: int
 
 
 def openings(estate, machine) -> list[Opening]:
@@ -40,7 +44,12 @@ def _opening(estate, listen: Listen) -> Opening:
     parsed = sorted((ip_network(network) for network in networks), key=str)
     v4 = tuple(str(network) for network in parsed if network.version == 4)
     v6 = tuple(str(network) for network in parsed if network.version == 6)
-    return Opening(listen.protocol, listen.port, listen.purpose, v4, v6, "world" in listen.sources)
+    most = estate.firewall.firewall_connections_per_peer if listen.most is None else listen.most
+    # What the world may have open is the edges' to say, and a protocol without ports has no connections.
+    unlimited = "world" in listen.sources or listen.protocol != "tcp"
+    return Opening(
+        listen.protocol, listen.port, listen.purpose, v4, v6, "world" in listen.sources, 0 if unlimited else most
+    )
 
 
 def _as_network(source: str) -> set[str]:

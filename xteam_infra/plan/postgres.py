@@ -4,9 +4,12 @@ from dataclasses import replace
 
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import PATRONI_CLIENTS, Account, Certificate, Listen, Needs
+from xteam_infra.settings.router import DATABASES
 
 PORT = 5432
 REST_PORT = 8008
+# Connections a host may have to PostgreSQL beside those of its pooler.
+BESIDE_POOL = 30
 UNIT = "patroni@17-main.service"
 PATRONI_CLIENT = "patroni-client"
 PATRONI = "/etc/patroni/17-main.yml"
@@ -85,6 +88,7 @@ def _member(estate, machine) -> Needs:
                 tls="postgres",
                 clients=(REPLICATOR.name, REWIND.name, "pgbouncer-client"),
                 accounts=("haproxy", "postgres", "root", REPORT_ACCOUNT),
+                most=DATABASES * estate.router.pgbouncer_server_connections + BESIDE_POOL,
             ),
             Listen(
                 REST_PORT,
@@ -94,6 +98,7 @@ def _member(estate, machine) -> Needs:
                 clients=(PATRONI_CLIENT, "router-client"),
                 issuer=PATRONI_CLIENTS,
                 accounts=("haproxy", "postgres", "root"),
+                most=64,  # a thread each
             ),
         ),
         certificates=(

@@ -8,15 +8,20 @@ UNIT, DIRECTORY = "xteam-drill-asker", "/run/xteam-drill-asker"
 ASK = f"""
 mkdir -p {DIRECTORY}; touch {DIRECTORY}/go
 while [ -e {DIRECTORY}/go ]; do
-    status=$(curl -s -o /dev/null -m "$4" $3 --resolve "$1:443:$2" -w '%{{http_code}}' "https://$1/healthz")
-    echo "$EPOCHREALTIME $status" >> {DIRECTORY}/answers
-    sleep 0.05
+    for address in $2; do
+        status=$(curl -s -o /dev/null -m "$4" $3 --resolve "$1:443:$address" -w '%{{http_code}}' "https://$1/healthz")
+        echo "$EPOCHREALTIME $status" >> {DIRECTORY}/answers
+        sleep 0.05
+    done
 done
 """
 
 
 class Asker:
-    """Asks `address` as `name`. trust: curl's words on whom to trust. patience: seconds until a request has failed."""
+    """Asks `address` (several, with blanks between: by turns) as `name`.
+
+    trust: curl's words on whom to trust. patience: seconds until a request has failed.
+    """
 
     def __init__(self, host, name: str, address: str, trust: str, patience: int = 2):
         self.host = host

@@ -8,7 +8,42 @@ ON_HOST = Path(__file__).with_name("flood_on_host.py")
 FILES, UNIT = "/run/xteam-drill-flood", "xteam-drill-flood"
 CONNECTIONS, ATTEMPTS, SECONDS = 5000, 20_000, 12
 LATE_SECONDS = 120  # on a busy host all of it takes longer
-KINDS = ("idle", "handshakes", "headers", "bodies", "reads", "resets", "websockets")
+KINDS = (
+    "idle", "handshakes", "headers", "bodies", "reads", "resets", "settings_frames", "pings", "empty_frames",
+    "continuations", "websockets",
+)  # fmt: skip
+# Networks of IPv6 for the time of a drill; each source is in one of its own, as customers of a provider are.
+V6 = "fd6d:e464:e0d9"
+V6_EDGE, V6_OTHER = f"{V6}::1", f"{V6}:ffff::1"
+
+
+def v6_sources(number: int) -> list[str]:
+    """Addresses of so many networks."""
+    return [f"{V6}:{place:x}::1" for place in range(1, number + 1)]
+
+
+class Ipv6:
+    """IPv6 between an edge and hosts that ask it, where their network has none. `remove` takes it away again."""
+
+    def __init__(self, edge, hosts):
+        """hosts: who asks, and by which addresses."""
+        self.added = [(edge, [V6_EDGE]), *((host, list(addresses)) for host, addresses in hosts)]
+        for host, addresses in self.added:
+            device = json.loads(host.check_output(f"ip -json -4 route get {_neighbour(host, self.added)}"))[0]["dev"]
+            each = f"ip -6 address add $a/48 dev {device} nodad || exit"
+            host.check_output(f"for a in {' '.join(addresses)}; do {each}; done")
+            host.check_output(f"nft insert rule inet xteam output ip6 daddr {V6}::/48 accept")
+
+    def remove(self) -> None:
+        """Rules and addresses as before."""
+        for host, addresses in self.added:
+            host.run("systemctl reload nftables")
+            drop = "ip -6 address del $a/48 dev $(ip -o -6 address show to $a | awk '{print $2}')"
+            host.run(f"for a in {' '.join(addresses)}; do {drop}; done")
+
+
+def _neighbour(host, added) -> str:
+    return next(other.address for other, _ in added if other != host)
 
 
 class Flood:
@@ -19,8 +54,10 @@ class Flood:
         self.host, self.edge, self.estate, self.file, self.token = host, edge, estate, file, token
         self.added: list[str] = []
 
-    def addresses(self, number: int) -> list[str]:
-        """So many addresses of the host's own network that nobody has."""
+    def addresses(self, number: int, family: int) -> list[str]:
+        """So many addresses of the host that nobody else has. Those of IPv6 are there already."""
+        if family == 6:
+            return v6_sources(number)
         route = json.loads(self.host.check_output(f"ip -json route get {self.edge.address}"))[0]
         own = ip_address(route["prefsrc"])
         if number == 1:
@@ -37,11 +74,12 @@ class Flood:
             self.device = route["dev"]
         return self.added[:number]
 
-    def run(self, kind: str, sources: int, eventually) -> dict[str, int]:
+    def run(self, kind: str, sources: int, family: int, eventually) -> dict[str, int]:
         """What became of the connections."""
         settings = {
-            "name": self.estate.all.domain, "ca": "/etc/xteam/pki/ca.crt", "address": self.edge.address, "kind": kind,
-            "sources": self.addresses(sources), "connections": CONNECTIONS, "attempts": ATTEMPTS, "seconds": SECONDS,
+            "name": self.estate.all.domain, "ca": "/etc/xteam/pki/ca.crt", "kind": kind,
+            "address": V6_EDGE if family == 6 else self.edge.address, "sources": self.addresses(sources, family),
+            "connections": CONNECTIONS, "attempts": ATTEMPTS, "seconds": SECONDS,
             "file": self.file,
         }  # fmt: skip
         self.host.run_with_stdin(f"rm -f {FILES}.*; cat > {FILES}.py", ON_HOST.read_text())

@@ -7,6 +7,7 @@ the application in the second. Connections that are refused or closed are opened
 
 import asyncio
 import base64
+import itertools
 import json
 import os
 import socket
@@ -21,7 +22,7 @@ token = sys.stdin.readline().strip()
 NAME, ADDRESS, KIND = settings["name"], settings["address"], settings["kind"]
 PATIENCE = 10
 AGAIN_SECONDS = 2
-CANCELLED_AT_ONCE = 50  # requests of one write
+AT_ONCE = 50  # frames, or requests and their ends, of one write
 seen: Counter[str] = Counter()
 held = 0
 
@@ -37,7 +38,7 @@ TLS, TLS_H2 = context(), context("h2")
 
 async def plain(source, receive_buffer=None):
     """A TCP connection from one address."""
-    made = socket.socket()
+    made = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET)
     made.setblocking(False)
     if receive_buffer:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -144,25 +145,62 @@ def frame(kind, flags, stream, payload=b""):
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
-async def resets(source):
-    """Asks and cancels, again and again, in one HTTP/2 connection."""
-    reader, writer = await encrypted(source, TLS_H2)
+def block(*more):
+    """Header block of a request for /statistics; more: whole encoded fields."""
     path = b"/statistics"
-    block = b"\x82\x87" + bytes([0x04, len(path)]) + path + bytes([0x41, len(NAME)]) + NAME.encode()
+    return b"\x82\x87" + bytes([0x04, len(path)]) + path + bytes([0x41, len(NAME)]) + NAME.encode() + b"".join(more)
+
+
+async def http2(source, batches, first=b""):
+    """One batch of frames after another in a connection of HTTP/2, until it is closed."""
+    reader, writer = await encrypted(source, TLS_H2)
     try:
-        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0))
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + first)
         yield
         closed = asyncio.create_task(until_closed(reader))
-        stream = 1
         while not closed.done():
-            for _ in range(CANCELLED_AT_ONCE):
-                writer.write(frame(1, 5, stream, block) + frame(3, 0, stream, struct.pack(">I", 8)))
-                stream += 2
-                seen["cancelled"] += 1
+            writer.write(next(batches))
+            seen["frames"] += AT_ONCE
             await writer.drain()
             await asyncio.sleep(0.2)
     finally:
         writer.transport.abort()
+
+
+def _cancelled():
+    stream = 1
+    while True:
+        frames = b""
+        for _ in range(AT_ONCE):
+            frames += frame(1, 5, stream, block()) + frame(3, 0, stream, struct.pack(">I", 8))
+            stream += 2
+        yield frames
+
+
+def resets(source):
+    """Asks and cancels, again and again."""
+    return http2(source, _cancelled())
+
+
+def settings_frames(source):
+    """Settings that must each be acknowledged."""
+    return http2(source, itertools.repeat(frame(4, 0, 0, struct.pack(">HI", 4, 65_535)) * AT_ONCE))
+
+
+def pings(source):
+    return http2(source, itertools.repeat(frame(6, 0, 0, b"xteam123") * AT_ONCE))
+
+
+def empty_frames(source):
+    """A body of frames with nothing in them."""
+    length = b"\x0f\x0d\x041000"  # content-length
+    return http2(source, itertools.repeat(frame(0, 0, 1) * AT_ONCE), frame(1, 4, 1, b"\x83" + block(length)[1:]))
+
+
+def continuations(source):
+    """A header that never ends."""
+    piece = b"\x00\x01a\x01b"
+    return http2(source, itertools.repeat(frame(9, 0, 1, piece) * AT_ONCE), frame(1, 0, 1, block()))
 
 
 async def websockets(source):
@@ -179,7 +217,8 @@ async def websockets(source):
         writer.transport.abort()
 
 
-KINDS = {one.__name__: one for one in (idle, handshakes, headers, bodies, reads, resets, websockets)}
+HTTP2 = (resets, settings_frames, pings, empty_frames, continuations)
+KINDS = {one.__name__: one for one in (idle, handshakes, headers, bodies, reads, websockets, *HTTP2)}
 
 
 async def attacker(source):

@@ -1,4 +1,4 @@
-"""Users on the edges, and what they saw: requests over kept connections, slow uploads, WebSockets."""
+"""Users on the edges, and what they saw: requests over kept connections, slow uploads, WebSockets, logins."""
 
 import json
 from collections import Counter
@@ -11,22 +11,23 @@ UNIT = "xteam-drill-users"
 LONGEST = 1800
 # Of all edges together.
 NUMBERS = {"kept": 40, "slow": 10, "websockets": 200}
-COUNTED = ("requests", "slow", "websockets", "websockets_reconnected", "websockets_closed_1012")
-FAILED = ("requests_failed", "slow_failed", "websockets_failed")
+COUNTED = ("requests", "slow", "websockets", "websockets_reconnected", "websockets_closed_1012", "logins")
+FAILED = ("requests_failed", "slow_failed", "websockets_failed", "logins_failed")
 
 
 class Load:
     """The users of one edge. first: number of the first one: no two edges have users with the same address."""
 
-    def __init__(self, edge, estate, token, first, numbers):
+    def __init__(self, edge, estate, token, first, numbers, person):
         self.edge = edge
         settings = {
             "name": estate.all.domain, "ca": "/etc/xteam/pki/ca.crt", "go": f"{FILES}.go", "ready": f"{FILES}.ready",
-            "first": first, **numbers, "pause": 0.8, "slow_seconds": 5, "websocket_pause": 3, "seconds": LONGEST,
+            "first": first, "logins": 0, **numbers, "pause": 0.8, "slow_seconds": 5, "websocket_pause": 3,
+            "login_pause": 6, "seconds": LONGEST,
         }  # fmt: skip
         edge.run(f"rm -f {FILES}.*; touch {FILES}.go")
         edge.run_with_stdin(f"cat > {FILES}.py", ON_HOST.read_text())
-        edge.run_with_stdin(f"umask 077; cat > {FILES}.in", f"{json.dumps(settings)}\n{token}\n")
+        edge.run_with_stdin(f"umask 077; cat > {FILES}.in", f"{json.dumps(settings)}\n{token}\n{json.dumps(person)}\n")
         edge.check_output(
             f"systemd-run -q --collect --unit {UNIT} -p StandardInput=file:{FILES}.in -p LimitNOFILE=4096"
             f" -p StandardOutput=truncate:{FILES}.out -p StandardError=truncate:{FILES}.err python3 {FILES}.py"
@@ -49,11 +50,12 @@ class Load:
 class Users:
     """Users of every edge, as one person of the application; what they saw is added up."""
 
-    def __init__(self, edges, estate, token, of_all=NUMBERS):
+    def __init__(self, edges, estate, token, of_all=NUMBERS, person=None):
+        """person: name and password of somebody who logs in."""
         self.fewest = of_all["websockets"] // 2
         numbers = {kind: number // len(edges) for kind, number in of_all.items()}
         size = sum(numbers.values())
-        self.loads = [Load(edge, estate, token, size * place, numbers) for place, edge in enumerate(edges)]
+        self.loads = [Load(edge, estate, token, size * place, numbers, person) for place, edge in enumerate(edges)]
 
     def ready(self):
         """Whether all of them are at it."""

@@ -1,8 +1,8 @@
-"""Users of an edge: requests over kept connections, slow uploads, and WebSockets that connect again when told to.
+"""Users of an edge: requests over kept connections, slow uploads, WebSockets that connect again when told to, logins.
 
 Runs on an edge host with the system's Python; each client has a loopback address of its own, so that the limits for one
-client are not met. Settings as JSON in the first line of standard input, the token in the second. Ends when the file
-named there disappears, and prints what it saw as JSON.
+client are not met. Settings as JSON in the first line of standard input, the token in the second, the body of a login
+in the third. Ends when the file named there disappears, and prints what it saw as JSON.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from pathlib import Path
 
 settings = json.loads(sys.stdin.readline())
 token = sys.stdin.readline().strip()
+login = sys.stdin.readline().strip().encode()
 NAME, GO = settings["name"], Path(settings["go"])
 TLS = ssl.create_default_context(cafile=settings["ca"])
 PATIENCE = 30
@@ -118,6 +119,23 @@ async def slow(client):
         await asyncio.sleep(1)
 
 
+async def logins(client):
+    """Logs in, each time over a new connection, and as often as one address may."""
+    while GO.exists():
+        seen["logins"] += 1
+        try:
+            reader, writer = await connect(client)
+            lines = ("Content-Type: application/json", f"Content-Length: {len(login)}", "Connection: close")
+            writer.write(head("POST", "/auth/login", *lines) + login)
+            status, _ = await asyncio.wait_for(answer(reader), PATIENCE)
+            writer.close()
+            if status != 200:
+                fail("logins", f"a login gives {status}")
+        except (TimeoutError, OSError, ValueError, asyncio.IncompleteReadError) as error:
+            fail("logins", f"{type(error).__name__} {error}")
+        await asyncio.sleep(settings["login_pause"])
+
+
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
@@ -178,6 +196,7 @@ async def main():
     jobs = [kept(next(clients)) for _ in range(settings["kept"])]
     jobs += [slow(next(clients)) for _ in range(settings["slow"])]
     jobs += [websocket(next(clients)) for _ in range(settings["websockets"])]
+    jobs += [logins(next(clients)) for _ in range(settings["logins"])]
     tasks = []
     for job in jobs:  # not all at once: the handshakes would be the load
         tasks.append(asyncio.create_task(job))
