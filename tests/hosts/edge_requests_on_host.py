@@ -10,6 +10,7 @@ import ssl
 import struct
 import sys
 import time
+from contextlib import suppress
 
 given = json.loads(sys.stdin.readline())
 NAME = given["name"].encode()
@@ -48,10 +49,9 @@ def heard(connections, seconds):
         one.settimeout(0.1)
     while time.monotonic() < end:
         for one in connections:
-            try:
-                said[one] += one.recv(65_536)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                while more := one.recv(65_536):
+                    said[one] += more
     return sum(words.count(REFUSED) for words in said.values())
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from secrets import randbelow
 
 import pytest
 from edge_client import anybody
@@ -36,6 +37,15 @@ def silent(host, estate):
     host.run("rm -f /run/xteam-source.py")
 
 
+@pytest.fixture
+def ipv6_client(host):
+    """An address that nobody has been before: edges remember, and add up what ::1 asked of each of them."""
+    address = f"fd6d:e464:{randbelow(1 << 16):x}:{randbelow(1 << 16):x}::1"
+    host.check_output(f"ip -6 address add {address}/128 dev lo nodad")
+    yield address
+    host.run(f"ip -6 address del {address}/128 dev lo")
+
+
 @pytest.mark.item("SEC-07", kind="wire")
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_one_source_gets_its_share_of_connections(silent, estate, address):
@@ -52,11 +62,11 @@ def test_one_source_gets_its_share_of_connections(silent, estate, address):
 
 @pytest.mark.item("SEC-07", kind="wire")
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_one_source_gets_its_share_of_requests(host, estate, address):
+def test_one_source_gets_its_share_of_requests(host, estate, address, ipv6_client):
     """Those under way at once, in few connections of HTTP/2; beyond it 429, until some of them have ended."""
     limit = estate.edge.edge_requests_per_source
     given = {
-        "address": address, "source": anybody() if address != "::1" else address, "other": anybody(),
+        "address": address, "source": ipv6_client if address == "::1" else anybody(), "other": anybody(),
         "number": limit + MORE, "streams": min(STREAMS, limit), "name": estate.all.domain,
     }  # fmt: skip
     said = host.run_with_stdin(
