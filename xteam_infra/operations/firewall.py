@@ -66,7 +66,8 @@ def confirmed_ruleset(ruleset: HostFile, seconds: int):
 def _explained() -> str:
     """Shell: say what would be cut, and fail. $lost has a name, or an address, a port and a user's id, on each line."""
     allowed = (
-        "declare it: app_upstreams in group_data/app.py, or extra_outbound, name_servers in group_data/firewall.py"
+        "declare it: app_upstreams in group_data/app.py, or extra_outbound, name_servers, mirror_networks in"
+        " group_data/firewall.py"
     )
     return (
         f'echo "the old rules are back; the new ones would cut: $(echo "$lost" | paste -sd ,). {allowed}" >&2; exit 1;'
