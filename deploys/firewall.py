@@ -22,6 +22,9 @@ context = {
 metrics = metrics_files()
 write([probe_file(), *metrics], name="Write the firewall's programs")
 ruleset = HostFile("/etc/nftables.conf", "firewall/nftables.conf.j2", context, mode="755")
-confirmed_ruleset(ruleset, estate.firewall.firewall_confirm_seconds, name="Load the firewall, confirmed by a new login")
+peers = {one.address: {each.port for each in openings(estate, one)} for one in estate.machines if one != machine}
+confirmed_ruleset(
+    ruleset, estate.firewall.firewall_confirm_seconds, peers, name="Load the firewall, confirmed by a new login"
+)
 service(plan.METRICS_TIMER, metrics, name="Count what the firewall refuses")
 barrier(name="firewall is laid")

@@ -1,5 +1,7 @@
 """A ruleset that takes itself back unless a fresh SSH connection succeeds under it, and what worked works on."""
 
+import shlex
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 
 from pyinfra import host
@@ -35,13 +37,15 @@ def _program(name: str) -> str:
 
 
 @operation()
-def confirmed_ruleset(ruleset: HostFile, seconds: int):
+def confirmed_ruleset(ruleset: HostFile, seconds: int, peers: Mapping[str, Collection[int]] | None = None):
     """Load the ruleset, prove that SSH still works, then keep it. Otherwise it is taken back after `seconds`.
 
     It is taken back at once when a process of the host can't reach any more what it is connected to, or no name is
-    found any more.
+    found any more. peers: which ports other hosts of the estate have by their plans. What is connected to another one
+    of theirs is about to end there, such as a Redis role that was taken away: it is cut.
     """
     running = host.get_fact(Ruleset)
+    reached = f"{PROBE} | {_still_there(peers)}" if peers else PROBE
     take_back = f"nft delete table inet xteam; nft -f {BEFORE}"
     lost = f"lost=$({PROBE} {REACHED}) || {{ {take_back}; systemctl stop xteam-firewall-revert.timer; {_explained()} }}"
     keep = [
@@ -55,12 +59,20 @@ def confirmed_ruleset(ruleset: HostFile, seconds: int):
         hint="Check management_networks in group_data/all.py",
         candidate=CANDIDATE,
         check=f"nft -c -f {CANDIDATE}",
-        save=f"nft -t list table inet xteam > {BEFORE} 2>/dev/null || : > {BEFORE}; {PROBE} > {REACHED}",
+        save=f"nft -t list table inet xteam > {BEFORE} 2>/dev/null || : > {BEFORE}; {reached} > {REACHED}",
         take_back=take_back,
         apply=f"nft -f {CANDIDATE}; {lost}",
         keep=("; ".join(keep),),
     )
     yield from confirmed(ruleset, running.running and running.enabled, trial, seconds)
+
+
+def _still_there(peers: Mapping[str, Collection[int]]) -> str:
+    """Shell: of the probe's lines, those that lead nowhere in the estate where nothing shall be."""
+    hosts = " ".join(sorted(peers))
+    known = " ".join(f"{address}:{port}" for address in sorted(peers) for port in sorted(peers[address]))
+    keep = '!(index(hosts, " " $1 " ") && !index(known, " " $1 ":" $2 " "))'
+    return f"awk -v hosts=' {hosts} ' -v known=' {known} ' {shlex.quote(keep)}"
 
 
 def _explained() -> str:
