@@ -8,8 +8,9 @@ from pyinfra import host
 
 from xteam_infra.backup import storage_authority
 from xteam_infra.carried import MODULES, carried
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, started, write
+from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.operations.bucket import bucket, bucket_client, refuse_unusable_s3
+from xteam_infra.operations.redis_backup import first_of_each_role
 from xteam_infra.operations.restic import opens, reachable
 from xteam_infra.plan import CA_PATH
 from xteam_infra.plan.redis_backup import (
@@ -104,20 +105,26 @@ if takes_backups(estate, machine):
         name="Write the files of Redis' backups",
     )
     ensure("xteam-redis-backup init", "xteam-redis-backup done init", name="Make the repositories of Redis' backups")
-    ensure(
-        started("xteam-redis-backup.service"),
-        "xteam-redis-backup done take",
+    first_of_each_role(
+        "take",
+        "xteam-redis-backup.service",
+        estate.members("redis"),
+        kept,
         name="Take the first backup of every Redis role",
     )
     if estate.backup.bucket:
-        ensure(
-            started("xteam-redis-copy.service"),
-            "xteam-redis-backup done copy",
+        first_of_each_role(
+            "copy",
+            "xteam-redis-copy.service",
+            estate.members("redis"),
+            kept,
             name="Copy the first backup of every Redis role into the bucket",
         )
-    ensure(
-        started("xteam-redis-prove.service"),
-        "xteam-redis-backup done prove",
+    first_of_each_role(
+        "prove",
+        "xteam-redis-prove.service",
+        estate.members("redis"),
+        kept,
         name="Restore the first backup of every Redis role into a scratch instance",
     )
     for timer in host.loop(list(timers)):

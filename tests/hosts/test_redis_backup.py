@@ -11,6 +11,7 @@ import pytest
 
 from checklist.run import not_applicable
 from xteam_infra.cloud import live
+from xteam_infra.operations.redis_backup import CLOCKS
 from xteam_infra.plan.redis_backup import PREFIX, repositories
 
 pytestmark = pytest.mark.group("backup", first=True)
@@ -85,6 +86,18 @@ def test_the_newest_snapshots_were_restored(host, estate, kept, numbers):
         assert days <= estate.redis.redis_backup_prove_max_age_days, f"{role} was proved {days:.1f} days ago"
         assert proof["loaded"] + proof["expired"] == proof["keys"], f"{role}: keys are missing: {proof}"
         assert proof["unreadable"] == 0, f"{role}: keys without value: {proof}"
+
+
+@pytest.mark.item("RED-02")
+def test_what_was_restored_is_of_the_present_data(host, hosts, estate, kept, numbers):
+    """A snapshot of a role that was there before, on hosts that were made anew since, proves nothing."""
+    for role in kept:
+        said = hosts.at_once(hosts.group("redis"), f"cat /var/lib/redis/{role}/born 2>/dev/null || echo 0")
+        born = min(float(one.stdout) for one in said.values())
+        for number in numbers:
+            path = f"{estate.redis.redis_backup_path}/state/proofs/{role}.repository{number}.json"
+            taken = datetime.fromisoformat(host.json("cat %s", path)["taken"]).timestamp()
+            assert taken >= born - CLOCKS, f"what was restored of {role} is older than its data: {taken}, {born}"
 
 
 @pytest.mark.item("RED-02")

@@ -152,6 +152,21 @@ class Unseeded(FactBase[list[str]]):
         return list(output)
 
 
+class Born(FactBase[dict[str, float]]):
+    """Since when this host has data of each role, seconds since the epoch; 0 when that was never written down."""
+
+    default = dict
+
+    @override
+    def command(self) -> str:
+        look = 'echo "$(basename "$d") $(cat "$d/born" 2>/dev/null || echo 0)"'
+        return f'for d in {STATE}/*/; do [ ! -s "$d/state.conf" ] || {look}; done'
+
+    @override
+    def process(self, output: list[str]) -> dict[str, float]:
+        return {role: float(moment) for role, _, moment in (line.partition(" ") for line in output)}
+
+
 class NotServing(FactBase[list[str]]):
     """Those of `units` that systemd doesn't run, or whose certificate nobody accepts. units: {unit: role}."""
 

@@ -88,6 +88,8 @@ def seed(ports: Mapping[str, int], address: str, members: list[str]):
         if role != SENTINEL:
             master = _master(known, role) or members[0]
             text += _replicaof(role, master, ports[role], address, role in known)
+        # Since when there is this data: backups and proofs from before are of another role of that name.
+        yield StringCommand(f"test -e {STATE}/{role}/born || date +%s > {STATE}/{role}/born")
         yield _replace(HostFile(f"{STATE}/{role}/state.conf", text=text, owner="redis", group="redis", mode="640"))
 
 

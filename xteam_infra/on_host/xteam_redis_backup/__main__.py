@@ -5,7 +5,8 @@
   xteam-redis-backup prove [ROLE...]                    restore the newest ones into a scratch instance, and count
   xteam-redis-backup list                               what is kept
   xteam-redis-backup init                               make the repositories
-  xteam-redis-backup done init|take|copy|prove          whether that has succeeded for everything declared
+  xteam-redis-backup done init|take|copy|prove [ROLE=SINCE...]  whether that has succeeded for everything declared;
+                                                        SINCE: what is older is of another role of that name
   xteam-redis-backup serve ROLE:SNAPSHOT:REPOSITORY     offer one to the Redis hosts; deploys/restore_redis.py calls it
 
 Settings: /etc/xteam/redis-backup/settings.json.
@@ -19,9 +20,10 @@ import time
 from xteam_redis_backup import metrics
 from xteam_redis_backup.common import ROLES, BackupError
 from xteam_redis_backup.prove import prove
-from xteam_redis_backup.repository import COPIES, FIRST, REPOSITORIES, Repository, make, overview, proof
+from xteam_redis_backup.repository import COPIES, FIRST, REPOSITORIES, Repository, make, overview, proved
 from xteam_redis_backup.serve import serve
 from xteam_redis_backup.take import copy, take
+from xteam_restic.repository import taken
 
 # What is done, in which repositories, and the prefix of its figures.
 JOBS = {"take": (take, [FIRST], ""), "copy": (copy, COPIES, ""), "prove": (prove, REPOSITORIES, "restore_test_")}
@@ -45,8 +47,9 @@ def main() -> int:
     elif options.command == "serve" and len(options.words) == 1 and options.words[0].count(":") == 2:
         role, snapshot, number = options.words[0].split(":")
         serve(role, snapshot, _repository(number))
-    elif options.command == "done" and options.words in [["init"], *([name] for name in JOBS)]:
-        return 0 if _is_done(options.words[0]) else 1
+    elif options.command == "done" and options.words[:1] in [["init"], *([name] for name in JOBS)]:
+        since = {role: float(moment) for role, _, moment in (one.partition("=") for one in options.words[1:])}
+        return 0 if _is_done(options.words[0], since) else 1
     else:
         parser.error("see --help")
     return 0
@@ -86,15 +89,22 @@ def _repository(number: str) -> Repository:
     raise BackupError(f"there is no repository {number}")
 
 
-def _is_done(what: str) -> bool:
+def _is_done(what: str, since: dict[str, float]) -> bool:
+    """since: from when each role's present data is; what was taken before is of another role of that name."""
     if what == "init":
         return all(one.exists() for one in REPOSITORIES)
     _, repositories, _ = JOBS[what]
     # What was proved is there. To open a repository takes the best part of a second of a core.
-    unproved = [one for one in repositories if not all(proof(role, one).exists() for role in ROLES)]
+    unproved = [one for one in repositories if not all(proved(role, one, since.get(role, 0)) for role in ROLES)]
     if what == "prove":
         return not unproved
-    return all(set(ROLES) <= {tag for kept in one.snapshots() for tag in kept["tags"]} for one in unproved)
+    return all(_kept(one, since) for one in unproved)
+
+
+def _kept(repository: Repository, since: dict[str, float]) -> bool:
+    """Whether there is a snapshot of every role's present data."""
+    kept = repository.snapshots()
+    return all(any(role in one["tags"] and taken(one) >= since.get(role, 0) for one in kept) for role in ROLES)
 
 
 if __name__ == "__main__":

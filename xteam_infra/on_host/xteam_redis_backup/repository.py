@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ FIRST, *COPIES = REPOSITORIES
 def proof(role: str, repository: Repository) -> Path:
     """Where it is written down what the last proof found."""
     return STATE / "proofs" / f"{role}.repository{repository.number}.json"
+
+
+def proved(role: str, repository: Repository, since: float) -> bool:
+    """Whether a snapshot that was taken since then was restored, seconds since the epoch."""
+    try:
+        facts = json.loads(proof(role, repository).read_text())
+        return datetime.fromisoformat(facts["taken"]).timestamp() >= since
+    except (FileNotFoundError, ValueError, KeyError):
+        return False
 
 
 def make() -> None:
