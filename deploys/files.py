@@ -9,6 +9,7 @@ from pyinfra import host
 from xteam_infra.absent import up
 from xteam_infra.backup import storage_authority
 from xteam_infra.carried import MODULES, carried
+from xteam_infra.facts.hardware import HostHardware
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, started, write
 from xteam_infra.operations.bucket import bucket, bucket_client, refuse_unusable_s3
 from xteam_infra.operations.restic import opens, reachable
@@ -61,6 +62,7 @@ def keeping():
         "distinct": settings.files_backup_keep_distinct,
         "shrink_percent": settings.files_backup_shrink_percent,
         "seconds": settings.files_backup_seconds,
+        "room_mb": context["room_mb"],
         "bucket": where and {**where, "keep": settings.files_backup_s3_keep},
     }
 
@@ -76,6 +78,8 @@ def timed(jobs):
 
 # The keeper first, so that the senders find it.
 if plan.keeps(estate, machine):
+    room_mb = plan.room_mb(estate, host.get_fact(HostHardware, directory=settings.files_backup_path).disk_mb)
+    context["room_mb"] = room_mb
     defaults = HostFile("/etc/default/restic-rest-server", "files/restic-rest-server.j2", context)
     limits = unit(f"{plan.SERVER_UNIT}.d/10-xteam.conf", "server-limits.conf")
     gate = HostFile("/etc/xteam/files-gate.cfg", "files/gate.cfg.j2", context, validate="haproxy -c -f {}")

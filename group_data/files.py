@@ -2,6 +2,8 @@
 
 # On the backup host: a repository for each API host, encrypted with a password that only these two have.
 files_backup_path = "/var/lib/xteam/files-backup"
+# Room of all of them together. None: two fifths of the file system.
+# files_backup_max_mb = 200_000
 
 # When backups are taken, and after how many minutes without one the checks complain.
 files_backup_on = "*:40"

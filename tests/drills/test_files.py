@@ -9,6 +9,9 @@ from uuid import uuid4
 import pytest
 
 from checklist.run import not_applicable
+from tests.drills.harness.kept import nothing_displaced
+from xteam_infra.plan import CA_PATH as CA
+from xteam_infra.plan.files import client_certificate
 
 pytestmark = pytest.mark.group("app", first=True)
 UPLOADS = "/srv/xteam/uploads"
@@ -111,8 +114,7 @@ def test_an_intruder_on_an_api_host_displaces_no_backup(host, hosts, estate, fig
         host.check_output(f"unshare --mount sh -c {shlex.quote(SEND_NOTHING)} sh {words}", timeout=900)
         keeper.check_output("systemctl start xteam-files-keep.service", timeout=900)
         kept = _ids(keeper, ledger)
-        assert len(kept) >= len(before) + EMPTY, f"{len(before)} backups and {EMPTY} more became {len(kept)}"
-        assert before <= kept, "backups with users' files are gone"
+        nothing_displaced(before, kept, EMPTY)
         told = keeper.check_output("cat /var/lib/prometheus/node-exporter/xteam-files_kept.prom")
         assert f'xteam_files_kept_held{{host="{host.name}"}} 1' in told, "nobody is told that the files have shrunk"
         assert f'xteam_files_kept_refused{{host="{host.name}"}} 0' not in told, "dates ahead are believed"
@@ -121,6 +123,8 @@ def test_an_intruder_on_an_api_host_displaces_no_backup(host, hosts, estate, fig
         sent = [line.split()[2] for line in listed.splitlines() if re.match(rf"{host.name} +here ", line)]
         new = [one for one in sent if not any(old.startswith(one) for old in before)]
         book.run("drop", keeper, HOST=host.name, SNAPSHOT=" ".join(new))
+        book.run("sizes", keeper)
+        book.run("make-room", keeper, HOST=host.name)
         book.run("accept", keeper, HOST=host.name)
         keeper.check_output("systemctl start xteam-files-keep.service", timeout=900)
         assert before & _ids(keeper, ledger), "nothing is left"
@@ -134,3 +138,48 @@ def test_an_intruder_on_an_api_host_displaces_no_backup(host, hosts, estate, fig
 
 def _ids(keeper, ledger):
     return {one["id"] for one in json.loads(keeper.check_output(f"cat {ledger}"))["arrivals"]}
+
+
+# What an intruder on an API host does with the host's own certificate: junk of 1 MB under its true name, until refused.
+SEND_JUNK = """
+set -u
+gate=$(sed -n 's/^export RESTIC_REPOSITORY=rest:\\(.*[^/]\\)\\/*$/\\1/p' /usr/local/sbin/xteam-files)
+for i in $(seq COUNT); do
+    head -c 1000000 /dev/urandom > "$1/junk"
+    name=$(sha256sum < "$1/junk" | cut -d ' ' -f 1)
+    said=$(curl -s -o /dev/null -w '%{http_code}' --http1.1 --cacert CA --cert CERT -X POST \\
+        --data-binary @"$1/junk" "$gate/data/$name")
+    [ "$said" = 200 ] || { echo "$said after $i"; exit 0; }
+done
+echo "nothing refused"
+"""
+ROOM_MB = 100
+
+
+@pytest.mark.item("BAK-03")
+def test_an_intruder_on_an_api_host_does_not_fill_the_disk(host, machine, hosts, estate, deploys, figures, eventually):
+    """It sends junk until it is refused: no more than the room is taken, PostgreSQL's backups go on, nothing is gone.
+    Then what belongs to no backup is removed, and backups of files are taken again."""
+    if not estate.members("backup"):
+        not_applicable("no backup host in the inventory")
+    keeper, path = hosts.group("backup")[0], estate.files.files_backup_path
+    place = host.check_output("mktemp -d")
+    junk = SEND_JUNK.replace("COUNT", str(2 * ROOM_MB)).replace("CERT", client_certificate(machine).crt)
+    try:
+        deploys.good("files", files_backup_max_mb=ROOM_MB)
+        before = _ids(keeper, f"/var/lib/xteam/files/ledger/{host.name}.json")
+        said = host.check_output(f"bash -c {shlex.quote(junk.replace('CA', CA))} sh {place}", timeout=900)
+        assert said.startswith("507 after"), f"the junk was not refused: {said}"
+        stored = int(keeper.check_output(f"du -sm --apparent-size {path}").split()[0])
+        assert stored <= ROOM_MB, f"{stored} MiB are stored, and {ROOM_MB} were allowed"
+        figures |= {"room_mb": ROOM_MB, "stored_mb": stored, "refused_after_objects": int(said.split()[-1])}
+        if estate.members("postgres"):
+            keeper.check_output("systemctl start xteam-backup@check.service", timeout=300)
+        keeper.check_output(f"xteam-files-keep drop {host.name}", timeout=600)
+        host.check_output("xteam-files backup", timeout=300)
+        keeper.check_output("systemctl start xteam-files-record.service")
+        assert before <= _ids(keeper, f"/var/lib/xteam/files/ledger/{host.name}.json"), "backups are gone"
+    finally:
+        host.run(f"rm -rf {place}")
+        keeper.run(f"xteam-files-keep drop {host.name}", timeout=600)
+        deploys.good("files")

@@ -8,7 +8,7 @@ import pytest
 from ages import seconds_since
 
 from checklist.run import not_applicable
-from xteam_infra.plan.files import GATE_PORT, PREFIX, SENDS, SERVER_PORT, client_certificate, kept_by, timer
+from xteam_infra.plan.files import GATE_PORT, PREFIX, SENDS, SERVER_PORT, client_certificate, kept_by, room_mb, timer
 
 sender = pytest.mark.group("app")
 keeps = pytest.mark.group("backup")
@@ -189,6 +189,24 @@ def test_the_gate_lets_each_host_to_its_own(host, machine, at_the_gate):
     for path in ("/other/config", f"/{machine.name}/../other/config", "//other/config", f"/{machine.name}%2f../config"):
         assert at_the_gate(path) == "403", f"{path} answers {at_the_gate(path)}"
     assert at_the_gate(f"/{machine.name}/config", proof="") == "000", "the gate asks for no certificate"
+
+
+@sender
+@pytest.mark.item("BAK-03")
+def test_no_sender_fills_the_disk(host, machine, hosts, estate, at_the_gate):
+    """What would be more than the room of all backups of files is refused before it is taken."""
+    path, keeper = estate.files.files_backup_path, hosts.group("backup")[0]
+    disk_mb = int(keeper.check_output(f"df -Pm {path}").splitlines()[1].split()[1])
+    more = (room_mb(estate, disk_mb) + 1) * 1024**2
+    junk = f"/{machine.name}/data/{'0' * 64}"
+    assert at_the_gate(junk, "-X POST --data-binary x") == "400", "nothing is taken, so this check proves nothing"
+    # Version 1: an answer in the middle of what is sent is none for curl in version 2.
+    post = "--http1.1 -X POST --data-binary x"
+    said = at_the_gate(junk, f"{post} -H 'Content-Length: {more}'")
+    assert said == "507", f"{more} bytes are taken of one host: {said}"
+    for size in (f"-H 'Content-Length: {more}'", "-H 'Transfer-Encoding: chunked'"):
+        said = at_the_gate(f"/{machine.name}/config", f"{post} {size}")
+        assert said == "413", f"a repository's config of any size is taken: {said}"
 
 
 @sender

@@ -1,12 +1,14 @@
 """Which backups of users' files count, which have expired, and when files have shrunk: by time of arrival."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import xteam_infra.on_host
+from tests.drills.harness.kept import nothing_displaced
 
 HOUR, DAY = 3600, 86_400
 BEGAN = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
@@ -65,6 +67,25 @@ def test_fifty_empty_snapshots_displace_one_hour_and_no_day(choose, arrival, goo
     assert len(days) >= 13, "days of files are gone"
     assert kept[-1] == good[-1], "the last backup with files is gone"
     assert len(kept) >= 23 + 12
+
+
+def test_the_drill_is_red_when_retention_believes_senders(choose, arrival, good):
+    """tests/drills/test_files.py judges by this: the former retention, by dates that senders write, must fail it."""
+    sent = [
+        arrival(one.arrived, id=one.id, tree="empty", files=0, size=0, taken=one.arrived + number * HOUR)
+        for number, one in enumerate(attack(arrival, good))
+    ]
+    day = good[-24:]
+    before = {one.id for one in day}
+    nothing_displaced(before, before | {one.id for one in sent}, len(sent))
+    believed = [replace(one, arrived=one.taken) for one in [*day, *sent]]
+    gone = {one.id for one in choose.expired(believed, KEEP, 0)}
+    with pytest.raises(AssertionError):
+        nothing_displaced(before, {one.id for one in believed} - gone, len(sent))
+    with pytest.raises(AssertionError, match="are gone"):
+        nothing_displaced(before, {one.id for one in sent} | set(list(before)[1:]) | {"another"}, len(sent))
+    with pytest.raises(AssertionError, match="shows nothing"):
+        nothing_displaced(set(), {one.id for one in sent}, len(sent))
 
 
 def test_what_is_dated_ahead_does_not_count(choose, arrival):

@@ -26,6 +26,10 @@ CREDENTIALS = f"{HOME}/s3.credentials"
 PREFIX = "files"
 # Memory (MiB): restic's index and buffers; the server and its gate.
 RESTIC_MB = 256
+# Of the file system with the repositories, so much may be theirs unless files_backup_max_mb says otherwise.
+SHARE = 2 / 5
+# Objects that a host may send in an hour. A usual one is 16 MiB; but each, however small, takes a block and an inode.
+OBJECTS_AN_HOUR = 20_000
 SERVER_MB = 128
 
 
@@ -68,6 +72,11 @@ def sends(estate, machine) -> bool:
 def keeps(estate, machine) -> bool:
     """Whether `machine` keeps the backups."""
     return "backup" in machine.groups and bool(estate.members("app"))
+
+
+def room_mb(estate, disk_mb: int) -> int:
+    """MiB that the repositories may take of a file system of so many."""
+    return estate.files.files_backup_max_mb or int(disk_mb * SHARE)
 
 
 def kept_by(estate) -> tuple[str, ...]:

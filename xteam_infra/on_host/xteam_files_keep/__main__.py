@@ -6,7 +6,7 @@
   xteam-files-keep prove [HOST...]        restore the newest ones from the bucket beside, and compare each byte
   xteam-files-keep list                   what is kept, here and in the bucket, when it arrived, and what does not count
   xteam-files-keep accept HOST...         files may be fewer, the repository another: let things expire again
-  xteam-files-keep drop HOST SNAPSHOT...  remove these backups of a host
+  xteam-files-keep drop HOST SNAPSHOT...  remove these backups of a host; without one, what belongs to no backup
   xteam-files-keep fetch HOST...          make a host's repository anew from the bucket, after this one was lost
   xteam-files-keep done record|copy|prove whether that has succeeded for every host
 
@@ -20,9 +20,10 @@ import time
 from pathlib import Path
 
 from xteam_files_keep import arrivals, work
-from xteam_files_keep.places import ARRIVED, BUCKET, SENDERS, TARGET, alone, copied, figures, ledger, local
-from xteam_restic.programs import BackupError
+from xteam_files_keep.places import ARRIVED, BUCKET, SECONDS, SENDERS, TARGET, alone, copied, figures, ledger, local
+from xteam_restic.programs import BackupError, run
 
+SERVER = "restic-rest-server.service"
 JOBS = {
     "record": arrivals.record,
     "expire": work.expire,
@@ -56,8 +57,13 @@ def main() -> int:
     with alone():
         if options.command == "drop":
             work.drop(options.words[0], options.words[1:])
-            return 0
-        return 0 if all([_attempt(options.command, host) for host in options.words or SENDERS]) else 1
+            good = True
+        else:
+            good = all([_attempt(options.command, host) for host in options.words or SENDERS])
+    if options.command in ("expire", "drop", "fetch"):
+        # It counts what it keeps when it starts, and what arrives; what went away beside it, it would count for ever.
+        run("systemctl", "try-restart", SERVER, seconds=SECONDS)
+    return 0 if good else 1
 
 
 def _attempt(job: str, host: str) -> bool:

@@ -25,6 +25,8 @@ def record(host: str) -> dict[str, float]:
         "snapshots": float(len(counted)),
         "refused": float(len(ledger.arrivals) - len(counted) + ledger.unreadable),
         "held": float(bool(ledger.held)),
+        "stored_bytes": float(_stored(Path(places.local(host).url))),
+        "room_bytes": places.ROOM_MB * 1024.0**2,
     }
     if counted:
         newest = counted[-1]
@@ -98,6 +100,11 @@ def _present(path: Path) -> dict[str, float]:
         return {one.name: min(one.stat().st_mtime, time.time()) for one in files}
     except FileNotFoundError:
         return {}
+
+
+def _stored(path: Path) -> int:
+    """Bytes of the disk, in whole blocks: small objects take more of it than their size."""
+    return sum(one.lstat().st_blocks * 512 for one in path.rglob("*"))
 
 
 def _identify(ledger: Ledger, repository: Repository) -> None:

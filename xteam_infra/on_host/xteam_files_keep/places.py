@@ -18,6 +18,7 @@ OWNER: str = SETTINGS["owner"]
 SENDERS: list[str] = SETTINGS["senders"]
 BUCKET: dict | None = SETTINGS["bucket"]
 SECONDS: int = SETTINGS["seconds"]
+ROOM_MB: int = SETTINGS["room_mb"]
 DIRECTORIES: list[str] = SETTINGS["directories"]
 DISTINCT: int = SETTINGS["distinct"]
 SHRINK_PERCENT: int = SETTINGS["shrink_percent"]
@@ -37,6 +38,8 @@ HELP_ARRIVED = {
     "refused": "Backups that do not count: dated ahead, of another host, without a directory, or unreadable.",
     "files": "Files in the newest one that counts.",
     "bytes": "Their size.",
+    "stored_bytes": "What its repository takes of the disk.",
+    "room_bytes": "What the repositories of all hosts may take together.",
     "held": "1: nothing is removed until a person says so.",
 }
 _FIGURES = Figures(STATE / "figures.json", TARGET, "xteam_files_copy_", HELP, ("host",))

@@ -36,7 +36,11 @@ def expire(host: str) -> dict[str, float]:
 
 
 def drop(host: str, names: list[str]) -> None:
-    """Remove what a person has named: what a host should not have sent."""
+    """Remove what a person has named, what a host should not have sent; without names, what belongs to no backup."""
+    if not names:
+        local(host).prune()
+        arrivals.record(host)
+        return
     known = arrivals.look(host)
     found = [one for one in known.ordered() if any(len(name) >= 8 and one.id.startswith(name) for name in names)]
     if len(found) != len(names):

@@ -95,6 +95,11 @@ class Repository:
         """Remove these snapshots, and what nothing refers to any more."""
         self._remove(*ids)
 
+    def prune(self) -> None:
+        """Remove what no snapshot refers to."""
+        self.restic("unlock")  # only locks whose owner is gone
+        self.restic("prune", "--max-unused", "0")
+
     def _remove(self, *what: str) -> None:
         """All of it: what a person had erased must not stay in a file that holds other things too."""
         self.restic("unlock")  # only locks whose owner is gone
