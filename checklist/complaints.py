@@ -1,4 +1,4 @@
-"""What a host's units have complained of in its journal, and what of that is allowed (checklist/complaints.yml).
+"""What a host's units have complained of in its journal and log files, and what is allowed (checklist/complaints.yml).
 
 A complaint is a line of priority warning or worse, or a line that calls itself so: etcd, Redis, PostgreSQL and others
 log through their standard output, where every line has the same priority.
@@ -28,13 +28,19 @@ CALLS_ITSELF = (
     rf'|"level": ?"({"|".join(sorted(LEVELS))})"|^\d+:[A-Z] .{{20,30}} # |^Traceback'
 )
 FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,UNIT,_SYSTEMD_INVOCATION_ID,INVOCATION_ID,SYSLOG_IDENTIFIER,_TRANSPORT,_PID"
-# What a service says a few times passed by itself; what is wrong is said again. Of these once is enough.
+# What a service says a few times a day passed by itself; what is wrong is said again. Of the second once is enough.
 REPEATED = 5
+DAY = 86_400_000_000  # microseconds
 GRAVE = r'\b(CRITICAL|PANIC|EMERG)\b|"level": ?"(critical|panic|dpanic)"'
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)(?:[.,](\d+))?")
 # Lines of the moments in which drills and mutations broke the host on purpose: see checklist/disturbance.py.
 DISTURBED = "/run/xteam-disturbed"
 
 
+# Where services write beside the journal: pgBackRest does, the others only when somebody tells them to.
+# Of a file the last day counts; it has no start of a unit.
+LOGS = "/var/log/pgbackrest /var/log/postgresql /var/log/patroni /var/log/redis /var/log/pgbouncer /var/log/haproxy.log"
+FILE_HOURS = 24
 _READ = f"journalctl --boot --quiet --no-pager --lines {MOST} --output json --output-fields {FIELDS} --priority"
 # One round trip: moments of disturbance, the present invocation of every unit, complaints by priority and by word.
 COMMAND = f"""journalctl --sync
@@ -43,6 +49,10 @@ sed 's/^/disturbed /' {DISTURBED} 2>/dev/null
 systemctl show --all --property Id,InvocationID,InactiveExitTimestampMonotonic '*'
 {_READ} 0..4
 {_READ} 5..7 --grep '{CALLS_ITSELF}'
+echo zone $(date +%z)
+find {LOGS} -type f -mmin -{FILE_HOURS * 60} 2>/dev/null | while read -r file; do
+    tail -c 4000000 "$file" | grep -P '{CALLS_ITSELF}' | tail -n {MOST} | sed "s|^|file $(stat -c %Y "$file") $file |"
+done
 true"""
 
 
@@ -55,6 +65,7 @@ class Allowed(BaseModel):
 
     unit: whose, with * and ? as in file names. pattern: a regular expression found in the line.
     reason: why nobody needs to act. within: only so many seconds after the unit's start.
+    at_most: so many of a unit in a day; more of them show more than a moment, and then all are complaints.
     until: the last day on which it is allowed: for one incident that somebody has looked into.
     """
 
@@ -64,6 +75,7 @@ class Allowed(BaseModel):
     pattern: str
     reason: str
     within: float | None = Field(None, gt=0)
+    at_most: int | None = Field(None, gt=0)
     until: datetime.date | None = None
 
     @field_validator("pattern")
@@ -107,6 +119,7 @@ class Journal:
     invocations: dict[str, str] = field(default_factory=dict)
     started: dict[str, int] = field(default_factory=dict)
     entries: list[dict[str, Any]] = field(default_factory=list)
+    zone: str = "+0000"
 
 
 def read(output: str) -> Journal:
@@ -120,6 +133,10 @@ def read(output: str) -> Journal:
         elif line.startswith("disturbed "):
             begin, end = line.split()[1:3]
             found.disturbed.append((int(begin), int(end)))
+        elif line.startswith("zone "):
+            found.zone = line.split()[1]
+        elif line.startswith("file "):
+            found.entries += _of_file(line, found)
         elif line.startswith("Id="):
             unit = line.removeprefix("Id=")
         elif line.startswith("InvocationID="):
@@ -129,6 +146,24 @@ def read(output: str) -> Journal:
     if not found.invocations or not found.now:
         raise ValueError("the host did not say which units there are")
     return found
+
+
+def _of_file(line: str, journal: Journal) -> list[dict[str, Any]]:
+    """A line of a log file like one of the journal, its path in place of the unit; nothing when it is old.
+
+    Its moment stands at its beginning, in the host's time; else it is the file's last change.
+    """
+    _, changed, path, text = line.split(" ", 3)
+    at = int(changed) * 1_000_000
+    if moment := MOMENT.match(text):
+        seconds, fraction = moment[1].replace("T", " "), (moment[2] or "0").ljust(6, "0")[:6]
+        at = (
+            int(datetime.datetime.strptime(f"{seconds} {journal.zone}", "%Y-%m-%d %H:%M:%S %z").timestamp()) * 1_000_000
+        )
+        at += int(fraction)
+    if at < journal.now - FILE_HOURS * 3_600_000_000:
+        return []
+    return [{"MESSAGE": text, "_SYSTEMD_UNIT": path, "__REALTIME_TIMESTAMP": str(at), "__MONOTONIC_TIMESTAMP": "0"}]
 
 
 def complaints(journal: Journal, running: float = 0) -> Iterator[Line]:
@@ -189,15 +224,37 @@ def not_allowed(
 ) -> dict[tuple[str, str], list[Line]]:
     """Complaints that no entry covers, by unit and by what they have in common (digits left out)."""
     found: dict[tuple[str, str], list[Line]] = {}
+    counted: dict[tuple[int, str], list[Line]] = {}
     for line in lines:
-        if not any(one.covers(line, today) for one in allowed):
-            found.setdefault((line.unit, re.sub(r"[0-9a-f]*\d[0-9a-f]*", "N", line.text)[:160]), []).append(line)
+        covered = [number for number, one in enumerate(allowed) if one.covers(line, today)]
+        if not covered:
+            _sort(line, found)
+        elif not any(allowed[number].at_most is None for number in covered):
+            counted.setdefault((covered[0], line.unit), []).append(line)
+    for (number, _), those in counted.items():
+        if in_a_day(those) > (allowed[number].at_most or 0):
+            for line in those:
+                _sort(line, found)
     return found
+
+
+def _sort(line: Line, found: dict[tuple[str, str], list[Line]]) -> None:
+    found.setdefault((line.unit, re.sub(r"[0-9a-f]*\d[0-9a-f]*", "N", line.text)[:160]), []).append(line)
 
 
 def grave(lines: list[Line]) -> bool:
     """Whether complaints of one sort show more than a passing moment: they came again and again, or one is grave."""
-    return len(lines) >= REPEATED or any(re.search(GRAVE, line.text) for line in lines)
+    return in_a_day(lines) >= REPEATED or any(re.search(GRAVE, line.text) for line in lines)
+
+
+def in_a_day(lines: list[Line]) -> int:
+    """The most of these that came within a day: a unit may have been running for months."""
+    moments, first, most = sorted(line.at for line in lines), 0, 0
+    for last, moment in enumerate(moments):
+        while moment - moments[first] > DAY:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
 
 
 def unused(lines: Iterable[Line], allowed: list[Allowed], today: datetime.date) -> list[Allowed]:

@@ -122,6 +122,47 @@ def test_once_is_a_moment_and_often_is_a_fault(text, times, wanted):
     assert grave(lines) is wanted
 
 
+LOG = "/var/log/pgbackrest/main-check.log"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("2026-11-30 20:00:00.123 P00  ERROR: [062]: stop file exists", True),
+        ("2026-11-29 17:59:59.999 P00  ERROR: [062]: stop file exists", False),
+        ("Traceback (most recent call last):", True),
+    ],
+    ids=["of today", "of a day before", "without its moment"],
+)
+def test_log_files_beside_the_journal(text, wanted):
+    """By the host's own zone, of the last day."""
+    now = int(datetime.datetime(2026, 11, 30, 18, 0, 10, tzinfo=datetime.UTC).timestamp())
+    units = UNITS.replace("now 1000000000", f"now {now}000000")
+    found = list(complaints(read(f"{units}zone +0200\nfile {now - 5} {LOG} {text}\n")))
+    if "20:00" in text:
+        assert [(line.unit, line.text, line.at) for line in found] == [(LOG, text, (now - 10) * 1_000_000 + 123_000)]
+    assert bool(found) is wanted
+
+
+def test_log_files_in_which_a_drill_was_at_work():
+    line = f"zone +0000\nfile 1 {LOG} 1970-01-01 00:03:20.000 ERROR amid\n"
+    assert not list(complaints(read(f"{UNITS}disturbed 150000000 250000000 drill x\n{line}")))
+
+
+def test_an_entry_for_a_moment_and_no_more():
+    lines = [Line("redis-x", f"ERROR {number}", number, 1.0) for number in range(6)]
+    assert not not_allowed(lines, [allowed(at_most=6)], TODAY)
+    assert len(not_allowed(lines, [allowed(at_most=5)], TODAY)[("redis-x", "ERROR N")]) == 6
+    assert not not_allowed(lines, [allowed(at_most=1), allowed()], TODAY), "another entry has no such bound"
+
+
+def test_a_unit_that_has_run_for_months():
+    """A moment now and then is no fault."""
+    day = 86_400_000_001
+    assert not grave([Line("x.service", "ERROR", number * day, 1.0) for number in range(90)])
+    assert grave([Line("x.service", "ERROR", number * day // 5, 1.0) for number in range(90)])
+
+
 def test_an_entry_that_has_an_end():
     [line] = complaints(read(UNITS + entry("ERROR")))
     assert line.age == 10
