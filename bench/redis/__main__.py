@@ -3,6 +3,7 @@
     python -m bench.redis failover --fault power --runs 5      power loss of a master's host; cut, kill: see --help
     python -m bench.redis backup --keys 1000000                take, copy, prove and restore so many keys
     python -m bench.redis tls --pairs 5                        what TLS, the ACL and a second io-thread cost or bring
+    python -m bench.redis fsync --runs 5                       what an answer after the sync costs, on the host's disk
     python -m bench.redis failover --summary                   the table of all runs kept in build/bench/
 
 Runs are added to the file one by one, so a measurement can be taken in parts.
@@ -15,7 +16,7 @@ import sys
 import pytest
 
 from bench.lab import Bench, BenchError
-from bench.redis import backup, failover, tls
+from bench.redis import backup, failover, fsync, tls
 
 
 def main() -> int:
@@ -25,7 +26,7 @@ def main() -> int:
     )
     parser.add_argument("--inventory", default="inventories/lab.py", help="default: %(default)s")
     measurements = parser.add_subparsers(required=True, metavar="MEASUREMENT")
-    for module in (failover, backup, tls):
+    for module in (failover, backup, tls, fsync):
         about = (module.__doc__ or "").partition("\n")[0]
         one = measurements.add_parser(module.__name__.rpartition(".")[2], help=about, description=about)
         module.arguments(one)
