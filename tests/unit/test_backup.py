@@ -1,6 +1,8 @@
 """The backup layer without any host: what it refuses, who calls whom, and who gets the key."""
 
 import json
+import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ from xteam_infra.errors import SettingsError
 from xteam_infra.facts.backup import Drills, Repositories
 from xteam_infra.on_host.xteam_backup.reached import without_silent
 from xteam_infra.operations.backup import keys_fit, refuse_unclear_restore
-from xteam_infra.operations.backup_cluster import refusal
+from xteam_infra.operations.backup_cluster import _moves, refusal
 from xteam_infra.plan.backup import callers, databases, jobs, needs, repositories
 from xteam_infra.secrets import Secret
 
@@ -324,3 +326,16 @@ def test_a_stanza_in_a_bucket_is_moved_whole_and_what_names_it_goes_last():
     assert kept.keys == {
         "p/aside/1/backup/main/backup.info", "p/aside/1/backup/main/x/f", "p/backup/mainly", "p/archive/main/a",
     }  # fmt: skip
+
+
+def test_interrupted_move_aside_is_made_good(ha, tmp_path):
+    """What tells whose backups they are is moved last."""
+    repository = replace(repositories(ha.read())[0], path=str(tmp_path))
+    script = _moves(repository, "66").replace("-o postgres -g postgres", "")
+    for part in ("archive", "backup"):
+        (tmp_path / part / "main").mkdir(parents=True)
+    broken = script.replace(f"mv -T {tmp_path}/backup", f"false {tmp_path}/backup")
+    assert subprocess.run(["sh", "-ec", broken], check=False).returncode != 0
+    assert (tmp_path / "backup/main").exists() and not (tmp_path / "archive/main").exists()
+    assert subprocess.run(["sh", "-ec", script], check=False).returncode == 0
+    assert (tmp_path / "aside/66/archive/main").is_dir() and (tmp_path / "aside/66/backup/main").is_dir()

@@ -99,8 +99,9 @@ def keep_aside(estate, repository: Repository, cluster: str):
 
 def _moves(repository: Repository, cluster: str) -> str:
     aside = f"{repository.path}/aside/{cluster}"
-    parts = ("backup", "archive")
-    moves = [f"mv -T {repository.path}/{part}/{STANZA} {aside}/{part}/{STANZA}" for part in parts]
+    # What tells whose it is goes last: a run that ended between the two is made good by the next one.
+    places = [(f"{repository.path}/{part}/{STANZA}", f"{aside}/{part}/{STANZA}") for part in ("archive", "backup")]
+    moves = [f"if [ -e {here} ]; then mv -T {here} {there}; fi" for here, there in places]
     owned = "install -d -o postgres -g postgres -m 750"
     return "; ".join([f"{owned} {repository.path}/aside {aside} {aside}/backup {aside}/archive", *moves])
 
