@@ -276,5 +276,7 @@ def complete(path: Path, played: Played) -> None:
     }
     found["result"] = played.result
     new = {key: value for key, value in found.items() if key not in case and (value or key == "commands")}
+    if not new:
+        return
     text = path.read_text().rstrip("\n") + "\n"
     path.write_text(text + yaml.dump(new, Dumper=_Dumper, sort_keys=False, width=112, allow_unicode=True))
