@@ -76,6 +76,8 @@ def test_floods_fail_no_other_user(host, hosts, other_users, asker, flood, figur
     bad = [(moment, status) for moment, status in asker.answers() if status not in ("200", "429")]
     figures["new_connections"], figures["unanswered"] = len(asker.answers()), len(bad)
     figures["longest_pause_seconds"] = asker.longest_pause()
+    figures["haproxy_idle_percent_least"] = flood.least_idle
+    figures["dropped_by_the_kernel"] = flood.dropped() - flood.dropped_before
     other_users.result(eventually, figures)
     assert not bad, f"{len(bad)} of {len(asker.answers())} requests over new connections failed: {bad[:10]}"
     if hosts.group("edge")[1:]:
