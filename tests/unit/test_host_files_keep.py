@@ -21,6 +21,7 @@ SETTINGS = {
     "distinct": 0,
     "shrink_percent": 50,
     "keep": {"hourly": 2},
+    "room_mb": 1000,
 }
 
 
@@ -35,6 +36,7 @@ class Keeper(Host):
         values = {**SETTINGS, "state": str(self.state), "path": str(self.kept), **settings}
         self.file("/etc/xteam/files/keep.json", values)
         self.file("/var/lib/prometheus/node-exporter/x")
+        self.program("systemctl")
         self.sent, self.copied = [], []
 
     def arrive(self, number, hours_ago, **more):
@@ -158,7 +160,11 @@ def test_named_backups_are_dropped_and_a_wrong_name_removes_nothing(host):
         run(host, "drop", "app1", "1" * 8, "f" * 8)
     assert not host.calls("forget")
     assert run(host, "drop", "app1", "1" * 8) == 0
-    assert "1" * 64 in host.calls("forget")[0]
+    calls = host.calls()
+    assert any("forget" in one and "1" * 64 in one for one in calls)
+    assert any("try-restart restic-rest-server.service" in one for one in calls), "it counts what is kept anew"
+    assert run(host, "drop", "app1") == 0
+    assert host.calls(" prune") and not host.calls("forget")
 
 
 def test_newest_backup_is_copied_and_expired_copies_are_removed(host):
