@@ -27,7 +27,7 @@ LONGEST = 900
 class Result:
     """acknowledged, lost: numbers. outage_seconds: the longest time between two acknowledged writes.
 
-    said: what the failures said, each once.
+    said: what the failures said, each once. ways: {way of writing: [acknowledged, lost]}.
     """
 
     acknowledged: int
@@ -36,10 +36,12 @@ class Result:
     errors: int
     outage_seconds: float
     said: list[str]
+    ways: dict[str, list[int]]
 
-    def figures(self) -> dict[str, int | float]:
+    def figures(self) -> dict[str, int | float | str]:
         """For the dated result of a drill."""
-        return {"outage_seconds": self.outage_seconds, "acknowledged": self.acknowledged, "lost": self.lost}
+        totals = {"outage_seconds": self.outage_seconds, "acknowledged": self.acknowledged, "lost": self.lost}
+        return totals | {f"lost_of_{way}": f"{lost}/{count}" for way, (count, lost) in sorted(self.ways.items())}
 
 
 class Writer:

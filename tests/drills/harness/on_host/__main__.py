@@ -74,6 +74,16 @@ def read(directory: Path) -> tuple[list[int], list[float], list[str]]:
     return [int(number) for number, _ in lines], [float(moment) for _, moment in lines], said
 
 
+def ways(writer: Writer, acknowledged: list[int], kept: set[int]) -> dict[str, list[int]]:
+    """{way of writing: [acknowledged, lost]}"""
+    found: dict[str, list[int]] = {}
+    for number in acknowledged:
+        counts = found.setdefault(writer.way(number), [0, 0])
+        counts[0] += 1
+        counts[1] += number not in kept
+    return found
+
+
 def main() -> None:
     path = Path(sys.argv[1])
     orders = json.loads(path.read_text())
@@ -88,6 +98,7 @@ def main() -> None:
         "unacknowledged_kept": len(kept - set(acknowledged)),
         "errors": len(said),
         "outage_seconds": round(max(gaps, default=0.0), 2),
+        "ways": ways(writer, acknowledged, kept),
         "said": list(dict.fromkeys(said))[:5],
     }
     print(json.dumps(result))

@@ -92,6 +92,10 @@ class RedisWriter(Writer):
     def write(self, number: int) -> None:
         self.ways[number % len(self.ways)](number)
 
+    def way(self, number: int) -> str:
+        name = self.ways[number % len(self.ways)].__name__.removeprefix("_")
+        return "large result" if name == "result" and _is_large(number) else name
+
     def _key(self, name: object) -> str:
         return f"{self.orders['key']}:{name}"
 

@@ -31,6 +31,10 @@ class Writer(ABC):
     def write(self, number: int) -> None:
         """Return once the number is acknowledged."""
 
+    def way(self, number: int) -> str:
+        """In which way the number is written: large values apart, by name."""
+        return "large" if number % LARGE_EACH == 0 else "transaction"
+
     @abstractmethod
     def close(self) -> None:
         """Drop the connection, whatever its state."""
