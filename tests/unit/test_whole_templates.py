@@ -115,6 +115,7 @@ def read(tmp_path, monkeypatch):
 
 
 def test_every_template_with_secrets_is_known_here(estate):
+    assert set("#@:/ \"'\\$%") <= set("".join(VALUES.values())), "these values are not hostile"
     assert set(with_secrets()) == set(contexts(estate)) == set(READERS)
 
 
