@@ -85,6 +85,9 @@ class Mutator:
             time.sleep(0.5)
 
     def _predict(self, mutation: Mutation, limit: str, result: Result) -> None:
+        if mutation.refused:
+            self._refused(mutation, limit, result)
+            return
         result.planned = planned(self._inventory, _deploy_of(mutation), limit)
         unforeseen = [name for name in result.planned if not any(text in name for text in mutation.dry_names)]
         missing = [text for text in mutation.dry_names if not any(text in name for name in result.planned)]
@@ -94,10 +97,21 @@ class Mutator:
         if unforeseen:
             _explain(result, f"--dry also names {', '.join(unforeseen)}")
 
+    def _refused(self, mutation: Mutation, limit: str, result: Result) -> None:
+        try:
+            result.planned = planned(self._inventory, _deploy_of(mutation), limit)
+            _explain(result, f"the deploy refuses nothing (it names {result.planned or 'nothing'})")
+        except RerunError as error:
+            result.dry_exact = mutation.refused in str(error) and "no host was changed" in str(error)
+            if not result.dry_exact:
+                _explain(result, f"it is not refused by {mutation.refused!r}: {error}")
+
     def _heal(self, mutation: Mutation, limit: str, result: Result, broken_at: float) -> None:
         self._green.discard((mutation.checks, limit))
         self._say(f"{mutation.id}: heal by {_deploy_of(mutation)}")
         self._hosts.memo.forget()
+        if mutation.undo and (undone := self._hosts[result.host].run(mutation.undo)).rc != 0:
+            _explain(result, f"`undo` ended with {undone.rc}: {undone.stderr.strip()}")
         try:
             deploy(self._inventory, _deploy_of(mutation), limit)
             note(self._hosts, f"mutation {mutation.id}", time.monotonic() - broken_at)

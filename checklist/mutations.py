@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 Outcome = Literal["killed-exactly", "imprecise", "survived", "invalid"]
 
@@ -27,6 +27,8 @@ class Mutation(BaseModel):
     checks: tests/hosts/test_<checks>.py and test_<checks>_*.py look. Default: the layer.
     whole: look at and heal all machines, not only the broken one.
     least: how many machines the group must have for this to be a fault at all.
+    refused: for what its owner alone can take back: a text that the deploy says when it refuses the host, instead of
+        dry_names. undo: then what its owner does, before the deploy heals.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,11 +39,19 @@ class Mutation(BaseModel):
     group: str
     break_: str = Field(alias="break")
     expect: frozenset[str] = Field(min_length=1)
-    dry_names: tuple[str, ...] = Field(min_length=1)
+    dry_names: tuple[str, ...] = ()
     settle: float = 0
     until: str = ""
     whole: bool = False
     least: int = 1
+    refused: str = ""
+    undo: str = ""
+
+    @model_validator(mode="after")
+    def _foretold(self) -> "Mutation":
+        if bool(self.dry_names) == bool(self.refused) or bool(self.refused) != bool(self.undo):
+            raise ValueError("either dry_names, or refused and undo")
+        return self
 
 
 class Result(BaseModel):

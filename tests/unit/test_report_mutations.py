@@ -34,6 +34,8 @@ def test_the_layer_is_the_files_name(tmp_path):
         (ENTRY * 2, "more than one mutation is called a"),
         (ENTRY.replace("[RED-03]", "[]"), "expect"),
         (ENTRY.replace("[Write]", "[]"), "dry_names"),
+        (ENTRY.replace("}", ", refused: x, undo: 'true'}"), "either"),
+        (ENTRY.replace("dry_names: [Write]", "refused: x"), "either"),
         (ENTRY.replace("group", "groop"), "groop"),
         ("words", "redis.yml"),
     ],
