@@ -9,7 +9,7 @@ import pytest
 from checklist.run import not_applicable
 from xteam_infra.facts.overrides import ConfigurationLines
 from xteam_infra.plan.base import upgrade_at
-from xteam_infra.plan.overrides import overriding_drop_ins
+from xteam_infra.plan.overrides import OURS, overriding, overriding_drop_ins
 
 # Of the system itself: needrestart may restart them.
 SYSTEM_UNITS = ("ssh.service", "nftables.service", "unattended-upgrades.service", "systemd-journal-upload.service")
@@ -85,11 +85,12 @@ def test_kernel_settings_of_the_machine(kernel):
 
 
 def test_names_of_the_estate_resolve(host, estate):
-    """To the addresses of the inventory, without asking any name server."""
+    """To the addresses of the inventory: without asking any name server, and as programs ask."""
     for machine in estate.machines:
         for name in (machine.name, estate.fqdn(machine.name)):
-            answer = host.run("getent -s files ahostsv4 %s", name).stdout.split()
-            assert answer[:1] == [machine.address], f"{name} resolves to {answer[:1]}, not {machine.address}"
+            for source in ("-s files", ""):
+                answer = host.run(f"getent {source} ahostsv4 %s", name).stdout.split()
+                assert answer[:1] == [machine.address], f"{name} resolves to {answer[:1]}, not {machine.address}"
 
 
 def test_the_names_are_put_back(host, eventually):
@@ -108,14 +109,26 @@ def test_the_names_are_put_back(host, eventually):
         host.check_output(f"sed -i '/^{own}$/d' /etc/hosts; xteam-hosts")
 
 
-def test_no_drop_in_wins_over_ours(host):
-    """A drop-in of a unit that sorts later and sets what one of ours sets."""
+@pytest.fixture
+def lines(host):
+    """What others, and we, have written into the files and directories that are shared."""
     fact = ConfigurationLines()
-    lines = fact.process(host.run(fact.command()).stdout.splitlines())
-    ours = set(host.run("grep -ls 'anaged by xteam-infra' /etc/systemd/system/*.d/*.conf").stdout.split())
+    return fact.process(host.run(fact.command()).stdout.splitlines())
+
+
+def test_no_setting_wins_over_ours(host, lines):
+    """Of somebody else's in another file: it would, now or from the next boot on."""
     won = [
-        f"{one.path} line {one.number}: {one.text}, over {our.path}" for one, our in overriding_drop_ins(lines, ours)
+        f"{one.path} line {one.number}: {one.text}, not {wanted}"
+        for kind, path in OURS.items()
+        for one, wanted in overriding(kind, path, host.file(path).content_string, lines)
     ]
+    assert not won, "; ".join(won)
+
+
+def test_no_drop_in_wins_over_ours(lines):
+    """A drop-in of a unit that sorts later and sets what one of ours, or our unit, sets."""
+    won = [f"{one.path} line {one.number}: {one.text}, over {our.path}" for one, our in overriding_drop_ins(lines)]
     assert not won, "; ".join(won)
 
 

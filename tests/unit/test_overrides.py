@@ -3,15 +3,14 @@
 import pytest
 
 from xteam_infra.facts.overrides import ConfigurationLines, Line
-from xteam_infra.plan.overrides import overriding, overriding_drop_ins
+from xteam_infra.plan.overrides import OURS, names_lost, overriding, overriding_drop_ins
 
-SYSCTL, SSHD = "/etc/sysctl.d/60-xteam.conf", "/etc/ssh/sshd_config.d/10-xteam.conf"
-JOURNALD, APT = "/etc/systemd/journald.conf.d/10-xteam.conf", "/etc/apt/apt.conf.d/20auto-upgrades"
+SYSCTL = OURS["sysctl"]
 TEXT = {
     "sysctl": (SYSCTL, "kernel.sysrq = 0\nnet.ipv4.tcp_rmem = 1 2 3\n"),
-    "sshd": (SSHD, "PasswordAuthentication no\n"),
-    "journald": (JOURNALD, "[Journal]\nStorage=persistent\n"),
-    "apt": (APT, 'APT::Periodic::Unattended-Upgrade "1";\n'),
+    "sshd": (OURS["sshd"], "PasswordAuthentication no\n"),
+    "journald": (OURS["journald"], "[Journal]\nStorage=persistent\n"),
+    "apt": (OURS["apt"], 'APT::Periodic::Unattended-Upgrade "1";\n'),
 }
 
 
@@ -63,15 +62,71 @@ def test_settings_of_sshd_after_its_include_lose_unless_they_are_conditional():
     ]
 
 
-def test_drop_ins_that_come_later():
-    ours, theirs = "/etc/systemd/system/etcd.service.d/10-xteam.conf", "/etc/systemd/system/etcd.service.d/50-mine.conf"
-    lines = [
-        Line("unit", ours, 3, "Restart=always"),
-        Line("unit", theirs, 2, "Restart=no"),
-        Line("unit", theirs, 3, "Nice=5"),
-        Line("unit", "/etc/systemd/system/other.service.d/50-mine.conf", 2, "Restart=no"),
-    ]
-    assert [(one.path, one.number) for one, _ in overriding_drop_ins(lines, {ours})] == [(theirs, 2)]
+UNITS = "/etc/systemd/system"
+
+
+def drop_ins_found(*theirs):
+    ours = {
+        f"{UNITS}/etcd.service.d/10-xteam.conf": "Restart=always",
+        f"{UNITS}/xteam-api@.service": "MemoryMax=512M",
+        f"{UNITS}/redis-server@queue.service.d/10-xteam.conf": "MemoryMax=64M",
+        f"{UNITS}/redis-server@cache.service.d/10-xteam.conf": "MemoryMax=32M",
+    }
+    lines = [Line("own", path, 0, "") for path in ours] + [Line("unit", path, 2, text) for path, text in ours.items()]
+    lines += [Line("unit", f"{UNITS}/{path}", 3, text) for path, text in theirs]
+    return [(one.path.removeprefix(f"{UNITS}/"), our.text) for one, our in overriding_drop_ins(lines)]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "over"),
+    [
+        ("etcd.service.d/override.conf", "Restart=no", "Restart=always"),
+        ("etcd.service.d/50-mine.conf", "Restart = no", "Restart=always"),
+        ("xteam-api@.service.d/00-mine.conf", "MemoryMax=infinity", "MemoryMax=512M"),
+        ("xteam-api@blue.service.d/mine.conf", "MemoryMax=infinity", "MemoryMax=512M"),
+        ("redis-server@.service.d/50-mine.conf", "MemoryMax=infinity", "MemoryMax=64M"),
+        ("redis-server@cache.service.d/50-mine.conf", "MemoryMax=64M", "MemoryMax=32M"),
+    ],
+)
+def test_a_drop_in_that_wins_over_ours_is_found(path, text, over):
+    assert drop_ins_found((path, text)) == [(path, over)]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("etcd.service.d/00-mine.conf", "Restart=no"),
+        ("etcd.service.d/50-mine.conf", "Nice=5"),
+        ("etcd.service.d/50-mine.conf", "Restart=always"),
+        ("other.service.d/50-mine.conf", "Restart=no"),
+        ("other.service", "Restart=no"),
+        ("redis-server@mine.service.d/50-mine.conf", "MemoryMax=infinity"),
+    ],
+)
+def test_a_drop_in_that_takes_nothing_from_ours_is_left_alone(path, text):
+    assert not drop_ins_found((path, text))
+
+
+def test_what_systemd_adds_up_wins_only_by_emptying_it():
+    ours, theirs = f"{UNITS}/xteam-x.service", f"{UNITS}/xteam-x.service.d/50-mine.conf"
+    lines = [Line("own", ours, 0, ""), Line("unit", ours, 3, "ExecStart=/x"), Line("unit", theirs, 2, "ExecStart=/y")]
+    assert not list(overriding_drop_ins(lines))
+    assert [one.number for one, _ in overriding_drop_ins([*lines, Line("unit", theirs, 1, "ExecStart=")])] == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("hosts: files dns", False),
+        ("hosts: files myhostname resolve [!UNAVAIL=return] dns", False),
+        ("hosts: resolve [!UNAVAIL=return] files dns", False),
+        ("hosts: dns files", True),
+        ("hosts: dns", True),
+        ("passwd: files", False),
+    ],
+)
+def test_names_are_lost_when_a_name_server_is_asked_first(text, lost):
+    assert bool(list(names_lost([Line("nsswitch", "/etc/nsswitch.conf", 7, text)]))) == lost
 
 
 def test_lines_of_this_machine_are_read(local_host):

@@ -11,8 +11,14 @@ DIRECTORIES = {
     " /usr/lib/systemd/journald.conf.d/*.conf",
     "sshd": "/etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf",
     "apt": "/etc/apt/apt.conf /etc/apt/apt.conf.d/*",
-    "unit": "/etc/systemd/system/*.d/*.conf /run/systemd/system/*.d/*.conf",
+    "unit": " ".join(
+        f"{place}/{files}"
+        for place in ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system")
+        for files in ("*.d/*.conf", "*.service", "*.timer", "*.path", "*.socket")
+    ),
+    "nsswitch": "/etc/nsswitch.conf",
 }
+OWN = "anaged by xteam-infra"
 
 
 class Line(NamedTuple):
@@ -25,14 +31,18 @@ class Line(NamedTuple):
 
 
 class ConfigurationLines(FactBase[list[Line]]):
-    """Every line of those files that is neither empty nor a comment, in the order of the files' names."""
+    """Every line of those files that is neither empty nor a comment, in the order of the files' names.
+
+    Of units and drop-ins that are ours there is a line of kind "own" too, without text.
+    """
 
     default = list
 
     @override
     def command(self) -> str:
         greps = (f"grep -Hnv '^[[:space:]]*\\([#;]\\|//\\|$\\)' {paths} 2>/dev/null" for paths in DIRECTORIES.values())
-        return "; ".join(f"{grep} | sed 's|^|{kind} |'" for kind, grep in zip(DIRECTORIES, greps, strict=True))
+        reads = [f"{grep} | sed 's|^|{kind} |'" for kind, grep in zip(DIRECTORIES, greps, strict=True)]
+        return "; ".join([*reads, f"grep -ls '{OWN}' {DIRECTORIES['unit']} | sed 's|.*|own &:0:|'"])
 
     @override
     def process(self, output: list[str]) -> list[Line]:

@@ -10,7 +10,7 @@ from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.estate import Machine
 from xteam_infra.facts.overrides import ConfigurationLines, Line
 from xteam_infra.operations.files import HostFile
-from xteam_infra.plan.overrides import overriding
+from xteam_infra.plan.overrides import names_lost, overriding, overriding_drop_ins
 from xteam_infra.runtime import open_estate
 
 _lock = BoundedSemaphore()
@@ -27,10 +27,9 @@ def refuse_overridden(files_of: Callable[[Machine], dict[str, HostFile]]) -> Non
             estate = open_estate()
             hosts = list(inventory.get_active_hosts())
             lines = Pool(20).map(lambda one: one.get_fact(ConfigurationLines, _sudo=True), hosts)
-            pairs = zip(hosts, lines, strict=True)
-            found = [
-                p for one, read in pairs for p in override_problems(files_of(estate.machine(one.name)), one.name, read)
-            ]
+            found: list[Problem] = []
+            for one, read in zip(hosts, lines, strict=True):
+                found += override_problems(files_of(estate.machine(one.name)), one.name, read)
             _found.append(found)
     if _found[0]:
         raise SettingsError(_found[0])
@@ -40,5 +39,12 @@ def override_problems(files: dict[str, HostFile], name: str, lines: list[Line]) 
     """What wins over our files on one host."""
     for kind, file in files.items():
         for line, wanted in overriding(kind, file.dest, file.content, lines):
-            where = f"{line.path} line {line.number}"
-            yield Problem(f"host {name}", where, line.text, f"{wanted}, as in {file.dest}: remove that line")
+            yield _problem(name, line, f"{wanted}, as in {file.dest}: remove that line")
+    for line, ours in overriding_drop_ins(lines):
+        yield _problem(name, line, f"{ours.text}, as in {ours.path}: remove that line")
+    for line in names_lost(lines):
+        yield _problem(name, line, "files before dns: the estate's names are in /etc/hosts")
+
+
+def _problem(name: str, line: Line, allowed: str) -> Problem:
+    return Problem(f"host {name}", f"{line.path} line {line.number}", line.text, allowed)

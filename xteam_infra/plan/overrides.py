@@ -6,11 +6,27 @@ from pathlib import PurePosixPath
 
 from xteam_infra.facts.overrides import Line
 
+# Where our part of what others write too is.
+OURS = {
+    "sysctl": "/etc/sysctl.d/60-xteam.conf",
+    "journald": "/etc/systemd/journald.conf.d/10-xteam.conf",
+    "sshd": "/etc/ssh/sshd_config.d/10-xteam.conf",
+    "apt": "/etc/apt/apt.conf.d/20auto-upgrades",
+}
 _ASSIGNMENT = {
     "sysctl": re.compile(r"-?([^=\s]+)\s*=\s*(.*)"),
     "journald": re.compile(r"(\w+)\s*=\s*(.*)"),
     "sshd": re.compile(r"(\w+)[\s=]+(.*)"),
     "apt": re.compile(r'([\w:-]+)\s+"(.*)";'),
+}
+
+# What systemd adds up over all files; only an empty value takes away what was said before.
+ADDED = {
+    *("After", "Before", "Wants", "Requires", "Conflicts", "BindsTo", "PartOf", "RequiresMountsFor", "Documentation"),
+    *("WantedBy", "Environment", "EnvironmentFile", "PassEnvironment", "LoadCredential", "SupplementaryGroups"),
+    *("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem"),
+    *("ExecStart", "ExecStartPre", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost", "ExecCondition"),
+    *("PathChanged", "ListenStream", "DeviceAllow", "SystemCallFilter"),
 }
 
 
@@ -64,19 +80,56 @@ def _wins(kind: str, line: Line, ours: str, lines: list[Line]) -> bool:
     return name > our_name
 
 
-def overriding_drop_ins(lines: list[Line], ours: set[str]) -> Iterator[tuple[Line, Line]]:
-    """(a line of somebody's drop-in, the line of ours in whose place it counts). ours: paths of our drop-ins."""
-    set_by_us: dict[tuple[str, str], tuple[str, Line]] = {}
-    for line in lines:
-        if line.kind == "unit" and line.path in ours and "=" in line.text:
-            set_by_us[(_unit(line), line.text.split("=", 1)[0].strip())] = (PurePosixPath(line.path).name, line)
-    for line in lines:
-        if line.kind != "unit" or line.path in ours or "=" not in line.text:
+def overriding_drop_ins(lines: list[Line]) -> Iterator[tuple[Line, Line]]:
+    """(a line of somebody's drop-in, the line of our unit or drop-in in whose place it counts)."""
+    ours = {line.path for line in lines if line.kind == "own"}
+    units = [line for line in lines if line.kind == "unit" and "=" in line.text]
+    set_by_us: dict[tuple[str, str], dict[str, Line]] = {}
+    for line in units:
+        if line.path in ours:
+            set_by_us.setdefault((_template(_unit(line)), _key(line)), {})[_unit(line)] = line
+    for line in units:
+        key, adds = _key(line), bool(line.text.split("=", 1)[1].strip())
+        if line.path in ours or (key in ADDED and adds):
             continue
-        name, our_line = set_by_us.get((_unit(line), line.text.split("=", 1)[0].strip()), ("", None))
-        if our_line and PurePosixPath(line.path).name > name and line.text != our_line.text:
-            yield line, our_line
+        for unit, our_line in set_by_us.get((_template(_unit(line)), key), {}).items():
+            if _meets(_unit(line), unit) and _rank(line) > _rank(our_line) and line.text != our_line.text:
+                yield line, our_line
+                break
 
 
 def _unit(line: Line) -> str:
-    return PurePosixPath(line.path).parent.name
+    """The directory of the unit's drop-ins."""
+    path = PurePosixPath(line.path)
+    return path.parent.name if path.suffix == ".conf" else f"{path.name}.d"
+
+
+def _template(unit: str) -> str:
+    """Of redis-server@queue.service.d redis-server@.service.d; what is no instance stays as it is."""
+    return re.sub(r"@[^.]*", "@", unit)
+
+
+def _meets(one: str, other: str) -> bool:
+    """Whether both are read for the same unit: a template's are read for all its instances."""
+    return one == other or _template(one) in (one, other)
+
+
+def _key(line: Line) -> str:
+    return line.text.split("=", 1)[0].strip()
+
+
+def _rank(line: Line) -> str:
+    """What sorts later wins; every drop-in wins over the unit itself."""
+    path = PurePosixPath(line.path)
+    return path.name if path.suffix == ".conf" else ""
+
+
+def names_lost(lines: list[Line]) -> Iterator[Line]:
+    """What keeps /etc/hosts from being asked before a name server is."""
+    for line in lines:
+        words = line.text.split()
+        if line.kind == "nsswitch" and words[:1] == ["hosts:"]:
+            before = words[: words.index("files")] if "files" in words else words
+            # systemd-resolved looks into /etc/hosts first.
+            if ("files" not in words and "resolve" not in words) or "dns" in before:
+                yield line
