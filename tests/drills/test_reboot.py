@@ -48,6 +48,13 @@ def settled(host, estate, before):
     return True
 
 
+def whole(host):
+    """Assert that the host says that all it belongs to is well."""
+    said = host.run("xteam-updates whole")
+    assert said.rc == 0, f"{host.name}: {said.stdout}"
+    return True
+
+
 @pytest.mark.item("POST-01", kind="drill")
 def test_every_single_reboot_gives_the_same_host(hosts, estate, faults, figures, eventually, serves):
     eventually(serves, seconds=PATIENCE, interval=1)
@@ -125,12 +132,14 @@ def test_a_boot_with_cloud_init_keeps_the_names(cloud, hosts, estate, faults, de
         eventually(serves, seconds=PATIENCE, interval=1)
 
 
-def test_storage_and_logs_need_no_names(hosts, estate, faults, eventually, serves):
-    """A database host boots without any name of the estate: its data is opened, and its journal arrives."""
+def test_a_database_host_needs_no_names(hosts, estate, faults, eventually, serves):
+    """It boots without any name, and without a name server: its data is opened, its journal arrives, all is whole."""
     host = hosts.group("postgres")[0]
     host.check_output(
         "systemctl disable --quiet --now xteam-hosts.path; systemctl disable --quiet xteam-hosts.service; "
-        "cp -a /etc/hosts /etc/hosts.drill; printf '127.0.0.1 localhost\\n' > /etc/hosts"
+        "cp -a /etc/hosts /etc/hosts.drill; printf '127.0.0.1 localhost\\n' > /etc/hosts; "
+        "cp --remove-destination $(readlink -f /etc/resolv.conf) /etc/resolv.drill; "
+        "rm /etc/resolv.conf; echo 'nameserver 192.0.2.1' > /etc/resolv.conf"
     )
     try:
         faults.kill(host.name)
@@ -141,9 +150,11 @@ def test_storage_and_logs_need_no_names(hosts, estate, faults, eventually, serve
         )
         for unit in ("xteam-storage.service", "systemd-journal-upload.service"):
             eventually(lambda u=unit: host.service(u).is_running, seconds=PATIENCE, interval=1)
+        eventually(lambda: whole(host), seconds=PATIENCE, interval=2)
     finally:
         host.check_output(
-            "mv -f /etc/hosts.drill /etc/hosts; systemctl enable --quiet xteam-hosts.service; "
+            "mv -f /etc/hosts.drill /etc/hosts; mv -f /etc/resolv.drill /etc/resolv.conf; "
+            "systemctl enable --quiet xteam-hosts.service; "
             "systemctl enable --quiet --now xteam-hosts.path"
         )
     eventually(serves, seconds=PATIENCE, interval=1)
