@@ -5,8 +5,9 @@ from xteam_infra.operations import HostDirectory, HostFile, barrier, directories
 from xteam_infra.operations.base import shared_configuration
 from xteam_infra.operations.names import PROGRAM, names_files, names_in_place
 from xteam_infra.operations.overrides import refuse_overridden
+from xteam_infra.operations.services import departed
 from xteam_infra.operations.ssh import confirmed_sshd
-from xteam_infra.plan.base import NAMES_UNIT, NAMES_WATCH, UPDATES_TIMER
+from xteam_infra.plan.base import NAMES_UNIT, NAMES_WATCH, REBOOT_TIMER, UPDATES_TIMER
 from xteam_infra.plan.checks import sysctls_hold
 from xteam_infra.runtime import here, open_estate, plan
 
@@ -58,12 +59,17 @@ ensure(
 )
 service("unattended-upgrades.service", name="Run what lets an upgrade end before a shutdown")
 upgrade_timer, updates_timer = upgrades.timer(estate, here()), upgrades.metrics_timer()
+reboot_timer = upgrades.reboot_timer(estate, here())
 write(
-    [*upgrades.files(plan()), upgrade_timer, updates_timer],
+    [*upgrades.files(plan()), upgrade_timer, updates_timer, *([reboot_timer] if reboot_timer else [])],
     name="Write how updates install themselves",
 )
 service("apt-daily-upgrade.timer", [upgrade_timer], name="Let updates install themselves when it is this host's turn")
 service(UPDATES_TIMER, [updates_timer], name="Write the metrics of updates hourly")
+if reboot_timer:
+    service(REBOOT_TIMER, [reboot_timer], name="Let the host reboot when it is its turn")
+else:
+    departed([REBOOT_TIMER], name="Reboot on demand alone")
 service("systemd-journald.service", [shared["journald"]], name="Run the journal with its limits")
 
 confirmed_sshd(

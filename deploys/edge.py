@@ -1,11 +1,13 @@
 """HAProxy, where the world comes in: TLS, host allow-list, request id, limits, and only ready application hosts."""
 
+from importlib.resources import files
 from ipaddress import ip_interface
 from pathlib import Path
 from shlex import quote
 
 from pyinfra import host
 
+from xteam_infra import on_host
 from xteam_infra.facts.network import InterfaceOf
 from xteam_infra.operations import HostFile, barrier, ensure, service, write
 from xteam_infra.operations.services import departed
@@ -18,6 +20,7 @@ from xteam_infra.plan.edge import (
     ALIVE_PORT,
     CERTBOT_TIMER,
     FLOATING_UNIT,
+    LEAVE,
     MASTER_SOCKET,
     PEERS_PORT,
     SMALL_BODY,
@@ -88,11 +91,11 @@ def acme_files() -> list[HostFile]:
     """What certbot needs to ask for a certificate, and to hand it over."""
     if not settings.acme:
         return []
-    files = [HostFile("/usr/local/sbin/xteam-acme", "edge/xteam-acme.j2", values, mode="755")]
+    found = [HostFile("/usr/local/sbin/xteam-acme", "edge/xteam-acme.j2", values, mode="755")]
     if settings.edge_acme_ca:
-        files.append(HostFile(ACME_CA, text=Path(settings.edge_acme_ca).read_text()))
-        files.append(HostFile("/etc/systemd/system/certbot.service.d/10-xteam.conf", "edge/certbot.conf.j2", values))
-    return files
+        found.append(HostFile(ACME_CA, text=Path(settings.edge_acme_ca).read_text()))
+        found.append(HostFile("/etc/systemd/system/certbot.service.d/10-xteam.conf", "edge/certbot.conf.j2", values))
+    return found
 
 
 def acme_known(settings) -> str:
@@ -141,6 +144,7 @@ if "edge" in machine.groups:
             config,
             unit,
             HostFile("/usr/local/sbin/xteam-edge", "edge/xteam-edge.j2", values, mode="755"),
+            HostFile(LEAVE, text=(files(on_host) / "xteam-edge-leave.sh").read_text(), mode="755", validate="sh -n {}"),
         ],
         name="Write the edge's files",
     )

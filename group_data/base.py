@@ -3,11 +3,16 @@
 # One zone for all hosts keeps their logs comparable.
 timezone = "Etc/UTC"
 
-# Debian's updates are installed daily, one host after another. Hosts are never rebooted by themselves: docs/updates.md
+# Debian's updates are installed daily, one host after another: docs/updates.md
 unattended_upgrades_enabled = True
 updates_first_at = "01:00"
 updates_spacing_minutes = 30
 updates_reboot_days = 7
+
+# Hosts are rebooted by deploys/reboot.py, at any time or within a window such as "02:00-05:00"; they do it themselves
+# within it when that is said here.
+updates_reboot_window = None
+updates_reboot_themselves = False
 
 # The local journal must hold what is logged during the longest outage of the log collector.
 journal_max_use_mb = 1024

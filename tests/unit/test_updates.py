@@ -1,12 +1,14 @@
 """How updates install themselves: whose turn it is when, and what keeps a host from being taken away."""
 
 import importlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import xteam_infra.on_host
-from xteam_infra.plan.base import upgrade_at
+from xteam_infra.operations.reboot import is_open
+from xteam_infra.plan.base import reboot_at, upgrade_at
 
 
 def test_hosts_take_turns(ha):
@@ -24,11 +26,89 @@ def test_hosts_take_turns(ha):
         ("updates_spacing_minutes", 1, "5"),
         ("updates_spacing_minutes", 720, "at most"),
         ("updates_reboot_days", 0, "1"),
+        ("updates_reboot_window", "2:00-5:00", "pattern"),
+        ("updates_reboot_window", "02:00-25:00", "pattern"),
+        ("updates_reboot_themselves", True, "a window too"),
     ],
 )
 def test_values_that_are_refused(ha, key, value, allowed):
     ha.own[key] = value
     assert allowed in ha.problems()[key]
+
+
+def test_hosts_that_reboot_themselves_share_the_window(ha):
+    ha.own |= {"updates_reboot_themselves": True, "updates_reboot_window": "23:00-02:00"}
+    estate = ha.read()
+    turns = [reboot_at(estate, machine) for machine in estate.machines]
+    assert turns[0] == "23:00" and len(set(turns)) == len(turns)
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    clocks = [now.replace(hour=int(one[:2]), minute=int(one[3:])) for one in turns]
+    assert all(is_open("23:00-02:00", one) for one in clocks)
+    assert "xteam-reboot.timer" in estate.plans[estate.machines[0].name].units
+
+
+def test_a_window_in_which_not_all_hosts_have_a_turn_is_refused(ha):
+    ha.own |= {"updates_reboot_themselves": True, "updates_reboot_window": "02:00-02:30"}
+    assert "at least" in ha.problems()["updates_reboot_window"]
+
+
+@pytest.mark.parametrize(
+    ("window", "clock", "is_it"),
+    [
+        ("02:00-05:00", "02:00", True),
+        ("02:00-05:00", "04:59", True),
+        ("02:00-05:00", "05:00", False),
+        ("02:00-05:00", "01:59", False),
+        ("23:00-02:00", "23:30", True),
+        ("23:00-02:00", "01:59", True),
+        ("23:00-02:00", "12:00", False),
+        ("00:00-00:00", "12:00", True),
+    ],
+)
+def test_the_window_is_open_from_its_start_to_its_end(window, clock, is_it):
+    now = datetime(2026, 11, 30, int(clock[:2]), int(clock[3:]), tzinfo=UTC)
+    assert is_open(window, now) == is_it
+
+
+def test_a_host_leaves_what_others_can_take_over(ha, declaration):
+    ha.own["edge_floating_address"] = "10.0.0.99/24"
+    estate = ha.read()
+    groups = ("postgres", "redis", "app", "edge")
+    plans = {group: estate.plans[estate.members(group)[0].name].leaves for group in groups}
+    assert "edge" in plans["edge"]
+    assert "PostgreSQL" in plans["postgres"] and "API" in plans["app"]
+    assert {f"Redis {role}" for role in estate.redis.redis_instances} <= set(plans["redis"])
+    alone = declaration.read()
+    assert alone.plans[alone.machines[0].name].leaves == {}, "nobody takes over from the only host"
+
+
+@pytest.fixture
+def leaving(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(xteam_infra.on_host.__file__).parent))
+    return importlib.import_module("xteam_updates.leaving")
+
+
+def test_what_a_host_left_is_taken_back_when_a_step_fails(leaving, tmp_path):
+    def step(name, leave, leads=""):
+        return {"name": name, "leave": leave, "leads": leads, "stay": f"echo back {name} >> {tmp_path}/said"}
+
+    steps = [
+        step("edge", f"echo left >> {tmp_path}/said"),
+        step("API", "echo no edge asks; exit 1"),
+        step("Redis", f"echo never >> {tmp_path}/said"),
+    ]
+    assert leaving.hand_over(steps) == "API: no edge asks"
+    assert (tmp_path / "said").read_text().split("\n")[:-1] == ["left", "back API", "back edge"]
+
+
+def test_what_a_host_does_not_lead_it_does_not_hand_over(leaving, tmp_path):
+    steps = [
+        {"name": "Redis", "leave": f"touch {tmp_path}/redis", "stay": "true", "leads": "false"},
+        {"name": "PostgreSQL", "leave": f"touch {tmp_path}/postgres", "stay": "true", "leads": "true"},
+    ]
+    assert leaving.led(steps) == ["PostgreSQL"]
+    assert leaving.hand_over(steps) is None
+    assert [one.name for one in tmp_path.iterdir()] == ["postgres"]
 
 
 def test_a_host_is_spared_only_while_its_clusters_are_whole(ha):

@@ -2,7 +2,7 @@
 
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.edge import HTTPS_PORT
-from xteam_infra.plan.needs import Account, Certificate, Listen, Needs, Reach, as_networks, reach_of
+from xteam_infra.plan.needs import Account, Certificate, Leave, Listen, Needs, Reach, as_networks, reach_of
 
 ACCOUNT = "xteam"
 ROOT = "/opt/xteam"
@@ -51,7 +51,14 @@ def needs(estate, machine) -> Needs:
         # While a release is rolled out both instances run.
         memory_mb={f"api-{colour}": settings.api_memory_mb for colour in COLOURS if serves},
         units=(API_UNIT, CLEANUP_TIMER) if serves else (CLEANUP_TIMER,),
+        # Nobody else serves while the only one does not.
+        leaves={"API": Leave("xteam-roll leave", "xteam-roll stay")} if len(_serving(estate, machine)) > 1 else {},
     )
+
+
+def _serving(estate, machine) -> tuple:
+    """All hosts of the API, if this is one."""
+    return estate.members("app") if "app" in machine.groups else ()
 
 
 def upstreams(settings) -> list[Reach]:

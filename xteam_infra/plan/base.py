@@ -1,9 +1,10 @@
 """What the base layer needs of a host."""
 
 from xteam_infra.plan.needs import Listen, Needs, Reach
+from xteam_infra.settings.base import DAY_MINUTES, window_minutes
 
 UPDATES_UNIT, UPDATES_TIMER = "xteam-updates.service", "xteam-updates.timer"
-DAY_MINUTES = 24 * 60
+REBOOT_UNIT, REBOOT_TIMER = "xteam-reboot.service", "xteam-reboot.timer"
 
 PACKAGES = (
     "ca-certificates",
@@ -84,7 +85,10 @@ def needs(estate, machine) -> Needs:
         reaches=(mirrors,),
         listens=(Listen(22, "SSH", ("management",)),),
         sysctls=SYSCTLS,
-        units=("ssh.service", "nftables.service", "unattended-upgrades.service", NAMES_WATCH, UPDATES_TIMER),
+        units=(
+            *("ssh.service", "nftables.service", "unattended-upgrades.service", NAMES_WATCH, UPDATES_TIMER),
+            *((REBOOT_TIMER,) if estate.base.updates_reboot_themselves else ()),
+        ),
     )
 
 
@@ -92,5 +96,17 @@ def upgrade_at(estate, machine) -> str:
     """HH:MM at which this host installs updates: the hosts take turns in the order of the inventory."""
     hours, minutes = map(int, estate.base.updates_first_at.split(":"))
     turn = estate.machines.index(machine) * estate.base.updates_spacing_minutes
-    moment = (hours * 60 + minutes + turn) % DAY_MINUTES
+    return _clock(hours * 60 + minutes + turn)
+
+
+def reboot_at(estate, machine) -> str | None:
+    """HH:MM at which this host reboots by itself if it must: the hosts share the window. None: it never does."""
+    if not estate.base.updates_reboot_themselves:
+        return None
+    start, length = window_minutes(estate.base.updates_reboot_window)
+    return _clock(start + estate.machines.index(machine) * (length // len(estate.machines)))
+
+
+def _clock(minutes: int) -> str:
+    moment = minutes % DAY_MINUTES
     return f"{moment // 60:02}:{moment % 60:02}"

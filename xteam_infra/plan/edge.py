@@ -4,11 +4,13 @@ Edges tell each other, and themselves at a reload, what their clients ask for; s
 """
 
 from xteam_infra.pki import Subject
-from xteam_infra.plan.needs import EDGE_PEERS, PKI_DIRECTORY, Certificate, Listen, Needs, reach_of
+from xteam_infra.plan.needs import EDGE_PEERS, PKI_DIRECTORY, Certificate, Leave, Listen, Needs, reach_of
 
 UNIT = "haproxy.service"
 FLOATING_UNIT = "keepalived.service"
 CERTBOT_TIMER = "certbot.timer"
+# Gives the floating address to another edge, once nobody is in the middle of a request.
+LEAVE = "/usr/local/sbin/xteam-edge-leave"
 PEERS_PORT = 10443
 PEER_CLIENT = "edge-peer-client"
 ACME_PORT = 8088
@@ -59,7 +61,11 @@ def needs(estate, machine) -> Needs:
         certificates=tuple(certificates),
         memory_mb={"edge": memory},
         units=(UNIT, *_if(floating, FLOATING_UNIT), *_if(estate.edge.acme, CERTBOT_TIMER)),
-        whole={f"edge {one.name}": _answers(one.address) for one in estate.members("edge")},
+        whole={
+            **{f"edge {one.name}": _answers(one.address) for one in estate.members("edge")},
+            **{f"API {one.name}": _is_up(one.name) for one in estate.members("app")},
+        },
+        leaves={"edge": Leave(LEAVE, f"{LEAVE} back")} if floating and len(estate.members("edge")) > 1 else {},
     )
 
 
@@ -76,6 +82,15 @@ def process_connections(settings) -> int:
 def _answers(address: str) -> str:
     """Shell: the edge at this address answers its users."""
     return f"curl -sk -m 5 -o /dev/null https://{address}/ || {{ echo 'no answer from https://{address}/'; exit 1; }}"
+
+
+def _is_up(name: str) -> str:
+    """Shell: this edge sends requests to the API of that host."""
+    server = f"^app,{name}-[a-z]+,([^,]*,){{15}}UP"
+    return (
+        f"xteam-edge show stat | grep -qE '{server}'"
+        f" || {{ echo 'this edge sends nothing to {name}: xteam-edge show servers state'; exit 1; }}"
+    )
 
 
 def _if(condition: bool, one):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xteam_infra.errors import Problem
-from xteam_infra.plan.needs import INTERNAL_CA, Account, Certificate, Listen, Needs, Reach
+from xteam_infra.plan.needs import INTERNAL_CA, Account, Certificate, Leave, Listen, Needs, Reach
 
 # Units that Debian's packages enable by themselves. Not started at the installation, they would start at the next boot.
 UNITS_OF_PACKAGES = {
@@ -86,6 +86,11 @@ class HostPlan:
     def whole(self) -> dict[str, str]:
         """Shell commands by name that succeed while the clusters this host belongs to are whole."""
         return {name: command for need in self.needs.values() for name, command in need.whole.items()}
+
+    @property
+    def leaves(self) -> dict[str, Leave]:
+        """What the host does before it is rebooted, by name and in this order."""
+        return {name: one for need in self.needs.values() for name, one in need.leaves.items()}
 
     def contradictions(self) -> Iterator[Problem]:
         """Two layers on one port, or two values for one kernel setting."""

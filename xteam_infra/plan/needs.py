@@ -120,6 +120,19 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Leave:
+    """Shell commands, as root on the host, by which it stops leading or serving before a reboot, and goes on again.
+
+    leads: succeeds while there is something to hand over; without it `leave` is carried out in any case.
+    stay: takes it back, when there is no reboot after all.
+    """
+
+    leave: str
+    stay: str = "true"
+    leads: str = ""
+
+
+@dataclass(frozen=True)
 class Needs:
     """What one layer needs of one host. Composed per host by xteam_infra.plan; contradictions are errors.
 
@@ -129,6 +142,7 @@ class Needs:
     units: units that must be active and enabled once the layer is laid.
     sysctls: kernel settings as key and value.
     whole: shell commands by name, each of which succeeds, as root on the host, while all members of a cluster are well.
+    leaves: by name, what a host does before it is rebooted, in this order.
     """
 
     packages: tuple[str, ...] = ()
@@ -142,3 +156,4 @@ class Needs:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     units: tuple[str, ...] = ()
     whole: Mapping[str, str] = field(default_factory=dict)
+    leaves: Mapping[str, Leave] = field(default_factory=dict)

@@ -1,9 +1,10 @@
 """What the postgres layer needs of a host."""
 
 from dataclasses import replace
+from shlex import quote
 
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import PATRONI_CLIENTS, Account, Certificate, Listen, Needs
+from xteam_infra.plan.needs import PATRONI_CLIENTS, Account, Certificate, Leave, Listen, Needs
 from xteam_infra.settings.router import DATABASES
 
 PORT = 5432
@@ -11,6 +12,8 @@ REST_PORT = 8008
 # Connections a host may have to PostgreSQL beside those of its pooler.
 BESIDE_POOL = 30
 UNIT = "patroni@17-main.service"
+# After a handover the old leader makes a last checkpoint and comes back as a replica.
+LEAVE_SECONDS = 300
 PATRONI_CLIENT = "patroni-client"
 PATRONI = "/etc/patroni/17-main.yml"
 DATA = "/var/lib/postgresql/17/main"
@@ -111,7 +114,17 @@ def _member(estate, machine) -> Needs:
         memory_mb={"postgresql": estate.postgres.postgres_memory_mb, "patroni": PATRONI_MB, "heartbeat": HEARTBEAT_MB},
         units=(UNIT, HEARTBEAT_UNIT),
         whole={"PostgreSQL": _whole(estate)},
+        leaves={"PostgreSQL": _leave(estate, machine)} if len(estate.members("postgres")) > 1 else {},
     )
+
+
+def _leave(estate, machine) -> Leave:
+    """A leader hands over to a member that has every commit, and follows it; the others have nothing to do."""
+    leads = f'xteam-patronictl list -f json | grep -oE \'"Member": "{machine.name}"[^}}]*"Role": "Leader"\''
+    over = f"XTEAM_TIMEOUT=120 xteam-patronictl switchover --leader {machine.name} --force"
+    # The condition says why, at every try.
+    wait = f"timeout {LEAVE_SECONDS} sh -c {quote(f'until ( {_whole(estate)} ) >/dev/null 2>&1; do sleep 1; done')}"
+    return Leave(f"{over} && {wait} && ! {leads}", leads=leads)
 
 
 def _whole(estate) -> str:

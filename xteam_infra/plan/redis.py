@@ -3,7 +3,7 @@
 from math import ceil
 
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import METRICS_CLIENTS, Certificate, Listen, Needs
+from xteam_infra.plan.needs import METRICS_CLIENTS, Certificate, Leave, Listen, Needs
 
 SENTINEL = "sentinel"
 SENTINEL_UNIT = "redis-sentinel@xteam.service"
@@ -55,7 +55,14 @@ def needs(estate, machine) -> Needs:
         sysctls={"vm.overcommit_memory": "1", "net.core.somaxconn": "4096"},
         units=(*(unit(role) for role in roles), SENTINEL_UNIT, EXPORTER_UNIT),
         whole={f"Redis {role}": _whole(role, len(estate.members("redis"))) for role in roles},
+        leaves={f"Redis {role}": _leave(role, machine) for role in roles if len(estate.members("redis")) > 1},
     )
+
+
+def _leave(role: str, machine) -> Leave:
+    """A master hands over without losing a write; a replica has nothing to do."""
+    master = f"xteam-redis sentinel SENTINEL GET-MASTER-ADDR-BY-NAME {role} | tr -d '\\r' | head -n 1"
+    return Leave(f"xteam-redis-handover {role}", leads=f'[ "$({master})" = {machine.address} ]')
 
 
 def _whole(role: str, members: int) -> str:

@@ -9,6 +9,8 @@ from xteam_infra.errors import Problem
 from xteam_infra.settings.model import LayerSettings
 
 DAY_MINUTES = 24 * 60
+# A host hands over, boots and is whole again well within this time, before the next one looks.
+REBOOT_MINUTES = 10
 
 
 class BaseSettings(LayerSettings):
@@ -26,6 +28,10 @@ class BaseSettings(LayerSettings):
     """Minutes between two hosts, so that an update that breaks a service reaches one host alone."""
     updates_reboot_days: int = Field(7, ge=1, le=90)
     """Days a host may wait for its reboot, or a service for its restart, after an update; then OPS-01 is red."""
+    updates_reboot_window: str | None = Field(None, pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
+    """When hosts may be rebooted, as "02:00-05:00", in `timezone`. None: whenever somebody runs deploys/reboot.py."""
+    updates_reboot_themselves: bool = False
+    """Hosts that wait for a reboot carry it out within the window, one by one, while everything else is whole."""
     journal_max_use_mb: int = Field(1024, ge=64, le=1_000_000)
     """Disk the local journal may use. It must hold what is logged during the longest collector outage."""
     journal_retention_days: int = Field(14, ge=1, le=3650)
@@ -37,9 +43,28 @@ class BaseSettings(LayerSettings):
     """Memory kept for the operating system when the host plan adds up what services may use."""
     disk_free_min_gb: int = Field(5, ge=1)
     """Preflight refuses a host with less free space on /."""
+    hosts: str | None = Field(None, exclude=True)
+    """Only for deploys/reboot.py, as --data hosts=db1,db2: these hosts instead of those that wait for a reboot."""
+    now: bool = Field(False, exclude=True)
+    """Only for deploys/reboot.py, as --data now=true: also outside of the window."""
 
     def problems(self, estate) -> Iterator[Problem]:
         hosts = len(estate.machines)
         if hosts * self.updates_spacing_minutes > DAY_MINUTES:
             allowed = f"at most {DAY_MINUTES // hosts}: {hosts} hosts take turns within a day"
             yield self.problem("updates_spacing_minutes", self.updates_spacing_minutes, allowed)
+        if not self.updates_reboot_themselves:
+            return
+        window = self.updates_reboot_window
+        if window is None:
+            allowed = "a window too (updates_reboot_window), such as 02:00-05:00"
+            yield self.problem("updates_reboot_themselves", True, allowed)
+        elif (shortest := hosts * REBOOT_MINUTES) > window_minutes(window)[1]:
+            allowed = f"at least {shortest} minutes: {hosts} hosts take turns, of {REBOOT_MINUTES} minutes or more"
+            yield self.problem("updates_reboot_window", window, allowed)
+
+
+def window_minutes(window: str) -> tuple[int, int]:
+    """(start, length) of HH:MM-HH:MM in minutes; it may go over midnight, and one that ends as it starts is a day."""
+    start, end = ((int(part[:2]) * 60 + int(part[3:])) for part in window.split("-"))
+    return start, (end - start) % DAY_MINUTES or DAY_MINUTES

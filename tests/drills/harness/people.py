@@ -1,6 +1,8 @@
 """People who use the site through an edge, and a ledger of what was acknowledged to them that outlives a power loss."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -48,11 +50,7 @@ class People:
 
     def look(self, figures: dict, seconds: float) -> list[str]:
         """What is lost. figures: how much was acknowledged and lost, by kind."""
-        found = json.loads(self.host.check_output(self._command("look"), timeout=seconds))
-        for kind in KINDS:
-            figures[f"{kind}s_acknowledged"] = found.get(kind, {}).get("acknowledged", 0)
-            figures[f"{kind}s_lost"] = len(found.get(kind, {}).get("lost", ()))
-        return [f"{kind}: {what}" for kind, one in found.items() for what in one["lost"]]
+        return told(json.loads(self.host.check_output(self._command("look"), timeout=seconds)), figures)
 
     def remove(self) -> None:
         """Erase them, and what the edge was given."""
@@ -66,3 +64,67 @@ class People:
 
     def _command(self, step: str) -> str:
         return f"python3 {DIRECTORY}/people.py {step} {DIRECTORY}/settings.json"
+
+
+class Outsiders:
+    """The same, from the controller through the address that the edges share: no host of the estate carries them.
+
+    directory: where their ledger is. app: as above.
+    """
+
+    def __init__(self, directory: Path, app, estate, task_seconds: int):
+        self.directory, self.app, self.manage = directory, app, f"xteam-run -m {estate.app.app_manage_module}"
+        name, password = f"drill-{uuid4().hex[:8]}", uuid4().hex
+        self.names = [f"{name}-{number}" for number in range(PEOPLE)]
+        for one in self.names:
+            made = app.run_with_stdin(f"{self.manage} create-user {one}", f"{password}\n")
+            assert made.rc == 0, made.stderr[-500:]
+        (directory / "ca.crt").write_text(app.check_output("cat /etc/xteam/pki/ca.crt") + "\n")
+        settings = {
+            "domain": estate.all.domain,
+            "address": estate.edge.edge_floating_address.partition("/")[0],
+            "ca": str(directory / "ca.crt"),
+            "password": password,
+            "users": self.names,
+            "task_seconds": task_seconds,
+        }
+        (directory / "settings.json").write_text(json.dumps(settings))
+        with (directory / "said").open("w") as said:
+            self.process = subprocess.Popen(self._command("work"), stdout=said, stderr=said)
+
+    def requests(self) -> list[str]:
+        """Each up to now, as "moment seconds method path", and what was wrong with it."""
+        file = self.directory / "asked"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def failed(self) -> list[str]:
+        """Those that were not answered as they should."""
+        return [line for line in self.requests() if len(line.split()) > 4]
+
+    def stop(self) -> None:
+        """They do nothing more."""
+        self.process.kill()
+        self.process.wait()
+
+    def look(self, figures: dict, seconds: float) -> list[str]:
+        """What is lost of what was acknowledged. figures: how much was, by kind."""
+        done = subprocess.run(self._command("look"), capture_output=True, text=True, timeout=seconds, check=False)
+        assert done.returncode == 0, done.stderr[-500:]
+        return told(json.loads(done.stdout), figures)
+
+    def remove(self) -> None:
+        """Erase them."""
+        self.stop()
+        for one in self.names:
+            self.app.run(f"{self.manage} erase {one}")
+
+    def _command(self, step: str) -> list[str]:
+        return [sys.executable, str(ON_HOST), step, str(self.directory / "settings.json")]
+
+
+def told(found: dict, figures: dict) -> list[str]:
+    """What is lost, each in a line. figures: how much was acknowledged and lost, by kind."""
+    for kind in KINDS:
+        figures[f"{kind}s_acknowledged"] = found.get(kind, {}).get("acknowledged", 0)
+        figures[f"{kind}s_lost"] = len(found.get(kind, {}).get("lost", ()))
+    return [f"{kind}: {what}" for kind, one in found.items() for what in one["lost"]]
