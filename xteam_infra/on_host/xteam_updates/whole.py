@@ -2,8 +2,11 @@
 
 import subprocess
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 SECONDS = 30
+# Each mostly waits for an answer.
+AT_ONCE = 4
 
 
 def not_whole(conditions: Mapping[str, str], units: list[str]) -> list[str]:
@@ -11,7 +14,9 @@ def not_whole(conditions: Mapping[str, str], units: list[str]) -> list[str]:
 
     conditions: a name and the shell command that succeeds while that part is whole. units: those that must be active.
     """
-    found = [f"{name}: {said}" for name, command in conditions.items() if (said := _fails(command)) is not None]
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        answers = zip(conditions, pool.map(_fails, conditions.values()), strict=True)
+        found = [f"{name}: {said}" for name, said in answers if said is not None]
     return found + [f"{unit} is {state}" for unit, state in _states(units).items() if state != "active"]
 
 
