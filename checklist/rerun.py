@@ -88,12 +88,12 @@ def _any_red(checks: list[Check]) -> bool:
     return any(check.status in ("failed", "error") for check in checks)
 
 
-def planned(inventory: str, deploy: Path, limit: str, exclude: str = "", **data: object) -> list[str]:
+def planned(inventory: str, deploy: Path, limit: str, exclude: tuple[str, ...] = (), **data: object) -> list[str]:
     """Names of the operations that a dry run says would change something.
 
-    exclude: a host that is down. data: settings for this run alone.
+    exclude: hosts that are down. data: settings for this run alone.
     """
-    without = ["--exclude", exclude] if exclude else []
+    without = [word for name in exclude for word in ("--exclude", name)]
     stdout = _pyinfra("--dry", "--json", inventory, str(deploy), *_limit(limit), *without, *_data(data))
     return [operation["name"] for operation in json.loads(stdout)["plan"] if operation["hosts_with_change"]]
 

@@ -32,7 +32,7 @@ cleanup_timer = timer_file(
 )
 process_files = application.process_files(estate, here(), wanted.id if wanted else "")
 
-if here() == first_here(code_hosts):
+if here() in code_hosts:
     free(estate, name="See that no release is under way")
 barrier(name="nobody releases meanwhile")
 

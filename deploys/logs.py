@@ -5,6 +5,7 @@ The collector keeps each host's journal apart, under the name in the certificate
 
 from pyinfra import host
 
+from xteam_infra.absent import up
 from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.plan import logs as plan
 from xteam_infra.runtime import here, open_estate
@@ -61,5 +62,7 @@ if collectors:
     sender_unit = HostFile(drop_in.format(f"system/{sender}.service"), "logs/journal-upload-unit.conf.j2", context)
 
     write([settings, sender_unit], name="Write the journal upload's files")
-    service(f"{sender}.service", [settings, sender_unit, certificate.crt], name="Ship this host's journal")
+    # While the collector is down the sender ends again and again by itself, and systemd starts it until it finds it.
+    if up(collectors):
+        service(f"{sender}.service", [settings, sender_unit, certificate.crt], name="Ship this host's journal")
 barrier(name="logs is laid")

@@ -6,7 +6,7 @@ Included by deploys/release.py and deploys/rollback.py; a failure after the lock
 from pyinfra import local
 
 from xteam_infra import application, deployment
-from xteam_infra.absent import first_here
+from xteam_infra.absent import down, first_here, say_at_end
 from xteam_infra.operations import barrier
 from xteam_infra.operations.deployment import announce, journal, lock, record, refuse_partial, unlock, way_back
 from xteam_infra.operations.rehearsal import rehearse
@@ -18,7 +18,9 @@ verb = run.verb
 code_hosts = deployment.hosts(estate)
 refuse_partial(estate, code_hosts)
 first = first_here(code_hosts)
-before = way_back(run, tuple(one.name for one in code_hosts), first.name)
+for one in down(code_hosts):
+    say_at_end(f"{one.name} has the release from before this {verb}, and serves it from its start until that run")
+before = way_back(run, tuple(one.name for one in code_hosts))
 
 if here() == first:
     lock(run, estate.app.deploy_lock_seconds, name=f"Take the deploy lock for the {verb}")

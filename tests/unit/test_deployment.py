@@ -12,6 +12,7 @@ import pytest
 
 from xteam_infra.deployment import Deployment, begin_release, begin_rollback, record_file, source_of
 from xteam_infra.errors import SettingsError
+from xteam_infra.operations import deployment
 from xteam_infra.operations.deployment import LEASE, LOCK, WayBack, tell
 from xteam_infra.release import Release, ReleaseError
 from xteam_infra.release.record import Entry, Record, read, write
@@ -113,7 +114,7 @@ def test_a_failure_leads_back_to_one_release(ha, tmp_path):
     old, new, other = (entry(name) for name in "abc")
     run = Deployment(estate, "release", other, Record())
     write(record_file(estate), Record().released(old))
-    way = WayBack(run, ("app1", "app2", "app3"), "app1")
+    way = WayBack(run, ("app1", "app2", "app3"))
     way.before = {"app1": new.id, "app2": new.id, "app3": ""}
     assert way.releases() == {"app1": new.id, "app2": new.id}, "the record is behind: nobody asked for its release"
     way.before = {"app1": new.id, "app2": old.id, "app3": ""}
@@ -212,6 +213,21 @@ def test_others_see_the_lock_and_leave_it(lease):
     assert lease("renew", "ada").returncode == 0, "looking has not changed it"
     lease("take", "ada", -1)
     assert lease("look", "").returncode == 0, "expired"
+
+
+def test_the_lock_is_taken_on_every_host_or_on_none(monkeypatch):
+    """A run without the first host must meet the lock of one with it, and the other way round."""
+    asked = []
+
+    def on(where, action, show=False):
+        asked.append((where, action))
+        return (where, action) != ("app2", "take")
+
+    monkeypatch.setattr(deployment, "_lock_hosts", lambda _: ["app1", "app2"])
+    monkeypatch.setattr(deployment, "_lease", lambda action, *_: action)
+    monkeypatch.setattr(deployment, "on", on)
+    assert not deployment._take(None, None, None, 60)
+    assert asked == [("app1", "take"), ("app2", "take"), ("app1", "drop")]
 
 
 def test_the_lock_outlives_a_restart_of_the_host():

@@ -2,11 +2,12 @@
 
 import json
 import urllib.request
+from collections.abc import Iterable
 from shlex import quote
 
 import gevent
 from pyinfra import host, inventory, logger, state
-from pyinfra.api import FunctionCommand, OperationError, QuoteString, StringCommand, operation
+from pyinfra.api import FunctionCommand, Host, OperationError, QuoteString, StringCommand, operation
 from pyinfra.api.state import BaseStateCallback
 
 from xteam_infra import deployment as runs
@@ -72,7 +73,10 @@ def on(where, command: StringCommand, show: bool = False) -> bool:
 
 @operation()
 def free(estate):
-    """Fail while a release or rollback is under way that this run is not: it would take back what that one does."""
+    """Fail while a release or rollback is under way that this run is not: it would take back what that one does.
+
+    To be asked on every host of the application: that run may have been without another of them.
+    """
     if runs.begun(estate):
         host.noop("this run takes the lock itself")
         return
@@ -91,23 +95,46 @@ def lock(deployment: Deployment, seconds: int):
 
 
 def _take(state, host, deployment: Deployment, seconds: int) -> bool:
-    """Take the lease, say whose it was, and start what renews it in the background; that dies with this process."""
-    if not on(host, _lease("take", deployment, seconds), show=True):
-        return False
+    """Take the lease, say whose it was, and start what renews it in the background; that dies with this process.
 
-    def renewing() -> None:
+    One on each host that takes part: the next run meets it also when another host of them is down, or back.
+    """
+    taken: list[Host] = []
+    for one in _lock_hosts(deployment):
+        if not on(one, _lease("take", deployment, seconds), show=True):
+            _drop(deployment, taken)
+            return False
+        taken.append(one)
+
+    def renewing(one: Host) -> None:
         while True:
             gevent.sleep(seconds / RENEWED_WITHIN)
-            on(host, _lease("renew", deployment, seconds))
+            on(one, _lease("renew", deployment, seconds))
 
-    gevent.spawn(renewing)
+    for one in taken:
+        gevent.spawn(renewing, one)
     return True
+
+
+def _lock_hosts(deployment: Deployment) -> list[Host]:
+    """The hosts of the application that take part in this run."""
+    names = {one.name for one in runs.hosts(deployment.estate)}
+    return [one for one in inventory if one.name in names and one in inventory.get_active_hosts()]
+
+
+def _drop(deployment: Deployment, where: Iterable[Host]) -> None:
+    for one in where:
+        on(one, _lease("drop", deployment, 0))
 
 
 @operation(is_idempotent=False)
 def unlock(deployment: Deployment):
-    """Give the deploy lock back."""
-    yield _lease("drop", deployment, 0)
+    """Give the deploy lock back, on every host."""
+    yield FunctionCommand(_unlock, (deployment,), {})
+
+
+def _unlock(state, host, deployment: Deployment) -> None:
+    _drop(deployment, _lock_hosts(deployment))
 
 
 @operation(is_idempotent=False)
@@ -213,8 +240,8 @@ class WayBack(BaseStateCallback):
     If an interrupted run before it had left hosts with different ones, all get the one that is declared.
     """
 
-    def __init__(self, deployment: Deployment, code_hosts: tuple[str, ...], lock_host: str):
-        self.deployment, self.code_hosts, self.lock_host = deployment, code_hosts, lock_host
+    def __init__(self, deployment: Deployment, code_hosts: tuple[str, ...]):
+        self.deployment, self.code_hosts = deployment, code_hosts
         self.before: dict[str, str] = {}
         self.began = self.gone = False
 
@@ -244,19 +271,19 @@ class WayBack(BaseStateCallback):
             on(inventory.get_host(name), restore, show=True)
         for one in inventory.get_active_hosts():
             on(one, _journal_entry(self.deployment, "failed"))
-        on(inventory.get_host(self.lock_host), _lease("drop", self.deployment, 0))
+        _drop(self.deployment, _lock_hosts(self.deployment))
         tell(self.deployment, "failed", reason)
 
 
 _ways: dict[int, WayBack] = {}
 
 
-def way_back(deployment: Deployment, code_hosts: tuple[str, ...], lock_host: str) -> str:
+def way_back(deployment: Deployment, code_hosts: tuple[str, ...]) -> str:
     """From now on a failure of this run leads back. To be called for every host: what it runs now is remembered.
 
     That is also what it returns: the id of the release, or nothing."""
     if id(deployment) not in _ways:
-        _ways[id(deployment)] = WayBack(deployment, code_hosts, lock_host)
+        _ways[id(deployment)] = WayBack(deployment, code_hosts)
         state.add_callback_handler(_ways[id(deployment)])
     if host.name not in code_hosts:
         return ""
