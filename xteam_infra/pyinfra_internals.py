@@ -47,6 +47,11 @@ def run_on(host: Any, command: Any, show: bool = False) -> Answer:
     return host.run_shell_command(command, print_output=show, _sudo=bool(host.data.get("_sudo")))
 
 
+def run_with(host: Any, command: Any, **options: Any) -> Answer:
+    """The same with options of pyinfra's of one's own, such as _sudo and _timeout (seconds)."""
+    return host.run_shell_command(command, **options)
+
+
 # --- A run, as it is carried out
 
 

@@ -13,7 +13,8 @@ from pyinfra.api import FactBase, FunctionCommand, StringCommand, operation
 
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.facts.updates import PROGRAM, Leads, UpdatesWaiting
-from xteam_infra.runtime import open_estate, tune_connection
+from xteam_infra.pyinfra_internals import run_with, tune_connection
+from xteam_infra.runtime import open_estate
 from xteam_infra.settings.base import DAY_MINUTES, window_minutes
 
 # A host with many services, and a replica that catches up.
@@ -83,7 +84,7 @@ def not_whole() -> list[Problem]:
 def _says(host) -> list[str]:
     """What a host finds not well, one line each."""
     try:
-        done, output = host.run_shell_command(StringCommand(f"{PROGRAM} whole"), _sudo=True, _timeout=WHOLE_SECONDS)
+        done, output = run_with(host, StringCommand(f"{PROGRAM} whole"), _sudo=True, _timeout=WHOLE_SECONDS)
     except Exception as error:  # whatever the reason: it could not be asked
         return [f"it does not answer: {error}"]
     return [] if done else (output.stdout_lines or output.stderr_lines or ["it does not answer"])
@@ -117,7 +118,7 @@ def _reboot(state, host) -> bool:
     """Reboot and come back."""
     before = _boot(host)
     # Detached, so that the session ends before the host does.
-    host.run_shell_command(StringCommand("( sleep 1; systemctl reboot ) </dev/null >/dev/null 2>&1 &"), _sudo=True)
+    run_with(host, StringCommand("( sleep 1; systemctl reboot ) </dev/null >/dev/null 2>&1 &"), _sudo=True)
     started = time.monotonic()
     while time.monotonic() - started < BACK_SECONDS:
         time.sleep(2)
@@ -133,7 +134,7 @@ def _reboot(state, host) -> bool:
 def _boot(host) -> str:
     """The identity of the host's boot; nothing when it does not answer."""
     try:
-        done, output = host.run_shell_command(StringCommand(BOOT), _timeout=ANSWER_SECONDS)
+        done, output = run_with(host, StringCommand(BOOT), _timeout=ANSWER_SECONDS)
     except Exception:  # whatever the reason: it is asked again
         return ""
     return output.stdout if done else ""
