@@ -28,6 +28,8 @@ _ON_HOSTS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 refused or failed, 130 interrupted."""
     options = _parser().parse_args(arguments)
+    # The root directory of every host is made here: its services must be able to enter it, whatever the caller's umask.
+    os.umask(0o022)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:

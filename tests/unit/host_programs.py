@@ -1,7 +1,7 @@
 """Programs for hosts (xteam_infra/on_host), imported as they are, in a directory that stands for a host's root.
 
-What they start (restic, pgbackrest, ...) are stand-ins that answer in the words of a test and note how they are called:
-what is tried here is the decisions. The programs themselves are tried on the lab's hosts.
+restic and systemctl, which they start, are stand-ins that answer in the words of a test and note how they are called:
+what is tried here is the decisions. PostgreSQL and Redis have no stand-ins: what asks those runs on lab hosts alone.
 """
 
 import ast
@@ -20,7 +20,7 @@ import xteam_infra.on_host
 
 HERE = Path(xteam_infra.on_host.__file__).parent
 # Where they read and write. As constants of theirs, these stand below the test's directory.
-PLACES = ("/etc/xteam", "/var/lib/", "/var/spool/", "/usr/lib/postgresql", "/run/xteam", "/opt/xteam")
+PLACES = ("/etc/xteam", "/var/lib/", "/var/spool/", "/run/xteam", "/opt/xteam")
 
 
 class _Rooted(ast.NodeTransformer):
@@ -109,12 +109,14 @@ class Host:
     def __enter__(self) -> "Host":
         self._unload()
         self._path, os.environ["PATH"] = os.environ["PATH"], f"{self.bin}:{os.environ['PATH']}"
+        self._umask = os.umask(0o022)
         sys.meta_path.insert(0, self._finder)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.meta_path.remove(self._finder)
         os.environ["PATH"] = self._path
+        os.umask(self._umask)
         self._unload()
         sys.modules.update(self._before)
 
