@@ -14,6 +14,7 @@ from checklist.shell import CannotLook
 
 CHECKS = Path("tests/hosts")
 UNTIL_SECONDS = 90
+LOOKS, LOOK_AGAIN_SECONDS = 3, 10
 
 
 class Mutator:
@@ -50,7 +51,7 @@ class Mutator:
         if (mutation.checks, limit) in self._green:
             return True
         self._say(f"{mutation.id}: are the checks of {mutation.checks} green before?")
-        if red := self._red(mutation, limit):
+        if red := self._red_for_good(mutation, limit):
             _explain(result, f"already red before: {', '.join(sorted(red))}")
             return False
         self._green.add((mutation.checks, limit))
@@ -115,7 +116,7 @@ class Mutator:
         try:
             deploy(self._inventory, _deploy_of(mutation), limit)
             note(self._hosts, f"mutation {mutation.id}", time.monotonic() - broken_at)
-            red = self._red(mutation, limit)
+            red = self._red_for_good(mutation, limit)
         except RerunError as error:
             _explain(result, f"not healed: {error}")
             return
@@ -127,6 +128,18 @@ class Mutator:
 
     def _red(self, mutation: Mutation, limit: str) -> set[str]:
         return red_of(self._known.checks(files_of(mutation.checks), self._inventory, limit)) - self._waived
+
+    def _red_for_good(self, mutation: Mutation, limit: str) -> set[str]:
+        """What is still red when it is looked at again: what was broken or healed a moment ago may take its time."""
+        red = self._red(mutation, limit)
+        for _ in range(LOOKS - 1):
+            if not red:
+                break
+            self._say(f"{mutation.id}: red {', '.join(sorted(red))}; look again")
+            time.sleep(LOOK_AGAIN_SECONDS)
+            self._hosts.memo.forget()
+            red = self._red(mutation, limit)
+        return red
 
     def counts(self) -> dict[str, int]:
         """Mutations by outcome."""
