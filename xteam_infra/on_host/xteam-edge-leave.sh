@@ -1,7 +1,7 @@
 #!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 /bin/sh
 # Gives the edges' common address to another edge without cutting a request, before this host is rebooted.
 #
-#   xteam-edge-leave         connections end with their next answer, new ones wait for a moment, then the address goes
+#   xteam-edge-leave now     connections end with their next answer, new ones wait for a moment, then the address goes
 #   xteam-edge-leave back    share the address again
 #
 # Nobody is refused meanwhile: the first packet of a new connection is dropped, its sender repeats it a second later, and
@@ -12,7 +12,14 @@ TABLE="inet xteam_leave"
 IDLE_SECONDS=35
 UNDER_WAY_SECONDS=2
 
-if [ "${1-}" = back ]; then
+case "${1-}" in
+now | back) ;;
+*)
+    echo "usage: xteam-edge-leave now|back" >&2
+    exit 2
+    ;;
+esac
+if [ "$1" = back ]; then
     nft delete table $TABLE 2>/dev/null || true
     xteam-edge del map virt@leaving leaving >/dev/null || true
     exec systemctl start keepalived.service

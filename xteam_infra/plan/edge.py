@@ -65,7 +65,7 @@ def needs(estate, machine) -> Needs:
             **{f"edge {one.name}": _answers(one.address) for one in estate.members("edge")},
             **{f"API {one.name}": _is_up(one.name) for one in estate.members("app")},
         },
-        leaves={"edge": Leave(LEAVE, f"{LEAVE} back")} if floating and len(estate.members("edge")) > 1 else {},
+        leaves={"edge": Leave(f"{LEAVE} now", f"{LEAVE} back")} if floating and len(estate.members("edge")) > 1 else {},
     )
 
 
