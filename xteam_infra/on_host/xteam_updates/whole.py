@@ -4,6 +4,8 @@ import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from xteam_updates.shell import failure
+
 SECONDS = 30
 # Each mostly waits for an answer.
 AT_ONCE = 4
@@ -15,19 +17,9 @@ def not_whole(conditions: Mapping[str, str], units: list[str]) -> list[str]:
     conditions: a name and the shell command that succeeds while that part is whole. units: those that must be active.
     """
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        answers = zip(conditions, pool.map(_fails, conditions.values()), strict=True)
+        answers = zip(conditions, pool.map(lambda command: failure(command, SECONDS), conditions.values()), strict=True)
         found = [f"{name}: {said}" for name, said in answers if said is not None]
     return found + [f"{unit} is {state}" for unit, state in _states(units).items() if state != "active"]
-
-
-def _fails(command: str) -> str | None:
-    """The last line a failing command printed; None when it succeeds."""
-    try:
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        return f"no answer within {SECONDS} s"
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    return None if done.returncode == 0 else (lines[-1][:200] if lines else f"status {done.returncode}")
 
 
 def _states(units: list[str]) -> dict[str, str]:
