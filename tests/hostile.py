@@ -16,6 +16,19 @@ from xteam_infra.settings.stored import Stored
 # Of URLs, shells, quotes, comments, printf, Jinja, INI interpolation; each in the middle and none twice.
 HOSTILE = "#@:/?&%$\"'\\`!;=+,|*^~<>()[]{}{{%{%%(x)s ${HOME} $(id) # ; \\n %2F"
 
+# By what misreads them; whole, as a store may have them.
+VALUES = {
+    "of many kinds": "vK7#mQ2xR9tB4wZ8@nL5c/Y1dF6:gH3jP0s",
+    "quotes": "a'b\"c`d\\e",
+    "backslashes": "a\\n\\x41\\\\b\\",
+    "expansion": "$HOME ${HOME} $(id) %(x)s %h {{ x }} {% x %}",
+    "comments": "#a # c ;d ; e",
+    "URL": "a@b:c/d?e=f&g%2Fh+i",
+    "spaces": "a b  c",
+    "beyond ASCII": "pässwort-пароль-密码-🔑",
+    "spaces at the ends": " a ",
+}
+
 
 def hostile(one: Stored) -> str:
     """A value that the rules of this secret allow, with as many hostile characters as they do."""

@@ -17,17 +17,6 @@ from xteam_infra.plan.patroni import dynamic
 from xteam_infra.shared_files import credentials_file, password_file
 
 TEMPLATES = Path(runtime.PROJECT, "templates")
-VALUES = {
-    "of the examination": "vK7#mQ2xR9tB4wZ8@nL5c/Y1dF6:gH3jP0s",
-    "quotes": "a'b\"c`d\\e",
-    "backslashes": "a\\n\\x41\\\\b\\",
-    "expansion": "$HOME ${HOME} $(id) %(x)s %h {{ x }} {% x %}",
-    "comments": "#a # c ;d ; e",
-    "URL": "a@b:c/d?e=f&g%2Fh+i",
-    "spaces": "a b  c",
-    "beyond ASCII": "pässwort-пароль-密码-🔑",
-    "spaces at the ends": " a ",
-}
 NEVER = {"two lines": "a\nb", "a carriage return": "a\rb", "NUL": "a\0b", "a tab": "a\tb"}
 
 

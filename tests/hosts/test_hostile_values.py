@@ -10,7 +10,8 @@ from shlex import quote
 
 import pytest
 
-from tests.whole_templates import VALUES, rendered
+from tests.hostile import VALUES
+from tests.whole_templates import rendered
 from xteam_infra.secrets.escape import NotCarried
 
 PROGRAM = Path(__file__).with_name("hostile_on_host.py").read_text()

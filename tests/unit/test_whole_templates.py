@@ -14,7 +14,8 @@ import pytest
 import yaml
 from redis.connection import parse_url
 
-from tests.whole_templates import NEVER, VALUES, contexts, rendered, with_secrets, words_of_redis
+from tests.hostile import VALUES
+from tests.whole_templates import NEVER, contexts, rendered, with_secrets, words_of_redis
 from xteam_infra.secrets.escape import NotCarried
 
 HARMLESS = "Kx7mQ2xR9tB4wZ8nL5cY1dF6"
