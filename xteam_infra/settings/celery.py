@@ -79,8 +79,7 @@ class CelerySettings(LayerSettings):
     celery_task_time_limit_seconds: int = Field(300, ge=2)
     """Running time after which its process is killed. A restart waits so long for running tasks."""
     celery_visibility_timeout_seconds: int = Field(900, ge=30)
-    """When the tasks of a worker that died and does not start again are delivered to others. Also the longest delay
-    (ETA, countdown, retry) a task may have: a longer one would run twice."""
+    """After how long others get the tasks of a worker that stays away. No ETA, countdown or retry may be longer."""
     celery_publish_retries: int = Field(30, ge=0, le=1000)
     """Attempts to enqueue a task while the queue has no master, at most a second apart. 30 outlast a failover."""
     celery_beat_lock_seconds: int = Field(15, ge=5, le=300)

@@ -20,8 +20,7 @@ class FilesSettings(LayerSettings):
     files_backup_path: str = Field("/var/lib/xteam/files-backup", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
     """Directory on the backup host, with an encrypted repository of restic's for each API host."""
     files_backup_max_mb: int | None = Field(None, ge=100)
-    """Room of all of them together; what is more is refused when it arrives. None: two fifths of the file system that
-    they are on, so that no API host can take PostgreSQL's repository its room."""
+    """Room of all of them together; more is refused. None: two fifths of their file system."""
     files_backup_on: Calendar = "*:40"
     """When uploads and workspaces are backed up, as a systemd calendar expression."""
     files_backup_max_age_minutes: int = Field(130, ge=10, le=60 * 24 * 7)

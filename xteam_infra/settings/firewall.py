@@ -93,8 +93,8 @@ class FirewallSettings(LayerSettings):
     """Accounts whose processes may ask the cloud's metadata service (169.254.169.254, fd00:ec2::254), which hands out
     the host's credentials. Empty: nobody."""
     firewall_connections_per_peer: int = Field(1000, ge=100, le=20_000)
-    """Connections one host of the estate may have open to one port of another; more are refused, so that a host gone
-    wild does not shut the others out. Services with few places have lower limits of their own (docs/firewall.md)."""
+    """Connections one host of the estate may have open to one port of another; more are refused. Some services
+    have lower limits of their own (docs/firewall.md)."""
     firewall_confirm_seconds: int = Field(30, ge=10, le=600)
     """A new ruleset is taken back after this many seconds unless a fresh SSH connection has succeeded."""
 
