@@ -22,7 +22,7 @@ from bench.lab import Bench, BenchError
 from bench.pairs import PairError, keep, paired, table, transactions
 from bench.scratch import BIN, Scratch, running
 from checklist.hosts import CheckedHost
-from xteam_infra.plan.tuning import LIBRARIES, Hardware, of_host, parameters
+from xteam_infra.layers.postgres.tuning import LIBRARIES, Hardware, of_host, parameters
 
 DIRECTORY = "/var/lib/postgresql/17/xteam-bench"
 LOADS = {"select": "-S -c 4 -j 2", "tpc-b": "-c 4 -j 2"}

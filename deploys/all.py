@@ -2,7 +2,7 @@
 
 from pyinfra import local
 
-from xteam_infra.lookahead import look_ahead
+from xteam_infra.engine.fact_batching import look_ahead
 
 # Most full runs find nothing to change: then all there is to do is to ask.
 look_ahead()

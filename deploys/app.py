@@ -5,14 +5,14 @@ On a host the new instance serves before the old one is stopped (xteam-roll): no
 
 from pyinfra import host
 
-from xteam_infra import application
-from xteam_infra.absent import first_here
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
-from xteam_infra.operations.app import current, release, roll
-from xteam_infra.operations.deployment import caught_up, free
-from xteam_infra.plan import app as paths
-from xteam_infra.runtime import here, open_estate
-from xteam_infra.shared_files import timer_file
+from xteam_infra.engine.absent import first_here
+from xteam_infra.engine.common_files import timer_file
+from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.layers.app import files as application
+from xteam_infra.layers.app import needs as paths
+from xteam_infra.layers.app.deploy_lock import caught_up, free
+from xteam_infra.layers.app.operations import current, release, roll
 
 estate = open_estate()
 settings = estate.app

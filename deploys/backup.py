@@ -3,12 +3,19 @@ databases, backups and their checks by timers."""
 
 from pyinfra import host
 
-from xteam_infra.backup import DATABASE_COMMANDS, REPOSITORY_COMMANDS, marker_files, operator_files, storage_authority
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
-from xteam_infra.operations.backup import first_backup, first_drill, keys_fit, stanza
-from xteam_infra.operations.backup_cluster import keep_aside, own_repositories
-from xteam_infra.operations.bucket import bucket, bucket_client, refuse_unusable_s3
-from xteam_infra.plan.backup import (
+from xteam_infra.engine.common_files import timer_file
+from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
+from xteam_infra.engine.runtime import here, inventory_path, open_estate
+from xteam_infra.layers.backup.bucket import bucket, bucket_client, refuse_unusable_s3
+from xteam_infra.layers.backup.cluster import keep_aside, own_repositories
+from xteam_infra.layers.backup.files import (
+    DATABASE_COMMANDS,
+    REPOSITORY_COMMANDS,
+    marker_files,
+    operator_files,
+    storage_authority,
+)
+from xteam_infra.layers.backup.needs import (
     CLIENT,
     DRILL_TIMER,
     MARKER_TIMER,
@@ -27,8 +34,7 @@ from xteam_infra.plan.backup import (
     jobs,
     repositories,
 )
-from xteam_infra.runtime import here, inventory_path, open_estate
-from xteam_infra.shared_files import timer_file
+from xteam_infra.layers.backup.operations import first_backup, first_drill, keys_fit, stanza
 
 estate = open_estate()
 settings = estate.backup

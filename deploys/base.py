@@ -1,15 +1,24 @@
 """The operating system every other layer stands on."""
 
-from xteam_infra import upgrades
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, packages, service, write
-from xteam_infra.operations.base import shared_configuration
-from xteam_infra.operations.names import PROGRAM, names_files, names_in_place
-from xteam_infra.operations.overrides import refuse_overridden
-from xteam_infra.operations.services import departed
-from xteam_infra.operations.ssh import confirmed_sshd
-from xteam_infra.plan.base import NAMES_UNIT, NAMES_WATCH, REBOOT_TIMER, UPDATES_TIMER
+from xteam_infra.engine.operations import (
+    HostDirectory,
+    HostFile,
+    barrier,
+    directories,
+    ensure,
+    packages,
+    service,
+    write,
+)
+from xteam_infra.engine.operations.services import departed
+from xteam_infra.engine.runtime import here, open_estate, plan
+from xteam_infra.layers.base import upgrades
+from xteam_infra.layers.base.names import PROGRAM, names_files, names_in_place
+from xteam_infra.layers.base.needs import NAMES_UNIT, NAMES_WATCH, REBOOT_TIMER, UPDATES_TIMER
+from xteam_infra.layers.base.operations import shared_configuration
+from xteam_infra.layers.base.override_operations import refuse_overridden
+from xteam_infra.layers.base.sshd import confirmed_sshd
 from xteam_infra.plan.checks import sysctls_hold
-from xteam_infra.runtime import here, open_estate, plan
 
 estate = open_estate()
 settings = estate.base

@@ -2,11 +2,12 @@
 
 from pyinfra import host
 
-from xteam_infra import application
-from xteam_infra.operations import HostFile, barrier, service, write
-from xteam_infra.operations.app import in_use
-from xteam_infra.plan import app as paths
-from xteam_infra.plan.celery import (
+from xteam_infra.engine.operations import HostFile, barrier, service, write
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.layers.app import files as application
+from xteam_infra.layers.app import needs as paths
+from xteam_infra.layers.app.operations import in_use
+from xteam_infra.layers.celery.needs import (
     BEAT_UNIT,
     LIVENESS_TIMER,
     METRICS,
@@ -15,7 +16,6 @@ from xteam_infra.plan.celery import (
     takes_tasks,
     worker_unit,
 )
-from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
 settings = estate.celery

@@ -1,8 +1,9 @@
 """The internal CAs' certificates, and this host's own certificates signed by them."""
 
-from xteam_infra.operations import HostDirectory, HostFile, barrier, certificates, directories, write
+from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, write
+from xteam_infra.engine.runtime import authority, open_estate, plan
+from xteam_infra.layers.certificates.operations import certificates
 from xteam_infra.plan import CA_PATH, PKI_DIRECTORY, trust_path
-from xteam_infra.runtime import authority, open_estate, plan
 
 settings = open_estate().certificates
 

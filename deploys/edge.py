@@ -8,12 +8,12 @@ from shlex import quote
 from pyinfra import host
 
 from xteam_infra import on_host
-from xteam_infra.facts.network import InterfaceOf
-from xteam_infra.operations import HostFile, barrier, ensure, service, write
-from xteam_infra.operations.services import departed
-from xteam_infra.pki.supplied import read_supplied
-from xteam_infra.plan.app import ports
-from xteam_infra.plan.edge import (
+from xteam_infra.engine.operations import HostFile, barrier, ensure, service, write
+from xteam_infra.engine.operations.services import departed
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.layers.app.needs import ports
+from xteam_infra.layers.edge.facts import InterfaceOf
+from xteam_infra.layers.edge.needs import (
     ACME_PORT,
     ADMIN_SOCKET,
     ALIVE_CONNECTIONS,
@@ -34,7 +34,7 @@ from xteam_infra.plan.edge import (
     peer_client_certificate,
     process_connections,
 )
-from xteam_infra.runtime import here, open_estate
+from xteam_infra.pki.supplied import read_supplied
 from xteam_infra.settings.edge import REASONS, body_limit, operators, rate_limit
 
 estate = open_estate()

@@ -2,9 +2,11 @@
 
 from pyinfra import host
 
-from xteam_infra.absent import first_here
-from xteam_infra.operations import HostFile, barrier, write
-from xteam_infra.operations.etcd import (
+from xteam_infra.engine.absent import first_here
+from xteam_infra.engine.operations import HostFile, barrier, write
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.layers.etcd.needs import CLIENT_PORT, METRICS_PORT, PEER_NAME, PEER_PORT, ROOT, member_certificate
+from xteam_infra.layers.etcd.operations import (
     access,
     cluster_started,
     forgotten,
@@ -13,15 +15,6 @@ from xteam_infra.operations.etcd import (
     patroni_paused,
     patroni_resumed,
 )
-from xteam_infra.plan.etcd import (
-    CLIENT_PORT,
-    METRICS_PORT,
-    PEER_NAME,
-    PEER_PORT,
-    ROOT,
-    member_certificate,
-)
-from xteam_infra.runtime import here, open_estate
 
 estate = open_estate()
 members = estate.members("etcd")

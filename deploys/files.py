@@ -6,16 +6,16 @@ A restore puts back what is missing and overwrites nothing: docs/runbooks/files-
 
 from pyinfra import host
 
-from xteam_infra.absent import up
-from xteam_infra.backup import storage_authority
-from xteam_infra.carried import MODULES, carried
-from xteam_infra.facts.hardware import HostHardware
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, started, write
-from xteam_infra.operations.bucket import bucket, bucket_client, refuse_unusable_s3
-from xteam_infra.operations.restic import opens, reachable
-from xteam_infra.plan import files as plan
-from xteam_infra.runtime import here, open_estate
-from xteam_infra.shared_files import credentials_file, gate_unit_file, password_file, timer_file
+from xteam_infra.engine.absent import up
+from xteam_infra.engine.common_files import credentials_file, gate_unit_file, password_file, timer_file
+from xteam_infra.engine.facts.hardware import HostHardware
+from xteam_infra.engine.host_packages import MODULES, carried
+from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, started, write
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.layers.backup.bucket import bucket, bucket_client, refuse_unusable_s3
+from xteam_infra.layers.backup.files import storage_authority
+from xteam_infra.layers.files import needs as plan
+from xteam_infra.layers.files.restic_validation import opens, reachable
 
 estate = open_estate()
 settings = estate.files

@@ -2,13 +2,13 @@
 
 from pyinfra import host
 
-from xteam_infra.facts.outbound import NamesAndTime
-from xteam_infra.operations import HostFile, barrier, service, write
-from xteam_infra.operations.firewall import confirmed_ruleset, metrics_files, probe_file
-from xteam_infra.plan import firewall as plan
+from xteam_infra.engine.operations import HostFile, barrier, service, write
+from xteam_infra.engine.runtime import here, open_estate, secret
+from xteam_infra.layers.firewall import needs as plan
+from xteam_infra.layers.firewall.operations import confirmed_ruleset, metrics_files, probe_file
+from xteam_infra.layers.firewall.outbound_facts import NamesAndTime
 from xteam_infra.plan.openings import openings
 from xteam_infra.plan.outbound import outbound
-from xteam_infra.runtime import here, open_estate, secret
 
 estate = open_estate()
 machine = here()

@@ -1,7 +1,7 @@
 """What no layer uses any more, removed once every layer has its present files."""
 
-from xteam_infra.operations import barrier, ensure
-from xteam_infra.plan.certificates import FORMER
+from xteam_infra.engine.operations import barrier, ensure
+from xteam_infra.layers.certificates.needs import FORMER
 
 barrier(name="every layer has its present certificates")
 ensure(

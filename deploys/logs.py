@@ -5,12 +5,12 @@ The collector keeps each host's journal apart, under the name in the certificate
 
 from pyinfra import host
 
-from xteam_infra.absent import up
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
-from xteam_infra.plan import logs as plan
-from xteam_infra.runtime import here, open_estate
-from xteam_infra.runtime import plan as host_plan
-from xteam_infra.shared_files import gate_unit_file, timer_file
+from xteam_infra.engine.absent import up
+from xteam_infra.engine.common_files import gate_unit_file, timer_file
+from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.engine.runtime import plan as host_plan
+from xteam_infra.layers.logs import needs as plan
 
 estate = open_estate()
 collectors = estate.members("logs")

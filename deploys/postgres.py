@@ -2,26 +2,18 @@
 
 from pyinfra import host
 
-from xteam_infra import router
-from xteam_infra.absent import first_here
-from xteam_infra.carried import MODULES, carried
-from xteam_infra.facts.etcd import USER as ETCD_USER
-from xteam_infra.facts.holds import Holds
-from xteam_infra.facts.postgres import CURL, HERE
-from xteam_infra.operations import HostFile, barrier, ensure, service, write
-from xteam_infra.operations.postgres import (
-    dynamic_configuration,
-    pending_restarts,
-    refuse_departing_leader,
-    rights,
-)
-from xteam_infra.operations.postgres_member import tuned_file
-from xteam_infra.operations.services import departed
-from xteam_infra.plan import heartbeat, trust_path
-from xteam_infra.plan.etcd import CLIENT_PORT
-from xteam_infra.plan.needs import PATRONI_CLIENTS
-from xteam_infra.plan.patroni import dynamic
-from xteam_infra.plan.postgres import (
+from xteam_infra.engine.absent import first_here
+from xteam_infra.engine.facts.holds import Holds
+from xteam_infra.engine.host_packages import MODULES, carried
+from xteam_infra.engine.operations import HostFile, barrier, ensure, service, write
+from xteam_infra.engine.operations.services import departed
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.layers.etcd.facts import USER as ETCD_USER
+from xteam_infra.layers.etcd.needs import CLIENT_PORT
+from xteam_infra.layers.postgres import heartbeat
+from xteam_infra.layers.postgres.facts import CURL, HERE
+from xteam_infra.layers.postgres.member import tuned_file
+from xteam_infra.layers.postgres.needs import (
     CREATECLUSTER,
     CREATECLUSTER_TEXT,
     DATA,
@@ -42,11 +34,20 @@ from xteam_infra.plan.postgres import (
     report_host,
     server_certificate,
 )
-from xteam_infra.plan.rights import goals
-from xteam_infra.plan.router import ROUTER_UNIT
-from xteam_infra.plan.tuning import Hardware, of_host
-from xteam_infra.postgres_report import report_files, timer, unit
-from xteam_infra.runtime import here, open_estate
+from xteam_infra.layers.postgres.operations import (
+    dynamic_configuration,
+    pending_restarts,
+    refuse_departing_leader,
+    rights,
+)
+from xteam_infra.layers.postgres.patroni import dynamic
+from xteam_infra.layers.postgres.report import report_files, timer, unit
+from xteam_infra.layers.postgres.rights import goals
+from xteam_infra.layers.postgres.tuning import Hardware, of_host
+from xteam_infra.layers.router import files as router
+from xteam_infra.layers.router.needs import ROUTER_UNIT
+from xteam_infra.plan import trust_path
+from xteam_infra.plan.needs import PATRONI_CLIENTS
 
 estate = open_estate()
 settings = estate.postgres

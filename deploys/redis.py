@@ -5,18 +5,11 @@ A master moves only when it must be restarted: to a replica that was restarted b
 
 from pyinfra import host
 
-from xteam_infra.absent import down, up
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, service, write
-from xteam_infra.operations.redis import (
-    live_settings,
-    reload_certificates,
-    seed,
-    start,
-    users,
-    watch,
-)
-from xteam_infra.operations.redis_rolling import put_away, restart_followers, restart_masters
-from xteam_infra.plan.redis import (
+from xteam_infra.engine.absent import down, up
+from xteam_infra.engine.common_files import password_file
+from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, service, write
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.layers.redis.needs import (
     EXPORTER_MB,
     EXPORTER_PORT,
     EXPORTER_UNIT,
@@ -28,8 +21,8 @@ from xteam_infra.plan.redis import (
     memory_mb,
     unit,
 )
-from xteam_infra.runtime import here, open_estate
-from xteam_infra.shared_files import password_file
+from xteam_infra.layers.redis.operations import live_settings, reload_certificates, seed, start, users, watch
+from xteam_infra.layers.redis.rolling_restart import put_away, restart_followers, restart_masters
 
 estate = open_estate()
 settings = estate.redis

@@ -6,14 +6,14 @@ The Redis hosts can't reach what is kept: nobody pushes.
 
 from pyinfra import host
 
-from xteam_infra.backup import storage_authority
-from xteam_infra.carried import MODULES, carried
-from xteam_infra.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
-from xteam_infra.operations.bucket import bucket, bucket_client, refuse_unusable_s3
-from xteam_infra.operations.redis_backup import first_of_each_role
-from xteam_infra.operations.restic import opens, reachable
-from xteam_infra.plan import CA_PATH
-from xteam_infra.plan.redis_backup import (
+from xteam_infra.engine.common_files import credentials_file, password_file, timer_file
+from xteam_infra.engine.host_packages import MODULES, carried
+from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.layers.backup.bucket import bucket, bucket_client, refuse_unusable_s3
+from xteam_infra.layers.backup.files import storage_authority
+from xteam_infra.layers.files.restic_validation import opens, reachable
+from xteam_infra.layers.redis_backup.needs import (
     CREDENTIALS,
     HOME,
     STORAGE_CA,
@@ -23,8 +23,8 @@ from xteam_infra.plan.redis_backup import (
     repositories,
     takes_backups,
 )
-from xteam_infra.runtime import here, open_estate
-from xteam_infra.shared_files import credentials_file, password_file, timer_file
+from xteam_infra.layers.redis_backup.operations import first_of_each_role
+from xteam_infra.plan import CA_PATH
 
 estate = open_estate()
 settings = estate.redis

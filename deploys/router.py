@@ -1,9 +1,9 @@
 """On hosts of the application and its workers: HAProxy to whoever leads PostgreSQL and Redis now, and PgBouncer."""
 
-from xteam_infra import router
-from xteam_infra.operations import HostFile, barrier, service, write
-from xteam_infra.plan import CA_PATH
-from xteam_infra.plan.router import (
+from xteam_infra.engine.operations import HostFile, barrier, service, write
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.layers.router import files as router
+from xteam_infra.layers.router.needs import (
     POOLER_MB,
     POOLER_PORT,
     POOLER_UNIT,
@@ -14,7 +14,7 @@ from xteam_infra.plan.router import (
     pooler_certificate,
     pooler_client_certificate,
 )
-from xteam_infra.runtime import here, open_estate
+from xteam_infra.plan import CA_PATH
 
 estate = open_estate()
 postgres = estate.members("postgres")

@@ -2,11 +2,11 @@
 
 from pyinfra import host
 
-from xteam_infra import application
-from xteam_infra.absent import first_here, up
-from xteam_infra.operations import barrier
-from xteam_infra.operations.app import smoke
-from xteam_infra.runtime import here, open_estate
+from xteam_infra.engine.absent import first_here, up
+from xteam_infra.engine.operations import barrier
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.layers.app import files as application
+from xteam_infra.layers.app.operations import smoke
 
 estate = open_estate()
 api_hosts = estate.members("app")

@@ -1,9 +1,9 @@
 """Encryption at rest: the database's files lie in a tree that opens only while the key hosts answer."""
 
-from xteam_infra.operations import HostFile, barrier, ensure, service, write
-from xteam_infra.operations.storage import encrypted_tree, refuse_unfit_volumes
-from xteam_infra.plan.storage import BRANCHES, CONFIG, KEY_DIRECTORY, KEY_UNIT, UNIT, encrypts, key_hosts
-from xteam_infra.runtime import here, open_estate
+from xteam_infra.engine.operations import HostFile, barrier, ensure, service, write
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.layers.storage.needs import BRANCHES, CONFIG, KEY_DIRECTORY, KEY_UNIT, UNIT, encrypts, key_hosts
+from xteam_infra.layers.storage.operations import encrypted_tree, refuse_unfit_volumes
 
 estate = open_estate()
 settings = estate.storage

@@ -18,8 +18,8 @@ app_ready_path = "/readyz"
 # Releases kept on each host, the running one included.
 app_keep_releases = 6
 
-# Where releases are recorded, a file for each inventory (keep it in version control): what deploys/release.py and
-# deploys/rollback.py declare, and every run deploys. While there is none, it is app_source.
+# Where releases are recorded, a file for each inventory (keep it in version control): what tasks/release.py and
+# tasks/rollback.py declare, and every run deploys. While there is none, it is app_source.
 app_release_directory = "releases"
 
 # Seconds the lock of a release lives after the run that holds it has died.

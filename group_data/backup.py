@@ -62,7 +62,7 @@ backup_memory_mb = 256
 # lost. With a limit, WAL beyond it is dropped and the moments after it can't be restored until the next backup.
 backup_archive_queue_max_gb = None
 
-# Scratch instances of deploys/restore.py on the backup host: where, the number in their socket's name, their memory
+# Scratch instances of tasks/restore.py on the backup host: where, the number in their socket's name, their memory
 # (MiB), and how long (seconds) one may replay the archive.
 restore_directory = "/var/lib/xteam/restore"
 restore_port = 55432

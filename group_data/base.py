@@ -9,7 +9,7 @@ updates_first_at = "01:00"
 updates_spacing_minutes = 30
 updates_reboot_days = 7
 
-# Hosts are rebooted by deploys/reboot.py, at any time or within a window such as "02:00-05:00"; they do it themselves
+# Hosts are rebooted by tasks/reboot.py, at any time or within a window such as "02:00-05:00"; they do it themselves
 # within it when that is said here.
 updates_reboot_window = None
 updates_reboot_themselves = False

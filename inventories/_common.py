@@ -11,7 +11,7 @@ from typing import Any
 import click
 from pyinfra import config
 
-from xteam_infra import absent
+from xteam_infra.engine import absent
 from xteam_infra.errors import Problem, SettingsError
 
 Member = tuple[str, dict[str, Any]]

@@ -9,12 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from xteam_infra import application, router, runtime
-from xteam_infra.plan import backup, redis, redis_backup
-from xteam_infra.plan import etcd as etcd_plan
-from xteam_infra.plan import postgres as postgres_plan
-from xteam_infra.plan.patroni import dynamic
-from xteam_infra.shared_files import credentials_file, password_file
+from xteam_infra.engine import runtime
+from xteam_infra.engine.common_files import credentials_file, password_file
+from xteam_infra.layers.app import files as application
+from xteam_infra.layers.backup import needs as backup
+from xteam_infra.layers.etcd import needs as etcd_plan
+from xteam_infra.layers.postgres import needs as postgres_plan
+from xteam_infra.layers.postgres.patroni import dynamic
+from xteam_infra.layers.redis import needs as redis
+from xteam_infra.layers.redis_backup import needs as redis_backup
+from xteam_infra.layers.router import files as router
 
 TEMPLATES = Path(runtime.PROJECT, "templates")
 NEVER = {"two lines": "a\nb", "a carriage return": "a\rb", "NUL": "a\0b", "a tab": "a\tb"}

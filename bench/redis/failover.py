@@ -16,7 +16,7 @@ from bench.lab import Bench
 from bench.results import Results, percentile, table
 from tests.drills.harness.redis import acknowledged_alone, all_follow, ask, master_of
 from tests.drills.harness.writers import Writer, redis_orders
-from xteam_infra.plan.redis import SENTINEL_UNIT, unit
+from xteam_infra.layers.redis.needs import SENTINEL_UNIT, unit
 
 RESULTS = Results(Path("build/bench/redis-failover.json"))
 ROLE, KEY = "queue", "xteam-bench"

@@ -18,7 +18,7 @@ from tests.drills.harness.faults import Faults
 from tests.drills.harness.releases import Versions, serving
 from tests.drills.harness.runbooks import Runbook
 from tests.drills.harness.writers import Writer
-from xteam_infra.deployment import record_file
+from xteam_infra.layers.app.releases import record_file
 
 
 @pytest.fixture(autouse=True)

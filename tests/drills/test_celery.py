@@ -15,7 +15,7 @@ from checklist.run import not_applicable
 from tests.drills.harness.controller import Deploys
 from tests.drills.harness.redis import all_follow, master_of
 from tests.drills.harness.tasks import TABLE, Load, Workers
-from xteam_infra.plan.celery import BEAT_UNIT, takes_tasks, worker_unit
+from xteam_infra.layers.celery.needs import BEAT_UNIT, takes_tasks, worker_unit
 
 pytestmark = pytest.mark.group("worker", first=True)
 TASKS = 5000

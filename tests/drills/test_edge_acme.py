@@ -10,7 +10,7 @@ import pytest
 
 from checklist.run import not_applicable
 from tests.drills.harness.asker import Asker
-from xteam_infra.plan.edge import ACME_PEM
+from xteam_infra.layers.edge.needs import ACME_PEM
 
 pytestmark = pytest.mark.group("edge", first=True)
 HOME = "/run/xteam-drill-pebble"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.drills.harness.asker import Asker
-from xteam_infra.plan.app import API_UNIT
+from xteam_infra.layers.app.needs import API_UNIT
 
 pytestmark = pytest.mark.group("edge", first=True)
 TEXT, SECONDS = "New rooms & a new roof <tonight>", 120

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xteam_infra.plan.edge import ALIVE_PORT, STREAMS
+from xteam_infra.layers.edge.needs import ALIVE_PORT, STREAMS
 
 pytestmark = pytest.mark.group("edge", first=True)
 SCRIPTS = Path(__file__).parents[1] / "hosts"

@@ -10,8 +10,8 @@ import pytest
 
 from checklist.run import not_applicable
 from tests.drills.harness.kept import nothing_displaced
+from xteam_infra.layers.files.needs import client_certificate
 from xteam_infra.plan import CA_PATH as CA
-from xteam_infra.plan.files import client_certificate
 
 pytestmark = pytest.mark.group("app", first=True)
 UPLOADS = "/srv/xteam/uploads"

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from xteam_infra.plan.app import ACCOUNT
+from xteam_infra.layers.app.needs import ACCOUNT
 
 NOWHERE = "192.0.2.0/24"  # of documentation: nobody has it
 CASES = {

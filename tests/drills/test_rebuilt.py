@@ -66,7 +66,7 @@ def refused(host, deploys, estate, old, new):
     for options in (("--dry",), ()):
         status, said = deploys("backup", *options)
         assert (status == 0) == bool(options), said[-3000:]
-        for words in (old, new, f"begin_anew={old}", "deploys/restore.py --data into=cluster"):
+        for words in (old, new, f"begin_anew={old}", "tasks/restore.py --data into=cluster"):
             assert words in said, f"{words} is not in what the deploy says: {said[-3000:]}"
     assert listed(host, estate) == before, "the deploy has changed the repository"
 

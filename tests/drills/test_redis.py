@@ -8,7 +8,7 @@ import pytest
 from checklist.run import not_applicable
 from tests.drills.harness.redis import ask, info, master_of
 from tests.drills.harness.writers import redis_orders
-from xteam_infra.plan.redis import unit
+from xteam_infra.layers.redis.needs import unit
 
 pytestmark = pytest.mark.group("redis", first=True)
 KEY = "xteam-drill"

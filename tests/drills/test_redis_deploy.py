@@ -7,7 +7,7 @@ import pytest
 from checklist.rerun import deploy, planned
 from tests.drills.harness.redis import all_follow, ask, masters, started
 from tests.drills.harness.writers import redis_orders
-from xteam_infra.plan.redis import SENTINEL, unit
+from xteam_infra.layers.redis.needs import SENTINEL, unit
 
 pytestmark = pytest.mark.group("redis", first=True)
 DEPLOY = Path("deploys/redis.py")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.drills.harness.redis import acknowledged_alone, all_follow, ask, master_of
 from tests.drills.harness.writers import redis_orders
-from xteam_infra.plan.redis import unit
+from xteam_infra.layers.redis.needs import unit
 
 pytestmark = pytest.mark.group("redis", first=True)
 KEY = "xteam-drill"

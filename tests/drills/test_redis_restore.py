@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from checklist.run import not_applicable
-from xteam_infra.plan.redis import SENTINEL
+from xteam_infra.layers.redis.needs import SENTINEL
 from xteam_infra.secrets.vault import make_token
 
 pytestmark = pytest.mark.group("redis", first=True)
@@ -19,7 +19,7 @@ KEYS = 200
 
 
 def restore(deploys, confirm=f"replace {ROLE}", snapshot="latest"):
-    """deploys/restore_redis.py, as a person runs it."""
+    """tasks/restore_redis.py, as a person runs it."""
     data = {"redis_restore_role": ROLE, "redis_restore_confirm": confirm, "redis_restore_snapshot": snapshot}
     return deploys("restore_redis", **data)
 

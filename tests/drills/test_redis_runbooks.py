@@ -10,7 +10,7 @@ import pytest
 from checklist.rerun import deploy
 from checklist.run import not_applicable
 from tests.drills.harness.redis import all_follow, ask, master_of
-from xteam_infra.plan.redis import SENTINEL
+from xteam_infra.layers.redis.needs import SENTINEL
 
 pytestmark = pytest.mark.group("redis", first=True)
 DEPLOY = Path("deploys/redis.py")

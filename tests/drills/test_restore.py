@@ -17,7 +17,7 @@ PSQL = f"cd / && PGOPTIONS='-c search_path={SCHEMA}' runuser -u postgres -- psql
 
 @pytest.fixture
 def restore(deploys):
-    """Run deploys/restore.py as an operator does; give its exit status and all it printed."""
+    """Run tasks/restore.py as an operator does; give its exit status and all it printed."""
 
     def run(limit=("--limit", "backup"), **data):
         return deploys("restore", *limit, **data)
@@ -229,7 +229,7 @@ def test_a_repository_of_another_cluster_is_no_backup(host, leader, deploys, est
         for options in ((), ("--dry",)):
             status, said = deploys("backup", *options)
             assert (status == 0) == bool(options), said
-            assert own in said and f"begin_anew={other}" in said and "deploys/restore.py --data into=cluster" in said
+            assert own in said and f"begin_anew={other}" in said and "tasks/restore.py --data into=cluster" in said
         assert not host.file(f"{path}/backup/main/latest").exists, "the deploy went on"
         status, said = deploys("backup", begin_anew=own)
         assert status != 0, f"the running cluster's own backups can be kept aside: {said}"

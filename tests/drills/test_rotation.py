@@ -9,7 +9,7 @@ from checklist.rerun import planned
 from checklist.run import not_applicable
 from tests.drills.harness.controller import pyinfra
 from tests.drills.harness.logins import POOLER, ROUTER, Logins
-from xteam_infra.plan.app import ENVIRONMENT
+from xteam_infra.layers.app.needs import ENVIRONMENT
 from xteam_infra.secrets import open_store
 
 pytestmark = pytest.mark.group("postgres", first=True)
@@ -70,7 +70,7 @@ def test_a_password_that_no_service_keeps(host, estate, secret, pytestconfig):
     """One of a person's role: the store has the new one, the server takes it, and not the old one."""
     name, inventory = estate.postgres.postgres_readonly_password.name, pytestconfig.getoption("inventory")
     before = secret(name)
-    rc, said = pyinfra(inventory, "deploys/rotate_secret.py", "--data", f"secret={name}")
+    rc, said = pyinfra(inventory, "tasks/rotate_secret.py", "--data", f"secret={name}")
     assert rc == 0, f"the change failed: {said[-800:]}"
     assert before not in said, "the password is shown"
     after = open_store(estate.all.secrets_store).get(name)

@@ -7,8 +7,8 @@ import pytest
 
 from tests.drills.harness.writers import COLUMNS, postgres_orders
 from tests.hosts.postgres_client import assert_goes_on, conninfo_of
-from xteam_infra.plan.celery import takes_tasks
-from xteam_infra.plan.router import ROUTER_UNIT, WRITE_PORT
+from xteam_infra.layers.celery.needs import takes_tasks
+from xteam_infra.layers.router.needs import ROUTER_UNIT, WRITE_PORT
 
 TABLE = "public.xteam_drill"
 

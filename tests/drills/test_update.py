@@ -11,7 +11,7 @@ from tests.drills.harness.writers import COLUMNS, postgres_orders
 
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill"
-UPDATE = Path("deploys/update_postgres.py")
+UPDATE = Path("tasks/update_postgres.py")
 NEWER = Path(__file__).parent / "harness" / "newer.sh"
 OFFER, SOURCE = "/var/lib/xteam-drill-packages", "/etc/apt/sources.list.d/xteam-drill.list"
 PATRONI = "patroni@17-main.service"

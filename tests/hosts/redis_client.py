@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 from tests.drills.harness.redis import ask
-from xteam_infra.plan.redis import SENTINEL
+from xteam_infra.layers.redis.needs import SENTINEL
 
 
 def as_user(host, port, user, password, commands, options=""):

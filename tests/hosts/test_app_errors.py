@@ -12,8 +12,8 @@ from units import environment_of, processes_of, units_of
 from xteam_client import curl, run_python
 
 from checklist.run import not_applicable
-from xteam_infra.plan.app import ACCOUNT
-from xteam_infra.plan.celery import worker_unit
+from xteam_infra.layers.app.needs import ACCOUNT
+from xteam_infra.layers.celery.needs import worker_unit
 
 pytestmark = [pytest.mark.item("SEC-13", "MON-02"), pytest.mark.one_by_one("celery")]
 

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from xteam_client import User, claims, make_user, run_python, through
 
-from xteam_infra.plan.app import UPLOADS, WORKSPACES
-from xteam_infra.plan.retention import backup_days
+from xteam_infra.layers.app.needs import UPLOADS, WORKSPACES
+from xteam_infra.layers.backup.retention import backup_days
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from units import environment_of, units_of
 
-from xteam_infra.plan.app import ENVIRONMENT, MIGRATOR_ENVIRONMENT
+from xteam_infra.layers.app.needs import ENVIRONMENT, MIGRATOR_ENVIRONMENT
 from xteam_infra.settings.strength import weakness
 
 SETTINGS_OF_APP = (

@@ -9,7 +9,7 @@ import pytest
 from edge_client import Visitor
 
 from checklist.run import not_applicable
-from xteam_infra.plan.app import API_UNIT
+from xteam_infra.layers.app.needs import API_UNIT
 
 NAME = "xteam-check-trace"
 # Ends by itself should this run die. The last statement of the task reads this table.

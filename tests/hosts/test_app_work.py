@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from xteam_client import run_python
 
-from xteam_infra.plan.app import API_UNIT, CLEANUP_TIMER, WORKSPACES
+from xteam_infra.layers.app.needs import API_UNIT, CLEANUP_TIMER, WORKSPACES
 
 
 @pytest.mark.group("app")

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from checklist.run import not_applicable
-from xteam_infra.facts.overrides import ConfigurationLines
-from xteam_infra.plan.base import upgrade_at
-from xteam_infra.plan.overrides import OURS, overriding, overriding_drop_ins
+from xteam_infra.layers.base.needs import upgrade_at
+from xteam_infra.layers.base.override_facts import ConfigurationLines
+from xteam_infra.layers.base.overrides import OURS, overriding, overriding_drop_ins
 
 # Of the system itself: needrestart may restart them.
 SYSTEM_UNITS = ("ssh.service", "nftables.service", "unattended-upgrades.service", "systemd-journal-upload.service")

@@ -8,7 +8,7 @@ import pytest
 from units import check_limits, processes_of
 from xteam_client import run_python
 
-from xteam_infra.plan.celery import BEAT_UNIT, worker_unit
+from xteam_infra.layers.celery.needs import BEAT_UNIT, worker_unit
 
 pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
 

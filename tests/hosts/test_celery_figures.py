@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from xteam_client import run_python
 
-from xteam_infra.plan.celery import METRICS
+from xteam_infra.layers.celery.needs import METRICS
 
 pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
 

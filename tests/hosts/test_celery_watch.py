@@ -2,7 +2,7 @@
 
 import pytest
 
-from xteam_infra.plan.celery import LIVENESS_TIMER, METRICS_TIMER, takes_tasks, worker_unit
+from xteam_infra.layers.celery.needs import LIVENESS_TIMER, METRICS_TIMER, takes_tasks, worker_unit
 
 pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
 

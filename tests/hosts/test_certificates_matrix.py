@@ -14,9 +14,16 @@ import pytest
 
 from checklist.run import not_applicable
 from checklist.waiting import eventually
+from xteam_infra.layers.app import needs as app
+from xteam_infra.layers.backup import needs as backup
+from xteam_infra.layers.edge import needs as edge
+from xteam_infra.layers.etcd import needs as etcd
+from xteam_infra.layers.files import needs as files
+from xteam_infra.layers.files.needs import sends
+from xteam_infra.layers.postgres import needs as postgres
+from xteam_infra.layers.redis import needs as redis
 from xteam_infra.pki import Authority, Subject
-from xteam_infra.plan import INTERNAL_CA, app, backup, edge, etcd, files, postgres, redis
-from xteam_infra.plan.files import sends
+from xteam_infra.plan import INTERNAL_CA
 
 PROGRAM = Path(__file__).with_name("knock.py").read_text()
 RELOAD_SECONDS = 15

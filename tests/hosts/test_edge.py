@@ -10,7 +10,7 @@ from edge_client import SERVED
 from xteam_client import serving
 
 from checklist.run import not_applicable
-from xteam_infra.plan.app import COLOURS
+from xteam_infra.layers.app.needs import COLOURS
 
 # One by one: the controller is one client, whose requests they count.
 pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one, pytest.mark.usefixtures("unlimited")]

@@ -7,7 +7,7 @@ from secrets import randbelow
 import pytest
 from edge_client import anybody
 
-from xteam_infra.plan.edge import ALIVE_PORT, STREAMS
+from xteam_infra.layers.edge.needs import ALIVE_PORT, STREAMS
 
 pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one]
 ON_HOST = Path(__file__).with_name("edge_source_on_host.py")

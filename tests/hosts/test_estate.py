@@ -4,7 +4,7 @@ from fnmatch import fnmatch
 
 import pytest
 
-from xteam_infra.plan.base import SYSTEM_UNITS
+from xteam_infra.layers.base.needs import SYSTEM_UNITS
 
 # Of the instances of the API, test_orchestration starts and kills the other one.
 pytestmark = pytest.mark.one_by_one("instances")

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from checklist.run import not_applicable
-from xteam_infra.plan.redis import EXPORTER_PORT, EXPORTER_UNIT, SENTINEL
+from xteam_infra.layers.redis.needs import EXPORTER_PORT, EXPORTER_UNIT, SENTINEL
 
 pytestmark = pytest.mark.group("redis")
 PKI = "/etc/xteam/pki"

@@ -9,7 +9,16 @@ from ages import seconds_since
 
 from checklist.run import not_applicable
 from checklist.waiting import eventually
-from xteam_infra.plan.files import GATE_PORT, PREFIX, SENDS, SERVER_PORT, client_certificate, kept_by, room_mb, timer
+from xteam_infra.layers.files.needs import (
+    GATE_PORT,
+    PREFIX,
+    SENDS,
+    SERVER_PORT,
+    client_certificate,
+    kept_by,
+    room_mb,
+    timer,
+)
 
 sender = pytest.mark.group("app")
 keeps = pytest.mark.group("backup")

@@ -9,7 +9,7 @@ from ipaddress import collapse_addresses, ip_address, ip_network, summarize_addr
 import pytest
 
 from checklist.run import not_applicable
-from xteam_infra.plan.edge import VRRP
+from xteam_infra.layers.edge.needs import VRRP
 from xteam_infra.plan.openings import openings
 
 # Nothing listens here and no layer asks for it: an open firewall refuses at once, ours says nothing.

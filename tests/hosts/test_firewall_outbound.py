@@ -7,9 +7,9 @@ from shlex import quote
 import pytest
 
 from checklist.run import not_applicable
-from xteam_infra.facts.outbound import NamesAndTime
-from xteam_infra.plan import firewall
-from xteam_infra.plan.edge import VRRP
+from xteam_infra.layers.edge.needs import VRRP
+from xteam_infra.layers.firewall import needs as firewall
+from xteam_infra.layers.firewall.outbound_facts import NamesAndTime
 from xteam_infra.plan.outbound import confined, outbound
 
 UNUSED = 59_999

@@ -7,7 +7,7 @@ import pytest
 from units import check_limits, units_of
 from xteam_client import serving
 
-from xteam_infra.plan.celery import BEAT_TASKS, BEAT_UNIT, worker_unit
+from xteam_infra.layers.celery.needs import BEAT_TASKS, BEAT_UNIT, worker_unit
 
 ON_HOST = Path(__file__).with_name("instance_on_host.py")
 # A check of an instance that is killed must not meet one that looks at which instances there are.

@@ -9,7 +9,7 @@ from redis_client import as_user, section, test_key
 
 from checklist.run import not_applicable
 from tests.drills.harness.redis import ask, master_of
-from xteam_infra.plan.redis import SENTINEL, SENTINEL_UNIT, unit
+from xteam_infra.layers.redis.needs import SENTINEL, SENTINEL_UNIT, unit
 
 pytestmark = pytest.mark.group("redis")
 

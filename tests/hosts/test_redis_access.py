@@ -9,7 +9,7 @@ import pytest
 from redis_client import as_user, ports, test_key
 
 from tests.drills.harness.redis import ask, master_of
-from xteam_infra.plan.redis import SENTINEL
+from xteam_infra.layers.redis.needs import SENTINEL
 from xteam_infra.secrets.escape import redis
 
 pytestmark = pytest.mark.group("redis")

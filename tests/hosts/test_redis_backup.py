@@ -11,8 +11,8 @@ import pytest
 
 from checklist.run import not_applicable
 from xteam_infra.cloud import live
-from xteam_infra.operations.redis_backup import CLOCKS
-from xteam_infra.plan.redis_backup import PREFIX, repositories
+from xteam_infra.layers.redis_backup.needs import PREFIX, repositories
+from xteam_infra.layers.redis_backup.operations import CLOCKS
 
 pytestmark = pytest.mark.group("backup", first=True)
 HOME = "/etc/xteam/redis-backup"

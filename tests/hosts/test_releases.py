@@ -8,7 +8,7 @@ import json
 import pytest
 from xteam_client import serving
 
-from xteam_infra.plan.app import API_UNIT, COLOURS, ROLLED
+from xteam_infra.layers.app.needs import API_UNIT, COLOURS, ROLLED
 
 # Of the instances of the API, test_orchestration starts and kills the other one.
 pytestmark = pytest.mark.one_by_one("instances")

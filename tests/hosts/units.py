@@ -3,7 +3,7 @@
 from xteam_client import serving
 
 from checklist.waiting import eventually
-from xteam_infra.plan.celery import BEAT_UNIT, worker_unit
+from xteam_infra.layers.celery.needs import BEAT_UNIT, worker_unit
 
 
 def processes_of(host, unit):

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
-from xteam_infra.plan.app import API_UNIT, HELD, ports
+from xteam_infra.layers.app.needs import API_UNIT, HELD, ports
 
 CA = "/etc/xteam/pki/ca.crt"
 

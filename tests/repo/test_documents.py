@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.conftest import HA, Declaration
-from xteam_infra.plan.diagram import mermaid
-from xteam_infra.settings import document, environment
+from xteam_infra.reference import environment_page as environment
+from xteam_infra.reference import settings_page as document
+from xteam_infra.reference.architecture_page import mermaid
 
 PROJECT = Path(__file__).parents[2]
 
@@ -15,8 +16,8 @@ PROJECT = Path(__file__).parents[2]
 @pytest.mark.item("DOC-02")
 def test_every_variable_and_setting_is_documented():
     assert not list(environment.problems())
-    assert environment.PATH.read_text() == environment.document(), "run python -m xteam_infra.settings.environment"
-    assert document.PATH.read_text() == document.document(), "run python -m xteam_infra.settings.document"
+    assert environment.PATH.read_text() == environment.document(), f"run python -m {environment.__name__}"
+    assert document.PATH.read_text() == document.document(), f"run python -m {document.__name__}"
 
 
 @pytest.mark.item("DOC-02")

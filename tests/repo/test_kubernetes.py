@@ -13,8 +13,8 @@ from tests.unit.conftest import HA, OWN, PROJECT, SOLO, Declaration, Pyinfra
 from xteam_infra.kubernetes import KubernetesError, Options, Target, manifests
 from xteam_infra.kubernetes.__main__ import dump
 from xteam_infra.kubernetes.environment import keys_of, refuse_unwritable
+from xteam_infra.reference import environment_page as environment
 from xteam_infra.secrets import Secret
-from xteam_infra.settings import environment
 
 DIGEST = f"sha256:{'ab' * 32}"
 IMAGE = f"registry.test/xteam@{DIGEST}"

@@ -15,7 +15,7 @@ from pyinfra.api import Config, Inventory, State, StringCommand
 from pyinfra.api.connect import connect_all
 from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 
-from xteam_infra import pyinfra_internals
+from xteam_infra.engine import pyinfra_internals
 from xteam_infra.errors import SettingsError
 from xteam_infra.estate import Estate, read_estate
 from xteam_infra.settings import BY_LAYER

@@ -28,10 +28,14 @@ from pyinfra.api.state import StateStage
 from pyinfra.connectors.fake import FakeConnector
 from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 
-from xteam_infra import absent, deployment, runtime
+from xteam_infra.engine import absent, runtime
+from xteam_infra.engine.operations import pending
 from xteam_infra.estate import Estate
-from xteam_infra.operations import deployment as deployment_operations
-from xteam_infra.operations import overrides, pending, postgres_update, storage
+from xteam_infra.layers.app import deploy_lock as deployment_operations
+from xteam_infra.layers.app import releases as deployment
+from xteam_infra.layers.base import override_operations as overrides
+from xteam_infra.layers.postgres import rolling_update as postgres_update
+from xteam_infra.layers.storage import operations as storage
 
 CASES = Path(__file__).parent / "operations"
 TOPOLOGIES = {"solo": SOLO, "ha": HA}
@@ -56,9 +60,9 @@ class Played:
 
 
 def operation_of(path: Path) -> Callable[..., Any]:
-    """The operation whose case it is: tests/unit/operations/MODULE/OPERATION/CASE.yml."""
-    module, name = path.parts[-3:-1]
-    return getattr(import_module(f"xteam_infra.operations.{module}"), name)
+    """The operation whose case it is: the folders of tests/unit/operations are the modules of xteam_infra."""
+    *module, name = path.relative_to(CASES).parts[:-1]
+    return getattr(import_module(".".join(("xteam_infra", *module))), name)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -206,8 +210,8 @@ def _give(state: State, here: Any, case: dict[str, Any]) -> dict[str, set[re.Pat
     given: dict[str, set[re.Pattern[str]]] = {host.name: set() for host in state.inventory}
     for one in case.get("facts", []):
         host = state.inventory.get_host(one["at"]) if "at" in one else here
-        module, name = one["fact"].split(".")
-        fact = getattr(import_module(f"xteam_infra.facts.{module}"), name)()
+        module, name = one["fact"].rsplit(".", 1)
+        fact = getattr(import_module(f"xteam_infra.{module}"), name)()
         if "like" in one:
             pattern = re.compile(re.escape(one["like"]))
         else:

@@ -9,11 +9,12 @@ from typing import Any
 
 from pyinfra.api import FileUploadCommand, FunctionCommand
 
-from xteam_infra import deployment, runtime
-from xteam_infra.operations.deployment import LEASE, LOCK
-from xteam_infra.operations.files import HostFile, _replace
-from xteam_infra.operations.packages import INSTALL
-from xteam_infra.operations.scram import verifier
+from xteam_infra.engine import runtime
+from xteam_infra.engine.operations.files import HostFile, _replace
+from xteam_infra.engine.operations.packages import INSTALL
+from xteam_infra.layers.app import releases as deployment
+from xteam_infra.layers.app.deploy_lock import LEASE, LOCK
+from xteam_infra.layers.postgres.scram import verifier
 from xteam_infra.secrets.mask import Mask
 
 

@@ -9,20 +9,20 @@ from typing import Any
 import yaml
 
 from xteam_infra.cloud import Bucket, ObjectStorage, client
-from xteam_infra.deployment import Deployment
-from xteam_infra.facts.credentials import digest_of
-from xteam_infra.facts.postgres import Question
-from xteam_infra.operations.files import HostDirectory, HostFile
-from xteam_infra.operations.postgres import _kept
-from xteam_infra.operations.postgres_rotation import Rotation
-from xteam_infra.operations.scram import verifier
+from xteam_infra.engine.operations.files import HostDirectory, HostFile
+from xteam_infra.engine.runtime import authority, open_estate, secret
+from xteam_infra.layers.app.releases import Deployment
+from xteam_infra.layers.backup.needs import repositories
+from xteam_infra.layers.postgres.credentials_fact import digest_of
+from xteam_infra.layers.postgres.facts import Question
+from xteam_infra.layers.postgres.goal import Goal
+from xteam_infra.layers.postgres.operations import _kept
+from xteam_infra.layers.postgres.password_rotation import Rotation
+from xteam_infra.layers.postgres.scram import verifier
 from xteam_infra.pki import Authority, Subject, make_authority
 from xteam_infra.plan import Certificate
-from xteam_infra.plan.backup import repositories
-from xteam_infra.plan.goal import Goal
 from xteam_infra.release import Release
 from xteam_infra.release.record import Entry, Record, write
-from xteam_infra.runtime import authority, open_estate, secret
 from xteam_infra.secrets import Secret
 
 SALT = "c2FsdCBvZiBhIGNhc2U="
@@ -126,7 +126,7 @@ def _deployment(fields: dict[str, Any]) -> Deployment:
 
 def recorded(fields: dict[str, Any]) -> None:
     """Write the record of releases that the case begins with."""
-    from xteam_infra.deployment import record_file
+    from xteam_infra.layers.app.releases import record_file
 
     kept = tuple(Entry(version=one, source="xteam", id=one) for one in fields.get("releases", []))
     write(record_file(open_estate()), Record(releases=kept, missed=fields.get("missed", {})))

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from xteam_infra import absent
+from xteam_infra.engine import absent
 from xteam_infra.on_host.xteam_patroni.validate import Offline
 
 

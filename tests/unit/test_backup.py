@@ -12,11 +12,11 @@ import pytest
 import xteam_infra.on_host
 from xteam_infra.cloud.aside import move
 from xteam_infra.errors import SettingsError
-from xteam_infra.facts.backup import Drills, Repositories
+from xteam_infra.layers.backup.cluster import _moves, refusal
+from xteam_infra.layers.backup.facts import Drills, Repositories
+from xteam_infra.layers.backup.needs import callers, databases, jobs, needs, repositories
+from xteam_infra.layers.backup.operations import keys_fit, refuse_unclear_restore
 from xteam_infra.on_host.xteam_backup.reached import without_silent
-from xteam_infra.operations.backup import keys_fit, refuse_unclear_restore
-from xteam_infra.operations.backup_cluster import _moves, refusal
-from xteam_infra.plan.backup import callers, databases, jobs, needs, repositories
 from xteam_infra.secrets import Secret
 
 
@@ -280,7 +280,7 @@ def test_the_refusal_names_both_clusters_and_two_ways_on(ha):
     first, second = repositories(estate)
     said = refusal(estate, {first: OTHER, second: OTHER}, ONE, "inventories/x.py")
     assert f"is {OTHER}, that of the cluster that runs is {ONE}" in said
-    assert 'deploys/restore.py --data into=cluster --data target=latest --data repository=1 --data confirm="' in said
+    assert 'tasks/restore.py --data into=cluster --data target=latest --data repository=1 --data confirm="' in said
     assert said.count(f"deploys/backup.py --data begin_anew={OTHER}") == 1
 
 

@@ -7,7 +7,7 @@ from pyinfra.context import ctx_host, ctx_state
 from xteam_infra.cloud import Bucket, ObjectStorage, client, difference, live
 from xteam_infra.cloud.bucket import PARTS
 from xteam_infra.errors import SettingsError
-from xteam_infra.operations.bucket import bucket, refuse_unusable_bucket
+from xteam_infra.layers.backup.bucket import bucket, refuse_unusable_bucket
 
 moto = pytest.importorskip("moto")
 BUCKET = Bucket("xteam-backups", "eu-central-1", lock_days=14)

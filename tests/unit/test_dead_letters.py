@@ -2,7 +2,7 @@
 
 import pytest
 
-from xteam_infra.operations.dead_letters import unclear
+from xteam_infra.layers.celery.dead_letters import unclear
 
 
 @pytest.mark.parametrize(

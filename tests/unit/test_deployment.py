@@ -10,10 +10,10 @@ from threading import Thread
 
 import pytest
 
-from xteam_infra.deployment import Deployment, begin_release, begin_rollback, record_file, source_of
 from xteam_infra.errors import SettingsError
-from xteam_infra.operations import deployment
-from xteam_infra.operations.deployment import LEASE, LOCK, WayBack, tell
+from xteam_infra.layers.app import deploy_lock as deployment
+from xteam_infra.layers.app.deploy_lock import LEASE, LOCK, WayBack, tell
+from xteam_infra.layers.app.releases import Deployment, begin_release, begin_rollback, record_file, source_of
 from xteam_infra.release import Release, ReleaseError
 from xteam_infra.release.record import Entry, Record, read, write
 from xteam_infra.secrets import Secret
@@ -262,7 +262,7 @@ def told(ha, monkeypatch, address, event="begins", reason=""):
     ha.own["deploy_webhook"] = Secret("app/DEPLOY_WEBHOOK", generate="never")
     ha.store.write_text(json.dumps({"app/DEPLOY_WEBHOOK": address}))
     ha.store.chmod(0o600)
-    monkeypatch.setattr("xteam_infra.operations.deployment.secret", lambda _: address)
+    monkeypatch.setattr("xteam_infra.layers.app.deploy_lock.secret", lambda _: address)
     tell(Deployment(ha.read(), "release", entry("a"), Record()), event, reason)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xteam_infra.plan.edge import ALIVE_CONNECTIONS, http_connections, process_connections
+from xteam_infra.layers.edge.needs import ALIVE_CONNECTIONS, http_connections, process_connections
 from xteam_infra.plan.openings import openings
 
 

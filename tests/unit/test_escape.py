@@ -14,7 +14,7 @@ from jinja2 import nodes
 from redis.connection import parse_url
 
 from tests.hostile import VALUES, hostile
-from xteam_infra import runtime
+from xteam_infra.engine import runtime
 from xteam_infra.secrets import escape
 from xteam_infra.settings.stored import Stored
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xteam_infra.plan.files import cipher, keeps, sends
+from xteam_infra.layers.files.needs import cipher, keeps, sends
 from xteam_infra.plan.openings import openings
 
 

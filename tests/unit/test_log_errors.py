@@ -6,7 +6,7 @@ from importlib.util import module_from_spec, spec_from_loader
 
 import pytest
 
-from xteam_infra.runtime import PROJECT
+from xteam_infra.engine.runtime import PROJECT
 
 LOADER = SourceFileLoader("xteam_log_errors", str(PROJECT / "templates/app/xteam-log-errors.j2"))
 

@@ -9,7 +9,7 @@ from pyinfra.api import StringCommand
 from pyinfra.api.state import StateStage
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
-from xteam_infra.lookahead import AT_ONCE, Lookahead
+from xteam_infra.engine.fact_batching import AT_ONCE, Lookahead
 
 OPTIONS = {"print_output": False, "_sudo": False, "_stdin": None}
 

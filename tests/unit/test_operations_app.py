@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import commands_of
 
-from xteam_infra.operations.app import UNPACK, roll
+from xteam_infra.layers.app.operations import UNPACK, roll
 from xteam_infra.release import Release
 
 WANTED = Release("abc", Path("build/releases/abc.tar.gz"), "0" * 64)

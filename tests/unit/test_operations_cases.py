@@ -1,4 +1,4 @@
-"""Every operation by itself: tests/unit/operations/MODULE/OPERATION/CASE.yml holds arguments, facts and the commands.
+"""Every operation by itself: tests/unit/operations/MODULE/OPERATION/CASE.yml: arguments, facts and the commands.
 
 A new case: write arguments and facts, run with XTEAM_WRITE_CASES=1, which appends what came of it, and read that.
 """
@@ -11,17 +11,18 @@ import operation_cases
 import pytest
 from operation_cases import CASES, complete, load, play
 
-import xteam_infra.operations
+import xteam_infra
+from xteam_infra.engine.operations.ensure import ensure
 
-FILES = sorted(CASES.glob("*/*/*.yml"))
+FILES = sorted(CASES.rglob("*.yml"))
 # Operations that always act, with the reason; and the one that never does.
 ALWAYS = {
-    "postgres_rotation/proved_login": "a login is proved by logging in",
-    "postgres_rotation/take_over": "it ends the sessions of the old password, whoever has any",
-    "postgres_rotation/close_second_login": "it ends the sessions of the second login, whoever has any",
-    "postgres_rotation/forget": "what it does is done in the secrets store",
+    "layers/postgres/password_rotation/proved_login": "a login is proved by logging in",
+    "layers/postgres/password_rotation/take_over": "it ends the sessions of the old password, whoever has any",
+    "layers/postgres/password_rotation/close_second_login": "it ends the sessions of the second login, whoever has any",
+    "layers/postgres/password_rotation/forget": "what it does is done in the secrets store",
 }
-NEVER = {"barrier/barrier": "hosts only wait"}
+NEVER = {"engine/operations/barrier/barrier": "hosts only wait"}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def directory(tmp_path_factory):
     return tmp_path_factory.mktemp("cases")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.parts[-3:]).removesuffix(".yml"))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CASES).with_suffix("")))
 def test_operation_gives_the_commands_of_its_case(path, directory):
     case, played = load(path), play(path, directory)
     if os.environ.get("XTEAM_WRITE_CASES"):
@@ -47,11 +48,13 @@ def test_operation_gives_the_commands_of_its_case(path, directory):
 def operations():
     """{MODULE/OPERATION: the operation} of all that the project has."""
     found = {}
-    for module in pkgutil.iter_modules(xteam_infra.operations.__path__):
-        here = import_module(f"xteam_infra.operations.{module.name}")
+    for module in pkgutil.walk_packages(xteam_infra.__path__, "xteam_infra."):
+        if module.name.startswith("xteam_infra.on_host") or module.name.endswith("__main__"):
+            continue
+        here = import_module(module.name)
         for name, one in vars(here).items():
             if hasattr(one, "_inner") and one.__module__ == here.__name__:
-                found[f"{module.name}/{name}"] = one
+                found["/".join((*module.name.split(".")[1:], name))] = one
     return found
 
 
@@ -65,7 +68,7 @@ def test_every_operation_has_cases():
 
 
 def test_every_case_is_of_an_operation():
-    stale = {"/".join(path.parts[-3:-1]) for path in FILES} - set(operations())
+    stale = {str(path.parent.relative_to(CASES)) for path in FILES} - set(operations())
     assert not stale, f"cases of operations that are not there: {', '.join(sorted(stale))}"
 
 
@@ -83,8 +86,7 @@ def test_idempotent_operation_has_a_case_of_each_kind(name):
 
 
 def write_case(tmp_path, text):
-    path = tmp_path / "operations" / "ensure" / "ensure" / "case.yml"
-    path.parent.mkdir(parents=True)
+    path = tmp_path / "case.yml"
     path.write_text(text)
     return path
 
@@ -92,27 +94,29 @@ def write_case(tmp_path, text):
 ENSURE = """
 estate: solo
 arguments: {command: "touch /x", check: "test -e /x"}
-facts: [{fact: holds.Holds, of: {check: "test -e /x"}}]
+facts: [{fact: engine.facts.holds.Holds, of: {check: "test -e /x"}}]
 """
 
 
 def test_a_question_without_an_answer_fails_the_case(tmp_path):
     path = write_case(tmp_path, ENSURE.partition("facts:")[0])
     with pytest.raises(AssertionError, match=r"asked of solo1 and not given(.|\n)*Getting fact: .*Holds"):
-        play(path, tmp_path)
+        play(path, tmp_path, ensure)
 
 
 def test_an_answer_that_nobody_asks_for_fails_the_case(tmp_path):
-    path = write_case(tmp_path, f"{ENSURE}\n".replace("facts: [", 'facts: [{fact: holds.Holds, of: {check: "no"}}, '))
+    path = write_case(
+        tmp_path, f"{ENSURE}\n".replace("facts: [", 'facts: [{fact: engine.facts.holds.Holds, of: {check: "no"}}, ')
+    )
     with pytest.raises(AssertionError, match="given for solo1 and not asked"):
-        play(path, tmp_path)
+        play(path, tmp_path, ensure)
 
 
 @pytest.mark.parametrize("leak", ["echo {{secret redis/queue/app}}", "echo {{secret redis/queue/app}} | tr a-z A-Z"])
 def test_a_secret_in_a_command_fails_the_case(tmp_path, leak):
     path = write_case(tmp_path, ENSURE.replace("touch /x", leak))
     with pytest.raises(AssertionError, match=r"a secret is in a command: .*\{\{secret redis/queue/app\}\}"):
-        play(path, tmp_path)
+        play(path, tmp_path, ensure)
 
 
 def test_a_word_that_no_case_has_is_refused(tmp_path):

@@ -10,8 +10,8 @@ import pytest
 from conftest import commands_of
 from pyinfra import logger
 
-from xteam_infra.facts.files import FileText
-from xteam_infra.operations import HostDirectory, HostFile, directories, ensure, remove, write
+from xteam_infra.engine.facts.files import FileText
+from xteam_infra.engine.operations import HostDirectory, HostFile, directories, ensure, remove, write
 
 PASSWORD = "correct-horse-battery-staple"  # noqa: S105 - invented here
 

@@ -6,7 +6,8 @@ import pytest
 from conftest import commands_of
 from pyinfra.api import OperationValueError
 
-from xteam_infra.operations import certificates, packages, service, stopped
+from xteam_infra.engine.operations import packages, service, stopped
+from xteam_infra.layers.certificates.operations import certificates
 from xteam_infra.pki import Authority, Subject, make_authority
 from xteam_infra.plan import Certificate
 

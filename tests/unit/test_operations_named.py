@@ -31,7 +31,7 @@ def _text(node):
 def imported_operations(tree):
     """Names of what the file imports that pyinfra knows as an operation."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("xteam_infra.operations"):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("xteam_infra.engine.operations"):
             module = import_module(node.module)
             yield from (one.asname or one.name for one in node.names if hasattr(getattr(module, one.name), "_inner"))
 

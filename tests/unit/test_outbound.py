@@ -4,13 +4,13 @@ import subprocess
 
 import pytest
 
-from xteam_infra.facts.outbound import HostServices, NamesAndTime
-from xteam_infra.plan import firewall
-from xteam_infra.plan.app import ports
+from xteam_infra.engine.runtime import fill
+from xteam_infra.layers.app.needs import ports
+from xteam_infra.layers.firewall import needs as firewall
+from xteam_infra.layers.firewall.outbound_facts import HostServices, NamesAndTime
+from xteam_infra.layers.postgres.needs import BESIDE_POOL
 from xteam_infra.plan.openings import openings
 from xteam_infra.plan.outbound import outbound
-from xteam_infra.plan.postgres import BESIDE_POOL
-from xteam_infra.runtime import fill
 
 
 def ways(estate, name, **more):

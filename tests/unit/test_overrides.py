@@ -2,8 +2,8 @@
 
 import pytest
 
-from xteam_infra.facts.overrides import ConfigurationLines, Line
-from xteam_infra.plan.overrides import OURS, names_lost, overriding, overriding_drop_ins
+from xteam_infra.layers.base.override_facts import ConfigurationLines, Line
+from xteam_infra.layers.base.overrides import OURS, names_lost, overriding, overriding_drop_ins
 
 SYSCTL = OURS["sysctl"]
 TEXT = {

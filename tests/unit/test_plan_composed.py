@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from xteam_infra.facts.fitness import Fitness
+from xteam_infra.engine.facts.fitness import Fitness
+from xteam_infra.engine.preflight import host_problems
 from xteam_infra.plan import HostPlan, Listen, Needs
 from xteam_infra.plan.openings import openings
-from xteam_infra.preflight import host_problems
 
 
 def ports(estate, machine, source):

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from xteam_infra.plan.hba import hba, rules
+from xteam_infra.layers.postgres.hba import hba, rules
+from xteam_infra.layers.postgres.patroni import dynamic
 from xteam_infra.plan.openings import openings
-from xteam_infra.plan.patroni import dynamic
 
 OWN = {
     "title": "Reports of the data team",

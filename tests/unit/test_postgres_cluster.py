@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from xteam_infra.facts.etcd import EtcdMembers
-from xteam_infra.facts.postgres import ClusterMembers
-from xteam_infra.operations.postgres_update import broken
-from xteam_infra.operations.switchover import unfit
-from xteam_infra.runtime import _templates
+from xteam_infra.engine.runtime import _templates
+from xteam_infra.layers.etcd.facts import EtcdMembers
+from xteam_infra.layers.postgres.facts import ClusterMembers
+from xteam_infra.layers.postgres.rolling_update import broken
+from xteam_infra.layers.postgres.switchover import unfit
 
 
 def seen(name, role, state="streaming", **more):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xteam_infra.plan.rights import goals
+from xteam_infra.layers.postgres.rights import goals
 
 
 def named(declaration):

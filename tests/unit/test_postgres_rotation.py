@@ -6,9 +6,9 @@ import subprocess
 import pytest
 
 from xteam_infra.errors import SettingsError
-from xteam_infra.facts.credentials import Credentials, digest_of, lines_of
-from xteam_infra.operations import postgres_rotation
-from xteam_infra.operations.postgres_rotation import begin
+from xteam_infra.layers.postgres import password_rotation as postgres_rotation
+from xteam_infra.layers.postgres.credentials_fact import Credentials, digest_of, lines_of
+from xteam_infra.layers.postgres.password_rotation import begin
 from xteam_infra.secrets import Secret, Vault, open_store
 
 OLD, NEW = Secret("postgres/app"), Secret("postgres/app.next")

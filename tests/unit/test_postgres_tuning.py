@@ -2,9 +2,9 @@
 
 import pytest
 
-from xteam_infra.facts.hardware import HostHardware
-from xteam_infra.plan.patroni import dynamic
-from xteam_infra.plan.tuning import Hardware, disk_shortage, of_host, table
+from xteam_infra.engine.facts.hardware import HostHardware
+from xteam_infra.layers.postgres.patroni import dynamic
+from xteam_infra.layers.postgres.tuning import Hardware, disk_shortage, of_host, table
 
 USUAL = Hardware(cores=8, disk_mb=40 * 1024)
 

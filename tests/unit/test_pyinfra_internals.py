@@ -1,4 +1,4 @@
-"""The installed pyinfra still works as xteam_infra/pyinfra_internals.py takes it to. On its real State and Host.
+"""The installed pyinfra still works as xteam_infra/engine/pyinfra_internals.py takes it to. On its real State and Host.
 
 A red test here after an update of pyinfra: adapt that module, and look at docs/decisions/pyinfra-internals.md.
 """
@@ -17,9 +17,9 @@ from pyinfra.api.operations import run_ops
 from pyinfra.api.state import BaseStateCallback, StateStage
 from pyinfra.context import ctx_state
 
-from xteam_infra import pyinfra_internals as internals
-from xteam_infra.facts.holds import Holds
-from xteam_infra.lookahead import Lookahead
+from xteam_infra.engine import pyinfra_internals as internals
+from xteam_infra.engine.fact_batching import Lookahead
+from xteam_infra.engine.facts.holds import Holds
 
 
 @contextmanager
@@ -28,7 +28,9 @@ def relied_on(what):
     try:
         yield
     except Exception as error:
-        pytest.fail(f"pyinfra has changed: {what}. Adapt xteam_infra/pyinfra_internals.py ({error!r})", pytrace=False)
+        pytest.fail(
+            f"pyinfra has changed: {what}. Adapt xteam_infra/engine/pyinfra_internals.py ({error!r})", pytrace=False
+        )
 
 
 @operation()
@@ -138,7 +140,7 @@ def test_callbacks_are_told_of_operations(run, local_host, tmp_path):
 
 
 def test_run_that_changes_nothing_asks_in_one_command(run, local_host, tmp_path):
-    """What the project has of it all: xteam_infra/lookahead.py on a real run."""
+    """What the project has of it all: xteam_infra/engine/fact_batching.py on a real run."""
     for name in "abc":
         (tmp_path / name).touch()
         add_op(run, touch, f"{tmp_path}/{name}", name=f"Make {name}")
@@ -228,7 +230,7 @@ def test_stack_is_described_by_inspect():
 
 MASKED = """
 from pyinfra_cli.exceptions import UnexpectedMixin
-from xteam_infra import pyinfra_internals as internals
+from xteam_infra.engine import pyinfra_internals as internals
 
 for name in internals.TOLD:
     assert callable(getattr(UnexpectedMixin, name))
@@ -260,7 +262,7 @@ def test_private_parts_are_used_in_one_module():
                 continue
             lines = enumerate(path.read_text().splitlines(), 1)
             found += [f"{path.relative_to(PROJECT)}:{number}" for number, line in lines if PRIVATE.search(line)]
-    assert not found, f"pyinfra's private parts belong into xteam_infra/pyinfra_internals.py: {', '.join(found)}"
+    assert not found, f"pyinfra's private parts belong into xteam_infra/engine/pyinfra_internals.py: {', '.join(found)}"
 
 
 def test_state_is_the_one_in_use(run):

@@ -3,9 +3,9 @@
 import pytest
 
 from xteam_infra.errors import SettingsError
-from xteam_infra.operations.redis_restore import refuse_unclear_restore
-from xteam_infra.operations.restic import opens, reachable
-from xteam_infra.plan.redis_backup import jobs, needs, repositories
+from xteam_infra.layers.files.restic_validation import opens, reachable
+from xteam_infra.layers.redis_backup.needs import jobs, needs, repositories
+from xteam_infra.layers.redis_backup.restore import refuse_unclear_restore
 from xteam_infra.secrets import Secret
 
 S3 = {"backup_s3_bucket": "xteam-backups", "backup_s3_region": "eu-west-1"}

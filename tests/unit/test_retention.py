@@ -1,6 +1,6 @@
 """How long backups hold what was erased."""
 
-from xteam_infra.plan.retention import backup_days
+from xteam_infra.layers.backup.retention import backup_days
 
 S3 = {"backup_s3_bucket": "xteam-backups", "backup_s3_region": "eu-west-1"}
 SHORT = {"redis_backup_keep": {"hourly": 25}, "files_backup_keep": {"daily": 5}}

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from xteam_infra.runtime import PROJECT
+from xteam_infra.engine.runtime import PROJECT
 
 CLEAN = "#!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "
 # The application's, with the application's environment.

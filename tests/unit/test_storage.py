@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from xteam_infra.facts.storage import DataVolume, EncryptedTree, Volume
-from xteam_infra.operations.storage import volume_problems
-from xteam_infra.plan.storage import BRANCHES, encrypts, key_hosts, key_url
+from xteam_infra.layers.storage.facts import DataVolume, EncryptedTree, Volume
+from xteam_infra.layers.storage.needs import BRANCHES, encrypts, key_hosts, key_url
+from xteam_infra.layers.storage.operations import volume_problems
 
 
 def test_a_database_host_holds_no_key_where_there_is_another(ha):

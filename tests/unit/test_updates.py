@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import xteam_infra.on_host
-from xteam_infra.operations.reboot import is_open
-from xteam_infra.plan.base import reboot_at, upgrade_at
+from xteam_infra.layers.base.needs import reboot_at, upgrade_at
+from xteam_infra.layers.base.reboot import is_open
 
 
 def test_hosts_take_turns(ha):

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xteam_infra import router
-from xteam_infra.application import environment, migrator_environment, worker_environment
+from xteam_infra.engine.operations import HostFile
+from xteam_infra.engine.runtime import fill
 from xteam_infra.errors import Problem
 from xteam_infra.kubernetes.options import KubernetesError
 from xteam_infra.kubernetes.target import Target
-from xteam_infra.operations import HostFile
-from xteam_infra.plan.router import WRITE_PORT
-from xteam_infra.runtime import fill
+from xteam_infra.layers.app.files import environment, migrator_environment, worker_environment
+from xteam_infra.layers.router import files as router
+from xteam_infra.layers.router.needs import WRITE_PORT
 from xteam_infra.secrets import open_store
 from xteam_infra.secrets.escape import placeholder, refused
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from xteam_infra.kubernetes.environment import Object
 from xteam_infra.kubernetes.pods import labels, selector
 from xteam_infra.kubernetes.target import Target
-from xteam_infra.plan.postgres import PORT, REST_PORT
+from xteam_infra.layers.postgres.needs import PORT, REST_PORT
 
 HTTPS = 443
 

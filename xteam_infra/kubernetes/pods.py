@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xteam_infra import router
-from xteam_infra.application import CELERY_SETTINGS, celery_settings, operator_modules
 from xteam_infra.kubernetes import environment, units
 from xteam_infra.kubernetes.environment import Object, rendered
 from xteam_infra.kubernetes.target import Target
 from xteam_infra.kubernetes.units import Unit
+from xteam_infra.layers.app.files import CELERY_SETTINGS, celery_settings, operator_modules
+from xteam_infra.layers.app.needs import OPERATOR
+from xteam_infra.layers.router import files as router
+from xteam_infra.layers.router.needs import redis_ports
 from xteam_infra.plan import CA_PATH, PKI_DIRECTORY
-from xteam_infra.plan.app import OPERATOR
-from xteam_infra.plan.router import redis_ports
 
 # The Secret with tls.crt and tls.key of the API, the internal authority's ca.crt, and the router's client certificate.
 CERTIFICATE = "xteam-api-tls"

@@ -3,9 +3,9 @@
 import re
 import shlex
 
-from xteam_infra.operations import HostFile
-from xteam_infra.plan.app import CURRENT
-from xteam_infra.runtime import fill
+from xteam_infra.engine.operations import HostFile
+from xteam_infra.engine.runtime import fill
+from xteam_infra.layers.app.needs import CURRENT
 
 # The instance of a unit template. On a host it is a colour, a link to a release below /opt/xteam; in an image there is
 # one release, /opt/xteam/current.

@@ -2,15 +2,15 @@
 
 import re
 
-from xteam_infra import application
 from xteam_infra.errors import Problem
 from xteam_infra.kubernetes import environment, units
 from xteam_infra.kubernetes.environment import Object
 from xteam_infra.kubernetes.options import KubernetesError
 from xteam_infra.kubernetes.pods import Pod, labels, named, selector
 from xteam_infra.kubernetes.target import Target
-from xteam_infra.plan.app import CURRENT
-from xteam_infra.plan.celery import consumes
+from xteam_infra.layers.app import files as application
+from xteam_infra.layers.app.needs import CURRENT
+from xteam_infra.layers.celery.needs import consumes
 
 PYTHON = f"{CURRENT}/venv/bin/python"
 API = "api"

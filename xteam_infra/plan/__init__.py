@@ -54,5 +54,5 @@ __all__ = [
 
 def plan_host(estate, machine) -> HostPlan:
     """Put together what every layer needs of `machine`."""
-    needs = {layer: import_module(f"xteam_infra.plan.{layer}").needs(estate, machine) for layer in LAYERS}
+    needs = {layer: import_module(f"xteam_infra.layers.{layer}.needs").needs(estate, machine) for layer in LAYERS}
     return HostPlan(machine.name, needs)

@@ -6,9 +6,9 @@ import sys
 from pyinfra.api.exceptions import PyinfraError
 
 from xteam_infra.estate import declared
-from xteam_infra.plan.diagram import mermaid
 from xteam_infra.plan.openings import openings
 from xteam_infra.plan.outbound import outbound
+from xteam_infra.reference.architecture_page import mermaid
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ class Release:
             if found.id != self.id:
                 raise ReleaseError(
                     f"release {self.id} can't be built again: {public(self.source)} has changed and gives {found.id} "
-                    "now. Release that: deploys/release.py"
+                    "now. Release that: tasks/release.py"
                 )
             actual = _sha256(found.archive)
             if self.sha256 and actual != self.sha256:

@@ -83,7 +83,7 @@ MASK = Mask()
 
 def mask_output() -> None:
     """Let nothing that this process prints from now on show a secret. For the pyinfra command."""
-    from xteam_infra.pyinfra_internals import mask_tracebacks
+    from xteam_infra.engine.pyinfra_internals import mask_tracebacks
 
     if isinstance(sys.stdout, MaskedStream):
         return

@@ -43,10 +43,10 @@ class AppSettings(LayerSettings):
     app_keep_releases: int = Field(6, ge=2, le=20)
     """Releases kept on a host, the running one included; those before are what rollbacks need."""
     app_release_directory: str = Field("releases", min_length=1)
-    """Where releases are recorded, one file for each inventory: what deploys/release.py and deploys/rollback.py
+    """Where releases are recorded, one file for each inventory: what tasks/release.py and tasks/rollback.py
     declare, and every later run deploys. Keep it in version control. While there is no file: app_source."""
     version: str | None = Field(None, min_length=1, exclude=True)
-    """What deploys/release.py releases; given as --data version=..., never in a file."""
+    """What tasks/release.py releases; given as --data version=..., never in a file."""
     deploy_lock_seconds: int = Field(120, ge=20, le=3600)
     """How long the lock of a release lives after the run that holds it has died."""
     deploy_window: tuple[str, ...] = ()

@@ -87,7 +87,7 @@ class BackupSettings(LayerSettings):
     """When differential backups into the second repository begin."""
 
     restore_directory: str = Field("/var/lib/xteam/restore", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
-    """Where deploys/restore.py puts scratch instances on the backup host."""
+    """Where tasks/restore.py puts scratch instances on the backup host."""
     restore_port: int = Field(55432, ge=1024, le=65535)
     """Names a scratch instance's socket. No network port is opened."""
     restore_memory_mb: int = Field(256, ge=128)
@@ -101,20 +101,20 @@ class BackupSettings(LayerSettings):
     """The checks call the last rehearsal too old after this; with two repositories, each one after twice that."""
 
     target: str | None = Field(None, exclude=True)
-    """Only for deploys/restore.py, as --data target=...: "latest", a time with its zone, "name:RESTORE-POINT", or an
+    """Only for tasks/restore.py, as --data target=...: "latest", a time with its zone, "name:RESTORE-POINT", or an
     LSN."""
     repository: int = Field(1, ge=1, le=2, exclude=True)
-    """Only for deploys/restore.py and deploys/restore_redis.py: the repository to restore from."""
+    """Only for tasks/restore.py and tasks/restore_redis.py: the repository to restore from."""
     from_backup: str = Field("", pattern=r"^[0-9A-Z_-]*$", exclude=True)
-    """Only for deploys/restore.py: the backup to begin with (its label), instead of the one that fits."""
+    """Only for tasks/restore.py: the backup to begin with (its label), instead of the one that fits."""
     timeline: str = Field("latest", pattern=r"^(latest|current|[0-9]{1,8})$", exclude=True)
-    """Only for deploys/restore.py: the timeline to follow: to reach a moment that a restore in place left behind."""
+    """Only for tasks/restore.py: the timeline to follow: to reach a moment that a restore in place left behind."""
     into: Literal["scratch", "cluster"] = Field("scratch", exclude=True)
-    """Only for deploys/restore.py: "cluster" replaces the databases themselves."""
+    """Only for tasks/restore.py: "cluster" replaces the databases themselves."""
     confirm: str = Field("", exclude=True)
-    """Only for deploys/restore.py with into=cluster: the product's domain, a space, and the target."""
+    """Only for tasks/restore.py with into=cluster: the product's domain, a space, and the target."""
     replace: bool = Field(False, exclude=True)
-    """Only for deploys/restore.py, as --data replace=true: throw away what an earlier restore of this moment left."""
+    """Only for tasks/restore.py, as --data replace=true: throw away what an earlier restore of this moment left."""
 
     begin_anew: str = Field("", pattern=r"^([0-9]{15,20})?$", exclude=True)
     """Only for deploys/backup.py: the system identifier of another cluster, whose backups are kept aside so that a new

@@ -29,7 +29,7 @@ class BaseSettings(LayerSettings):
     updates_reboot_days: int = Field(7, ge=1, le=90)
     """Days a host may wait for its reboot, or a service for its restart, after an update; then OPS-01 is red."""
     updates_reboot_window: str | None = Field(None, pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
-    """When hosts may be rebooted, as "02:00-05:00", in `timezone`. None: whenever somebody runs deploys/reboot.py."""
+    """When hosts may be rebooted, as "02:00-05:00", in `timezone`. None: whenever somebody runs tasks/reboot.py."""
     updates_reboot_themselves: bool = False
     """Hosts that wait for a reboot carry it out within the window, one by one, while everything else is whole."""
     journal_max_use_mb: int = Field(1024, ge=64, le=1_000_000)
@@ -44,9 +44,9 @@ class BaseSettings(LayerSettings):
     disk_free_min_gb: int = Field(5, ge=1)
     """Preflight refuses a host with less free space on /."""
     hosts: str | None = Field(None, exclude=True)
-    """Only for deploys/reboot.py, as --data hosts=db1,db2: these hosts instead of those that wait for a reboot."""
+    """Only for tasks/reboot.py, as --data hosts=db1,db2: these hosts instead of those that wait for a reboot."""
     now: bool = Field(False, exclude=True)
-    """Only for deploys/reboot.py, as --data now=true: also outside of the window."""
+    """Only for tasks/reboot.py, as --data now=true: also outside of the window."""
 
     def problems(self, estate) -> Iterator[Problem]:
         hosts = len(estate.machines)

@@ -98,11 +98,11 @@ class CelerySettings(LayerSettings):
     celery_metrics_seconds: int = Field(60, ge=15, le=300)
     """How often the figures of queues, workers and Beat are taken for Prometheus."""
     dead_letters: Literal["list", "replay", "purge"] = Field("list", exclude=True)
-    """Only for deploys/dead_letters.py, as --data dead_letters=replay: what becomes of failed tasks."""
+    """Only for tasks/dead_letters.py, as --data dead_letters=replay: what becomes of failed tasks."""
     ids: str | None = Field(None, exclude=True)
-    """Only for deploys/dead_letters.py, as --data ids=ID,ID or ids=all: which ones."""
+    """Only for tasks/dead_letters.py, as --data ids=ID,ID or ids=all: which ones."""
     task: str | None = Field(None, exclude=True)
-    """Only for deploys/dead_letters.py, as --data task=xteam.mail: of those, only this task's."""
+    """Only for tasks/dead_letters.py, as --data task=xteam.mail: of those, only this task's."""
 
     @field_validator("celery_workers")
     @classmethod

@@ -56,7 +56,7 @@ class FilesSettings(LayerSettings):
 
     def stored(self, estate) -> Iterator[Stored]:
         # The plan builds on the settings.
-        from xteam_infra.plan.files import cipher, copies, sends
+        from xteam_infra.layers.files.needs import cipher, copies, sends
 
         for machine in estate.machines:
             if sends(estate, machine):

@@ -141,9 +141,9 @@ class PostgresSettings(LayerSettings):
     """Reports that are kept."""
 
     candidate: str | None = Field(None, exclude=True)
-    """Only for deploys/switchover.py, as --data candidate=db2: the member that is to lead."""
+    """Only for tasks/switchover.py, as --data candidate=db2: the member that is to lead."""
     secret: str | None = Field(None, exclude=True)
-    """Only for deploys/rotate_secret.py, as --data secret=postgres/app: the password to change."""
+    """Only for tasks/rotate_secret.py, as --data secret=postgres/app: the password to change."""
 
     @property
     def timing(self) -> Timing:

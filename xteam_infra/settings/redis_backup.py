@@ -49,11 +49,11 @@ class RedisBackupSettings(LayerSettings):
     """TLS port on the backup host where a snapshot is offered to the Redis hosts, only while a restore runs."""
 
     redis_restore_role: str | None = Field(None, exclude=True)
-    """Only for deploys/restore_redis.py, as --data redis_restore_role=queue: the role whose data are replaced."""
+    """Only for tasks/restore_redis.py, as --data redis_restore_role=queue: the role whose data are replaced."""
     redis_restore_snapshot: str = Field("latest", pattern=r"^(latest|[0-9a-f]{8,64})$", exclude=True)
-    """Only for deploys/restore_redis.py: the snapshot: "latest", or an id that `xteam-redis-backup list` shows."""
+    """Only for tasks/restore_redis.py: the snapshot: "latest", or an id that `xteam-redis-backup list` shows."""
     redis_restore_confirm: str | None = Field(None, exclude=True)
-    """Only for deploys/restore_redis.py: must say "replace ROLE": what the role holds now is moved aside."""
+    """Only for tasks/restore_redis.py: must say "replace ROLE": what the role holds now is moved aside."""
 
     def backup_problems(self, estate) -> Iterator[Problem]:
         """What is wrong with them in this estate."""

@@ -41,7 +41,7 @@ class StorageSettings(LayerSettings):
 
     def problems(self, estate) -> Iterator[Problem]:
         # The plan builds on the settings.
-        from xteam_infra.plan.storage import key_hosts
+        from xteam_infra.layers.storage.needs import key_hosts
 
         if self.storage_encryption == "luks2":
             yield self.problem("storage_encryption", "luks2", LUKS2_REFUSED)

@@ -3,7 +3,7 @@
 import json
 from itertools import pairwise
 
-from xteam_infra.plan.redis import SENTINEL, SENTINEL_UNIT, unit
+from xteam_infra.layers.redis.needs import SENTINEL, SENTINEL_UNIT, unit
 
 
 def ask(host, role, command):

@@ -12,8 +12,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from tests.drills.harness.cluster import Cluster
-from xteam_infra.plan import app as paths
-from xteam_infra.plan.celery import takes_tasks, worker_unit
+from xteam_infra.layers.app import needs as paths
+from xteam_infra.layers.celery.needs import takes_tasks, worker_unit
 
 MODULE = f"{paths.OPERATOR}/xteam_drill.py"
 TABLE = "xteam_drill_tasks"

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg as psycopg_library
 import typing_extensions
 
-from xteam_infra.plan.router import redis_ports
+from xteam_infra.layers.router.needs import redis_ports
 
 ON_HOST = Path(__file__).with_name("on_host")
 CA = "/etc/xteam/pki/ca.crt"

@@ -1,4 +1,4 @@
-"""A restore in place: on one database host, while Patroni is stopped on all. deploys/restore.py is the conductor.
+"""A restore in place: on one database host, while Patroni is stopped on all. tasks/restore.py is the conductor.
 
 The data directory is moved aside, never deleted. When anything fails it is moved back.
 """

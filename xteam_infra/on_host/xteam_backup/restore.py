@@ -1,4 +1,4 @@
-"""Restores of PostgreSQL. Run as root; deploys/restore.py calls this, and it can be called by hand.
+"""Restores of PostgreSQL. Run as root; tasks/restore.py calls this, and it can be called by hand.
 
 On the backup host, into a scratch instance; the cluster is never touched:
   xteam-restore to latest                     everything that is archived
@@ -7,7 +7,7 @@ On the backup host, into a scratch instance; the cluster is never touched:
   xteam-restore to 0/5000028 --repo 2         at a place in the WAL, from the second repository
   xteam-restore list | remove NAME
   xteam-restore drill next                    a rehearsal; what came of it is kept
-  xteam-restore rehearse RELEASE              its migrations on a copy; deploys/release.py brings it and calls this
+  xteam-restore rehearse RELEASE              its migrations on a copy; tasks/release.py brings it and calls this
 On a database host, a part of a restore in place (docs/runbooks/restore.md): cluster-check, cluster, aside.
 """
 

@@ -7,7 +7,7 @@
   xteam-redis-backup init                               make the repositories
   xteam-redis-backup done init|take|copy|prove [ROLE=SINCE...]  whether that has succeeded for everything declared;
                                                         SINCE: what is older is of another role of that name
-  xteam-redis-backup serve ROLE:SNAPSHOT:REPOSITORY     offer one to the Redis hosts; deploys/restore_redis.py calls it
+  xteam-redis-backup serve ROLE:SNAPSHOT:REPOSITORY     offer one to the Redis hosts; tasks/restore_redis.py calls it
 
 Settings: /etc/xteam/redis-backup/settings.json.
 """

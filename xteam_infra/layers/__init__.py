@@ -1,0 +1,1 @@
+"""The layers: all that one layer knows, in one folder."""

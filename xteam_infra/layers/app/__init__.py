@@ -1,0 +1,1 @@
+"""The app layer: its needs, rules, facts, operations and files."""

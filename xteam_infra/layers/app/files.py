@@ -1,0 +1,137 @@
+"""The application as both of its layers see it: its release, and the files every process of it starts with."""
+
+from collections.abc import Iterator
+
+from gevent.lock import BoundedSemaphore
+
+from xteam_infra.engine.host_packages import carried
+from xteam_infra.engine.operations import HostFile
+from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.layers.app import needs as paths
+from xteam_infra.layers.app import releases as deployment
+from xteam_infra.layers.backup.retention import backup_days
+from xteam_infra.layers.celery.needs import BEAT_TASKS, BEAT_UNIT
+from xteam_infra.layers.router.needs import POOLER_PORT, WRITE_PORT, redis_ports
+from xteam_infra.plan import CA_PATH
+from xteam_infra.release import PYTHON_VERSION, Release
+from xteam_infra.settings.celery import CelerySettings, CeleryWorker
+
+CELERY_SETTINGS = "/etc/xteam/celery.json"
+# Below a release.
+SITE_PACKAGES = f"venv/lib/python{PYTHON_VERSION}/site-packages"
+# Numbered databases of the queue's Redis.
+BROKER_DATABASE, RESULT_DATABASE = 0, 1
+_building = BoundedSemaphore()
+_wanted: dict[int, Release] = {}
+
+
+def release(estate) -> Release:
+    """The release to run, decided once a run on the controller. Raises ReleaseError when it can't be had."""
+    with _building:  # hosts are planned in parallel
+        if id(estate) not in _wanted:
+            _wanted[id(estate)] = deployment.wanted(estate)
+    return _wanted[id(estate)]
+
+
+def refuse_without_backends(estate) -> None:
+    """Raise SettingsError when the estate has nothing the application could keep its data in."""
+    problems = [
+        Problem(estate.inventory, group, "no host", f"a host at least: the application needs {purpose}")
+        for group, purpose in (("postgres", "PostgreSQL"), ("redis", "Redis"))
+        if not estate.members(group)
+    ]
+    if problems:
+        raise SettingsError(problems)
+
+
+def environment(estate, machine, release_id: str) -> HostFile:
+    """The environment of every process of the application. Its group may read it, for the operators' commands."""
+    context = {
+        "machine": machine,
+        "release_id": release_id,
+        "paths": paths,
+        "pooler_port": POOLER_PORT,
+        "redis_ports": redis_ports(estate),
+        "broker_database": BROKER_DATABASE,
+        "result_database": RESULT_DATABASE,
+        "celery_settings": CELERY_SETTINGS,
+        "backup_days": backup_days(estate),
+    }
+    return HostFile(paths.ENVIRONMENT, "app/app.env.j2", context, group=paths.ACCOUNT, mode="640")
+
+
+def migrator_environment() -> HostFile:
+    """The environment of a migration: another database role, past the pooler, which would lose the session's lock."""
+    context = {"paths": paths, "write_port": WRITE_PORT}
+    return HostFile(paths.MIGRATOR_ENVIRONMENT, "app/migrate.env.j2", context, mode="600")
+
+
+def celery_settings(settings: CelerySettings) -> HostFile:
+    """What xteam_operator.loader adds to the application's own Celery configuration."""
+    return HostFile(CELERY_SETTINGS, "celery/celery.json.j2", {"celery": settings, "ca_path": CA_PATH})
+
+
+def worker_environment(name: str, worker: CeleryWorker) -> HostFile:
+    """What one worker adds to the environment."""
+    return HostFile(f"/etc/xteam/worker-{name}.env", "celery/worker.env.j2", {"name": name, "worker": worker})
+
+
+def api_unit(estate, machine) -> HostFile:
+    """The unit of both instances of a host's API."""
+    context = {
+        "machine": machine,
+        "paths": paths,
+        "certificate": paths.certificate(estate, machine),
+        "site_packages": SITE_PACKAGES,
+    }
+    return _unit("app", paths.API_TEMPLATE, context)
+
+
+def cleanup_unit() -> HostFile:
+    """The unit that removes old workspaces."""
+    return _unit("app", "xteam-cleanup.service", {"paths": paths})
+
+
+def migrate_command() -> HostFile:
+    """What runs a release's migrations."""
+    return HostFile("/usr/local/sbin/xteam-migrate", "app/xteam-migrate.j2", {"paths": paths}, mode="755")
+
+
+def operate_command() -> HostFile:
+    """What runs operators' commands as the owner of the tables."""
+    return HostFile("/usr/local/sbin/xteam-operate", "app/xteam-operate.j2", {"paths": paths}, mode="755")
+
+
+def worker_unit() -> HostFile:
+    """The unit of all workers of a host."""
+    return _unit("celery", "xteam-worker@.service", {"paths": paths})
+
+
+def beat_unit() -> HostFile:
+    """The unit of a host's Beat."""
+    return _unit("celery", BEAT_UNIT, {"paths": paths, "tasks_max": BEAT_TASKS})
+
+
+def _unit(layer: str, name: str, context: dict) -> HostFile:
+    return HostFile(f"/etc/systemd/system/{name}", f"{layer}/{name}.j2", context)
+
+
+def process_files(estate, machine, release_id: str) -> list[HostFile]:
+    """What every process of the application starts with, its Celery included. A change calls for a restart."""
+    return [environment(estate, machine, release_id), celery_settings(estate.celery), *operator_modules()]
+
+
+def commands() -> list[HostFile]:
+    """The release's Python, for units and for operators, and what operators look through it with."""
+    context = {"paths": paths}
+    return [
+        HostFile("/usr/local/bin/xteam-python", "app/xteam-python.j2", context, mode="755"),
+        HostFile("/usr/local/sbin/xteam-run", "app/xteam-run.j2", context, mode="755"),
+        HostFile("/usr/local/sbin/xteam-smoke", "app/xteam-smoke.j2", context, mode="755"),
+        HostFile("/usr/local/sbin/xteam-log-errors", "app/xteam-log-errors.j2", mode="755"),
+    ]
+
+
+def operator_modules() -> Iterator[HostFile]:
+    """The modules that run inside the application's Celery processes, copied as they are."""
+    return carried("xteam_operator", paths.OPERATOR)

@@ -1,0 +1,1 @@
+"""The backup layer: its needs, rules, facts, operations and files."""

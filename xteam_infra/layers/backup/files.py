@@ -1,0 +1,38 @@
+"""The operator's commands for backups and restores, and the modules behind them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from xteam_infra.engine.host_packages import MODULES, carried
+from xteam_infra.engine.operations import HostFile
+from xteam_infra.layers.backup.needs import REHEARSALS
+from xteam_infra.settings.backup import BackupSettings
+
+REPOSITORY_COMMANDS = ("xteam-backup", "xteam-backup-metrics", "xteam-restore")
+DATABASE_COMMANDS = ("xteam-restore",)
+
+
+def operator_files(context: Mapping[str, Any], commands: tuple[str, ...]) -> Iterator[HostFile]:
+    """Commands, their settings, and the modules, copied as they are."""
+    yield HostFile("/etc/xteam/backup.json", "backup/backup.json.j2", {**context, "rehearsals": REHEARSALS})
+    for name in commands:
+        yield HostFile(f"/usr/local/sbin/{name}", f"backup/{name}.j2", {**context, "modules": MODULES}, mode="755")
+    yield from carried("xteam_backup", MODULES)
+
+
+def storage_authority(settings: BackupSettings, path: str) -> list[HostFile]:
+    """The authority that signed the object storage's certificate, when it is not a public one."""
+    if not settings.backup_s3_ca:
+        return []
+    return [HostFile(path, text=Path(settings.backup_s3_ca).expanduser().read_text())]
+
+
+def marker_files() -> list[HostFile]:
+    """What writes a marker each minute on the leader; the timer is the last."""
+    systemd = "/etc/systemd/system"
+    return [
+        HostFile("/usr/local/sbin/xteam-marker", "backup/xteam-marker.j2", mode="755"),
+        HostFile(f"{systemd}/xteam-marker.service", "backup/xteam-marker.service.j2"),
+        HostFile(f"{systemd}/xteam-marker.timer", "backup/xteam-marker.timer.j2"),
+    ]

@@ -1,0 +1,1 @@
+"""The base layer: its needs, rules, facts, operations and files."""

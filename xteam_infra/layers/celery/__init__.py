@@ -1,0 +1,1 @@
+"""The celery layer: its needs, rules, facts, operations and files."""

@@ -1,0 +1,1 @@
+"""The certificates layer: its needs, rules, facts, operations and files."""

@@ -1,0 +1,1 @@
+"""The edge layer: its needs, rules, facts, operations and files."""

@@ -1,0 +1,1 @@
+"""The etcd layer: its needs, rules, facts, operations and files."""

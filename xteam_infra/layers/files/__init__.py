@@ -1,0 +1,1 @@
+"""The files layer: its needs, rules, facts, operations and files."""

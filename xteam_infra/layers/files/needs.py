@@ -1,0 +1,112 @@
+"""What the backups of uploads and workspaces need: who sends them, and who keeps them where no sender can delete."""
+
+from xteam_infra.cloud.restic import Repository, in_bucket
+from xteam_infra.layers.app.needs import UPLOADS, WORKSPACES
+from xteam_infra.pki.leaf import Subject
+from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.secrets import Secret
+
+HOME = "/etc/xteam/files"
+STATE = "/var/lib/xteam/files"
+GATE_PORT = 8093
+CLIENT = "files-client"
+# Debian's server of restic's repositories: it speaks to its own host alone, where the gate asks for certificates.
+SERVER_PORT = 8094
+SERVER_UNIT = "restic-rest-server.service"
+SERVER_ACCOUNT = "restic-rest-server"
+GATE_UNIT = "xteam-files-gate.service"
+DIRECTORIES = (UPLOADS, WORKSPACES)
+# Jobs of a host that sends; kept_by() has those of the one that keeps.
+SENDS = ("backup", "prove")
+# Backups are taken at other times on each estate; a look at what has arrived costs little.
+RECORD_ON = "*:0/15"
+# The bucket's: who signed its certificate, the access key, and where below it files are.
+STORAGE_CA = f"{HOME}/storage-ca.crt"
+CREDENTIALS = f"{HOME}/s3.credentials"
+PREFIX = "files"
+# Memory (MiB): restic's index and buffers; the server and its gate.
+RESTIC_MB = 256
+# Of the file system with the repositories, so much may be theirs unless files_backup_max_mb says otherwise.
+SHARE = 2 / 5
+# Objects that a host may send in an hour. A usual one is 16 MiB; but each, however small, takes a block and an inode.
+OBJECTS_AN_HOUR = 20_000
+SERVER_MB = 128
+
+
+def needs(estate, machine) -> Needs:
+    """Every API host sends what users stored on it to the backup host."""
+    found = Needs()
+    if sends(estate, machine):
+        found = Needs(
+            packages=("restic",),
+            certificates=(client_certificate(machine),),
+            memory_mb={"files-backup": RESTIC_MB},
+            units=tuple(timer(job) for job in SENDS),
+        )
+    if keeps(estate, machine):
+        own = Needs(
+            packages=("restic", "restic-rest-server", "haproxy"),
+            listens=(
+                Listen(GATE_PORT, "uploads' backups", ("app",), tls="tls", clients=(CLIENT,), accounts=("root",)),
+                Listen(SERVER_PORT, "restic, behind its gate", ("local",)),
+            ),
+            certificates=(gate_certificate(estate, machine),),
+            memory_mb={"files-server": SERVER_MB},
+            units=(SERVER_UNIT, GATE_UNIT, *(timer(job) for job in kept_by(estate))),
+        )
+        found = Needs(
+            packages=tuple(dict.fromkeys((*found.packages, *own.packages))),
+            listens=own.listens,
+            certificates=(*found.certificates, *own.certificates),
+            memory_mb={**found.memory_mb, **own.memory_mb},
+            units=(*found.units, *own.units),
+        )
+    return found
+
+
+def sends(estate, machine) -> bool:
+    """Whether users' files are on `machine`, and somebody keeps backups."""
+    return "app" in machine.groups and bool(estate.members("backup"))
+
+
+def keeps(estate, machine) -> bool:
+    """Whether `machine` keeps the backups."""
+    return "backup" in machine.groups and bool(estate.members("app"))
+
+
+def room_mb(estate, disk_mb: int) -> int:
+    """MiB that the repositories may take of a file system of so many."""
+    return estate.files.files_backup_max_mb or int(disk_mb * SHARE)
+
+
+def kept_by(estate) -> tuple[str, ...]:
+    """Jobs of the host that keeps the backups: note arrivals, expire, and with a bucket the copies and their proof."""
+    return ("record", "keep", "copy", "prove-copy") if estate.backup.bucket else ("record", "keep")
+
+
+def timer(job: str) -> str:
+    """What starts a job."""
+    return f"xteam-files-{job}.timer"
+
+
+def cipher(machine) -> Secret:
+    """Password of a host's repository: no host can read another's."""
+    return Secret(f"files/{machine.name}/cipher")
+
+
+def copies(estate, machine) -> Repository:
+    """The copy of a host's repository, in the bucket; with a password of its own, which the backup host alone has."""
+    url, options = in_bucket(estate, f"{PREFIX}/{machine.name}", STORAGE_CA)
+    cipher, password = Secret(f"files/{machine.name}/copy-cipher"), f"{HOME}/{machine.name}.copy.pass"
+    return Repository(2, url, cipher, estate.files.files_backup_s3_keep, password, options, CREDENTIALS)
+
+
+def client_certificate(machine) -> Certificate:
+    """By which a host proves whose repository it may open."""
+    return Certificate(CLIENT, Subject(f"{CLIENT}.{machine.name}", purpose="client"), bundle=True)
+
+
+def gate_certificate(estate, machine) -> Certificate:
+    """What the gate shows."""
+    names = (estate.fqdn(machine.name), machine.name)
+    return Certificate("files-gate", Subject(machine.name, names, (machine.address,)), bundle=True)

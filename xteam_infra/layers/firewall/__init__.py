@@ -1,0 +1,1 @@
+"""The firewall layer: its needs, rules, facts, operations and files."""

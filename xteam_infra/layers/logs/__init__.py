@@ -1,0 +1,1 @@
+"""The logs layer: its needs, rules, facts, operations and files."""

@@ -1,0 +1,1 @@
+"""The postgres layer: its needs, rules, facts, operations and files."""

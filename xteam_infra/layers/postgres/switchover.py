@@ -1,0 +1,105 @@
+"""Handing over the leadership of PostgreSQL as planned work."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyinfra import inventory
+from pyinfra.api import FunctionCommand, StringCommand, operation
+
+from xteam_infra.engine.absent import first_here, up
+from xteam_infra.engine.pyinfra_internals import run_on
+from xteam_infra.engine.runtime import here, open_estate
+from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.layers.postgres.facts import CURL, ClusterMembers
+from xteam_infra.layers.postgres.needs import REST_PORT
+
+CTL = "/usr/local/sbin/xteam-patronictl"
+# A handover takes seconds; the old leader's last checkpoint and its way back may take longer.
+SECONDS = 300
+LEADS, FOLLOWS = ("leader",), ("sync_standby", "quorum_standby", "replica")
+
+
+def refuse_unfit_handover(estate) -> None:
+    """Raise SettingsError unless there is a leader, and a replica that could take over without loss."""
+    members = estate.members("postgres")
+    if not members:
+        raise SettingsError([Problem(estate.inventory, "postgres", "no host", "a cluster of two members or more")])
+    if here() == first_here(members) and (problems := list(unfit(estate, seen_by_any(members)))):
+        raise SettingsError(problems)
+
+
+def seen_by_any(members: tuple) -> list[dict[str, Any]]:
+    """The cluster as the first member that answers sees it; nothing when none does."""
+    for machine in members:
+        one = inventory.get_host(machine.name)
+        if one in inventory.get_active_hosts() and (found := one.get_fact(ClusterMembers, _sudo=True)):
+            return found
+    return []
+
+
+def unfit(estate, seen: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Why nobody can take over. seen: the members as Patroni lists them."""
+    leader = next((one for one in seen if one["role"] in LEADS and one["state"] == "running"), None)
+    if leader is None:
+        found = listed(seen) or "no answer from Patroni"
+        yield Problem("the cluster", "leader", found, "a running leader; docs/runbooks/failover.md, lost-quorum.md")
+        return
+    candidate, heirs = estate.postgres.candidate, [one["name"] for one in fit(seen, estate)]
+    names = [one["name"] for one in seen]
+    if candidate and candidate not in names:
+        yield Problem("--data", "candidate", candidate, f"a member: {', '.join(names)}")
+    elif candidate == leader["name"]:
+        yield Problem("--data", "candidate", f"{candidate}, which leads already", f"one of {', '.join(heirs) or 'no'}")
+    elif candidate and candidate not in heirs:
+        found = f"{candidate} is not fit: {listed([one for one in seen if one['name'] == candidate])}"
+        yield Problem("--data", "candidate", found, f"a replica that is fit ({', '.join(heirs) or 'there is none'})")
+    elif not heirs:
+        yield Problem("the cluster", "replicas", listed(seen), "one that streams; a synchronous one, when commits wait")
+
+
+def fit(seen: list[dict[str, Any]], estate) -> list[dict[str, Any]]:
+    """Members that can take over and lose nothing; with synchronous commits Patroni takes a synchronous one alone."""
+    synchronous = estate.postgres.postgres_synchronous != "off"
+    wanted = FOLLOWS[:2] if synchronous else FOLLOWS
+    return [
+        one
+        for one in seen
+        if one["role"] in wanted and one["state"] == "streaming" and not (one.get("tags") or {}).get("nofailover")
+    ]
+
+
+def listed(seen: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{one['name']} ({one['role']}, {one['state']}, lag {one.get('lag', 0)})" for one in seen)
+
+
+@operation(is_idempotent=False)
+def handed_over(candidate: str | None):
+    """Hand over to `candidate` (the first fit replica by default) and wait until all is whole; says who leads."""
+    yield FunctionCommand(_hand_over, (candidate,), {})
+
+
+def _hand_over(state, host, candidate: str | None) -> bool:
+    """Looks when it runs, not when it was planned. The names of the parameters are what pyinfra looks for."""
+    estate = open_estate()
+    seen = host.get_fact(ClusterMembers, _sudo=True)
+    leader = next(one["name"] for one in seen if one["role"] in LEADS)
+    heir = candidate or fit(seen, estate)[0]["name"]
+    command = StringCommand(f"{handover(estate, leader, heir)} && {CTL} list")
+    done, _ = run_on(host, command, show=True)
+    return done
+
+
+def handover(estate, leader: str, heir: str) -> str:
+    """Shell: hand over from `leader` to `heir`, and wait until all other members that are up stream from it."""
+    change = f"XTEAM_TIMEOUT=120 {CTL} switchover --leader {leader} --candidate {heir} --force"
+    addresses = {machine.name: machine.address for machine in estate.members("postgres")}
+    others = [one.address for one in up(estate.members("postgres")) if one.name != heir]
+    answers = f"{CURL} -f https://{addresses[heir]}:{REST_PORT}/primary"
+    follow = [f"{CURL} -f https://{address}:{REST_PORT}/replica" for address in others]
+    streaming = (
+        f"[ $({CURL} https://{addresses[heir]}:{REST_PORT}/cluster | grep -o streaming | wc -l) -ge {len(others)} ]"
+    )
+    whole = " && ".join([answers, *follow, streaming])
+    gate = f"timeout {SECONDS} sh -c 'until {whole}; do sleep 0.5; done' >/dev/null 2>&1"
+    failed = "not whole after the handover: xteam-patronictl list, docs/runbooks/failover.md"
+    return f"{{ {change} && {gate} || {{ echo '{failed}' >&2; exit 1; }}; }}"

@@ -1,0 +1,1 @@
+"""The redis layer: its needs, rules, facts, operations and files."""

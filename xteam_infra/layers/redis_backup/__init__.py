@@ -1,0 +1,1 @@
+"""The redis_backup layer: its needs, rules, facts, operations and files."""

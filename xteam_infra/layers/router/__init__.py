@@ -1,0 +1,1 @@
+"""The router layer: its needs, rules, facts, operations and files."""

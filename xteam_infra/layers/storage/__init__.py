@@ -1,0 +1,1 @@
+"""The storage layer: its needs, rules, facts, operations and files."""
