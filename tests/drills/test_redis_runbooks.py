@@ -71,7 +71,17 @@ def test_the_role_runbook(host, hosts, estate, runbook, pytestconfig, tmp_path, 
     """In a copy of the project; afterwards the role is taken away as the last section says."""
     book = runbook("redis-role")
     project, copy = Path.cwd(), tmp_path / "project"
-    for name in ("deploys", "group_data", "inventories", "templates", "xteam_infra", "lab", "examples", "config.py"):
+    for name in (
+        "deploys",
+        "tasks",
+        "group_data",
+        "inventories",
+        "templates",
+        "xteam_infra",
+        "lab",
+        "examples",
+        "config.py",
+    ):
         source = project / name
         shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy(source, copy)
     (line,) = (block for block in Path("docs/runbooks/redis-role.md").read_text().split("```text\n")[1:])

@@ -9,7 +9,7 @@ from conftest import PROJECT
 
 from xteam_infra.plan import LAYERS
 
-FILES = sorted((PROJECT / "deploys").glob("*.py"))
+FILES = sorted([*(PROJECT / "deploys").glob("*.py"), *(PROJECT / "tasks").glob("*.py")])
 LAID = [f"{layer}.py" for layer in LAYERS if (PROJECT / "deploys" / f"{layer}.py").exists()]
 
 

@@ -256,7 +256,7 @@ PRIVATE = re.compile(
 def test_private_parts_are_used_in_one_module():
     """checklist/rerun.py reads `failed_hosts` of a run's JSON, which is documented."""
     found = []
-    for folder in ("xteam_infra", "deploys", "inventories", "checklist", "lab"):
+    for folder in ("xteam_infra", "deploys", "tasks", "inventories", "checklist", "lab"):
         for path in sorted((PROJECT / folder).rglob("*.py")):
             if path.name in ("pyinfra_internals.py", "rerun.py"):
                 continue

@@ -49,7 +49,7 @@ def plan() -> HostPlan:
 
 @cache
 def _tune_stack_lookup() -> None:
-    tune_stack_lookup((PROJECT / "deploys").glob("*.py"), PROJECT)
+    tune_stack_lookup([*(PROJECT / "deploys").glob("*.py"), *(PROJECT / "tasks").glob("*.py")], PROJECT)
 
 
 @cache

@@ -46,7 +46,7 @@ class Started:
 
 
 class Deploys:
-    """Deploys of one inventory: `status, said = deploys("release", version="v2")`."""
+    """Deploys and tasks of one inventory: `status, said = deploys("release", version="v2")`."""
 
     def __init__(self, inventory: str):
         self.inventory = inventory
@@ -61,7 +61,8 @@ class Deploys:
 
     def _words(self, name: str, data: dict[str, object]) -> tuple[str, ...]:
         overrides = [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
-        return self.inventory, f"deploys/{name}.py", *overrides
+        task = Path("tasks", f"{name}.py")
+        return self.inventory, str(task if task.exists() else Path("deploys", f"{name}.py")), *overrides
 
     def good(self, name: str, **data: object) -> str:
         """What it said; it must succeed."""
