@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from xteam_infra.errors import Problem
 from xteam_infra.settings import BY_LAYER, OWNER_OF_KEY, LayerSettings
+from xteam_infra.settings.renamed import RENAMED
 
 GROUPS = ("edge", "app", "worker", "postgres", "etcd", "redis", "backup", "logs", "metrics")
 # Keys that belong to pyinfra itself: connection data and global arguments.
@@ -67,6 +68,10 @@ class Loader:
                 self._unknown(file, key, value)
 
     def _unknown(self, file: str, key: str, value: object) -> None:
+        if key in RENAMED:
+            # Without the value: it may be a secret.
+            self.problems.append(Problem(file, key, "the old name of a setting", f"{key} is now {RENAMED[key]}"))
+            return
         near = get_close_matches(key, OWNER_OF_KEY, 1)
         hint = f"unknown key; did you mean {near[0]}?" if near else "unknown key; docs/settings.md lists all"
         self.problems.append(Problem(file, key, repr(value), hint))
