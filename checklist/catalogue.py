@@ -13,7 +13,7 @@ Kind = Literal["host", "wire", "drill", "cloud", "repo", "attest"]
 
 
 class Item(BaseModel):
-    """One box of docs/production-checklist.md. The fields are explained at the top of catalogue.yml."""
+    """One box of docs/reference/production-checklist.md. The fields are explained at the top of catalogue.yml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

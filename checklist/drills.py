@@ -1,6 +1,6 @@
 """Dated results of drills. A drill interrupts service, so it is carried out now and then; reports read its last result.
 
-One JSON file for each inventory, such as build/drills/prod.json. docs/verification.md, "Drills".
+One JSON file for each inventory, such as build/drills/prod.json. docs/operations/verification.md, "Drills".
 """
 
 import fcntl

@@ -2,7 +2,7 @@
 
     pytest tests/hosts --inventory inventories/lab.py
 
-docs/verification.md shows how to write a check.
+docs/operations/verification.md shows how to write a check.
 """
 
 from collections.abc import Callable

@@ -139,8 +139,8 @@ class ChecklistRun:
         if report.longrepr is not None and self.redact(shown := str(report.longrepr)) != shown:
             report.longrepr = self.redact(shown)
         report.sections = [(name, self.redact(text)) for name, text in report.sections]
-        # Accepted by a person, in a file with an owner and an end (docs/verification.md). The report says waived, not
-        # passed; only pytest's exit status follows.
+        # Accepted by a person, in a file with an owner and an end (docs/operations/verification.md). The report says
+        # waived, not passed; only pytest's exit status follows.
         if check and check.status == "failed" and (reason := self._waived(item)):
             report.outcome, report.wasxfail = "skipped", reason  # pytest counts it as an expected failure
         return report

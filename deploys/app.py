@@ -1,6 +1,6 @@
 """The application: its release on every host that runs its code, one migration, then the API, host by host.
 
-On a host the new instance serves before the old one is stopped (xteam-roll): no request is lost. docs/app.md
+On a host the new instance serves before the old one is stopped (xteam-roll): no request is lost. docs/operations/app.md
 """
 
 from pyinfra import host

@@ -4,7 +4,7 @@ from xteam_infra.secrets import Secret
 
 # What is deployed: a directory with pyproject.toml and requirements.lock, a wheel with its lock, a version in a package
 # index ("xteam==1.2.3"), or a git address with a ref ("https://git.example.com/xteam.git@v1.2.3").
-# docs/app-contract.md: what it must offer.
+# docs/reference/app-contract.md: what it must offer.
 app_source = "examples/xteam"
 
 # Where its parts are.

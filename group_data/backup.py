@@ -20,7 +20,7 @@ backup_retention_days = 14
 backup_verify_on = "Sat 04:30"
 
 # A second repository in an S3 bucket, in another region; the deploy makes the bucket, with versions and object lock.
-# None: one repository. The access key belongs to the backup host; docs/backup.md has the rights it needs.
+# None: one repository. The access key belongs to the backup host; docs/operations/backup.md has the rights it needs.
 backup_s3_bucket = None
 backup_s3_region = ""
 backup_s3_key_id = _Secret("backup/s3-key-id", "never")

@@ -3,7 +3,7 @@
 # One zone for all hosts keeps their logs comparable.
 timezone = "Etc/UTC"
 
-# Debian's updates are installed daily, one host after another: docs/updates.md
+# Debian's updates are installed daily, one host after another: docs/operations/updates.md
 unattended_upgrades_enabled = True
 updates_first_at = "01:00"
 updates_spacing_minutes = 30

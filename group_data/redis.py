@@ -5,7 +5,7 @@ from xteam_infra.secrets import Secret as _Secret
 # port: TLS only. memory_mb: maxmemory. policy: what goes when memory is full.
 # appendfsync ("everysec"): "always" answers a write when it is on the disk; otherwise a power loss of all hosts at once
 # loses the last second.
-# app_keys, app_channels, app_commands: what the application's user may do (docs/redis.md).
+# app_keys, app_channels, app_commands: what the application's user may do (docs/operations/redis.md).
 # min_replicas (1), max_lag_s (3): with three hosts, writes are refused when fewer replicas were heard of in so many
 # seconds. That is the most a cut-off master goes on acknowledging.
 # A role of your own is one more entry; queue and blacklist must be "noeviction" and append-only.

@@ -7,7 +7,7 @@ from xteam_infra.secrets import Secret as _Secret
 # "none": nothing is encrypted; DB-07 is red until somebody waives it (checklist/waivers.yml).
 storage_encryption = "fscrypt"
 
-# Directory on the data volume of each database host: ext4 with the feature `encrypt` (docs/storage.md).
+# Directory on the data volume of each database host: ext4 with the feature `encrypt` (docs/operations/storage.md).
 storage_path = "/srv/data"
 
 # Hosts that run tang, which holds keys. Empty: one in each region, no database host where there is another.

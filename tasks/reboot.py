@@ -5,7 +5,7 @@
     pyinfra INVENTORY tasks/reboot.py --data hosts=db1,db2      # these, whether they wait or not
     pyinfra INVENTORY tasks/reboot.py --data now=true           # also outside of updates_reboot_window
 
-docs/updates.md
+docs/operations/updates.md
 """
 
 from pyinfra import host

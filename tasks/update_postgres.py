@@ -4,7 +4,7 @@ leader last. Also restarts members that still run what was replaced, or whose pa
     pyinfra INVENTORY tasks/update_postgres.py
 
 Refused unless every member runs (with --exclude NAME: but this one) and a replica has every commit. A new major version
-is not supported; docs/postgres.md
+is not supported; docs/operations/postgres.md
 """
 
 from pyinfra import host

@@ -1,1 +1,1 @@
-"""Drills: what is claimed about failures, carried out on a running estate (docs/verification.md, "Drills")."""
+"""Drills: claims about failures, carried out on a running estate (docs/operations/verification.md, "Drills")."""

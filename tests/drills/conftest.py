@@ -2,7 +2,7 @@
 
 Drills on PostgreSQL also have `cluster` and `client`, those on Redis `redis_hosts`, those on the edges `outsider`.
 
-docs/verification.md, "Drills"
+docs/operations/verification.md, "Drills"
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Checks over an inventory: pytest tests/hosts --inventory inventories/lab.py (docs/verification.md).
+"""Checks over an inventory: pytest tests/hosts --inventory inventories/lab.py (docs/operations/verification.md).
 
 Here is what the checks share: the application's way into PostgreSQL, the bucket, a client of
 an edge, a user, his tokens, and a way to ask an API host.

@@ -19,7 +19,7 @@ SETTINGS_OF_APP = (
     "UPSTREAM_MAX_RETRIES",
     "WORKSPACE_MAX_AGE_DAYS",
 )
-# The contract's other variables, docs/app-contract.md: all but the optional ones.
+# The contract's other variables, docs/reference/app-contract.md: all but the optional ones.
 REQUIRED = (
     "RELEASE", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "CORS_ALLOW_ORIGINS", "CORS_ALLOW_METHODS", "CORS_ALLOW_HEADERS",
     "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_SSLMODE",

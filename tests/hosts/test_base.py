@@ -202,7 +202,7 @@ def test_a_host_knows_whether_it_can_be_spared(host, estate, eventually):
 def test_no_update_waits_for_a_person(host, estate):
     """Nothing was held back, and no host or service goes on with old files for longer than allowed."""
     waiting = host.json("xteam-updates status")
-    assert not waiting["kept_back"], f"held back: {', '.join(waiting['kept_back'])}; docs/updates.md"
+    assert not waiting["kept_back"], f"held back: {', '.join(waiting['kept_back'])}; docs/operations/updates.md"
     oldest = min(
         [moment for moment in (waiting["reboot_since"], *waiting["outdated_units"].values()) if moment], default=0
     )

@@ -30,7 +30,7 @@ def test_a_new_variable_is_missed():
 @pytest.mark.item("DOC-05")
 def test_the_architecture_is_drawn_as_it_is_planned(tmp_path):
     estate = Declaration(tmp_path / "secrets.json", dict(HA)).read()
-    page = (PROJECT / "docs/architecture.md").read_text()
+    page = (PROJECT / "docs/reference/architecture.md").read_text()
     drawn = re.search(r"```mermaid\n(.*?)```", page, re.DOTALL)
     assert drawn and drawn[1] == mermaid(estate), "run python -m xteam_infra.plan inventories/lab.py diagram (ha)"
 

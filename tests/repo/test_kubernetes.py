@@ -173,7 +173,7 @@ def test_a_password_that_a_pod_would_misread_is_refused(tmp_path):
 
 @pytest.mark.item("INF-01")
 def test_every_variable_of_the_environment_is_there(full):
-    """docs/environment.md, file by file: in the ConfigMap, in the pod, or referred to in the Secret."""
+    """docs/reference/environment.md, file by file: in the ConfigMap, in the pod, or referred to in the Secret."""
     objects = manifests(full)
     configs, found = of_kind(objects, "ConfigMap"), pods(objects)
     workers = [component for component in found if component.startswith("worker-")]

@@ -34,7 +34,7 @@ GROUPS = {"edge", "app", "worker", "postgres", "etcd", "redis", "backup", "logs"
 def source():
     """(id, section, text) of every box of the checklist."""
     section, count = "", Counter()
-    for line in (ROOT / "docs/production-checklist.md").read_text().splitlines():
+    for line in (ROOT / "docs/reference/production-checklist.md").read_text().splitlines():
         if line.startswith("## "):
             section = line.removeprefix("## ")
         elif box := re.fullmatch(r"- \[ \] (.+)", line):

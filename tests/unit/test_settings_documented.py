@@ -1,4 +1,4 @@
-"""Every setting is explained where users look: in group_data/ beside its value, and in docs/settings.md."""
+"""Every setting is explained where users look: in group_data/ beside its value, and in docs/reference/settings.md."""
 
 import re
 

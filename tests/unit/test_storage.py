@@ -56,7 +56,7 @@ def test_unfit_volumes():
     (problem,) = volume_problems("/srv/data", "db1", Volume("overlay", False))
     assert (problem.file, problem.found) == ("host db1", "/srv/data is on overlay")
     (problem,) = volume_problems("/srv/data", "db1", Volume("ext4", True))
-    assert "not encrypted" in problem.found and "docs/storage.md" in problem.allowed
+    assert "not encrypted" in problem.found and "docs/operations/storage.md" in problem.allowed
 
 
 def test_the_volume_of_a_directory_that_is_not_there_yet(local_host):

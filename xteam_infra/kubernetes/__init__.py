@@ -1,4 +1,6 @@
-"""The application in Kubernetes instead of on hosts, from the same settings, units and environment. docs/kubernetes.md
+"""The application in Kubernetes instead of on hosts, from the same settings, units and environment.
+
+docs/operations/kubernetes.md is its page.
 
 `manifests(Target(estate, options))` are the objects; `python -m xteam_infra.kubernetes` prints them.
 """

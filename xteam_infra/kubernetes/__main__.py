@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     """The arguments; those that are no option of Options are the inventory and --output."""
     found = argparse.ArgumentParser(
         prog="python -m xteam_infra.kubernetes",
-        description="Render the application for Kubernetes from an estate's settings. docs/kubernetes.md",
+        description="Render the application for Kubernetes from an estate's settings. docs/operations/kubernetes.md",
     )
     say = found.add_argument
     say("inventory", help="path of an inventory file, such as inventories/prod.py")

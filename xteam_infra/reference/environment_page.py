@@ -1,4 +1,4 @@
-"""`python -m xteam_infra.reference.environment_page`: write docs/environment.md from the templates and the settings."""
+"""`python -m xteam_infra.reference.environment_page`: the page of variables, from templates and settings."""
 
 import argparse
 import re
@@ -10,7 +10,7 @@ from xteam_infra.settings import BY_LAYER, OWNER_OF_KEY
 from xteam_infra.settings.app import AppSettings
 
 PROJECT = Path(__file__).parents[2]
-PATH = PROJECT / "docs" / "environment.md"
+PATH = PROJECT / "docs/reference/environment.md"
 LAYERS = ("app", "celery")
 HEAD = """# Environment
 
@@ -122,7 +122,7 @@ def problems() -> Iterator[str]:
 
 
 def main() -> None:
-    """Write docs/environment.md."""
+    """Write docs/reference/environment.md."""
     argparse.ArgumentParser(
         prog="python -m xteam_infra.reference.environment_page", description=main.__doc__
     ).parse_args()

@@ -1,4 +1,4 @@
-"""`python -m xteam_infra.reference.settings_page`: write docs/settings.md from the settings' own models."""
+"""`python -m xteam_infra.reference.settings_page`: write the settings page from the models."""
 
 import argparse
 import types
@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from xteam_infra.secrets import Secret
 from xteam_infra.settings import MODELS, LayerSettings
 
-PATH = Path(__file__).parents[2] / "docs" / "settings.md"
+PATH = Path(__file__).parents[2] / "docs/reference/settings.md"
 HEAD = """# Settings
 
 Every key of `group_data/`, by layer. Generated from the models in `xteam_infra/settings/` by
@@ -124,16 +124,14 @@ def _cell(text: str) -> str:
 
 
 def main() -> None:
-    """Write docs/settings.md, or say whether it is up to date."""
+    """Write docs/reference/settings.md, or say whether it is up to date."""
     parser = argparse.ArgumentParser(prog="python -m xteam_infra.reference.settings_page", description=main.__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether it is; exit 1 when it is not")
     if not parser.parse_args().check:
         PATH.write_text(document())
         print(f"{PATH.relative_to(Path.cwd()) if PATH.is_relative_to(Path.cwd()) else PATH} is written")
     elif not PATH.exists() or PATH.read_text() != document():
-        parser.exit(
-            1, "docs/settings.md is not what the settings say: run python -m xteam_infra.reference.settings_page\n"
-        )
+        parser.exit(1, "docs/reference/settings.md is out of date: run python -m xteam_infra.reference.settings_page\n")
 
 
 if __name__ == "__main__":

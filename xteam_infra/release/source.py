@@ -59,7 +59,7 @@ def _lock_of(wheel: Path, work: Path) -> Path:
             return lock
     raise ReleaseError(
         f"no {LOCK} beside {wheel.name}, and {len(inside)} in its package: ship one as <package>/{LOCK} "
-        "(docs/app-contract.md)"
+        "(docs/reference/app-contract.md)"
     )
 
 

@@ -66,7 +66,7 @@ class BackupSettings(LayerSettings):
     backup_s3_uri_style: Literal["host", "path"] = "host"
     """Where the bucket's name stands. Storage other than AWS often wants "path"."""
     backup_s3_key_id: Secret = Secret("backup/s3-key-id", "never")
-    """Access key of the backup host; docs/backup.md has the rights it needs. On no other host."""
+    """Access key of the backup host; docs/operations/backup.md has the rights it needs. On no other host."""
     backup_s3_key: Secret = Secret("backup/s3-key", "never")
     """The secret of that access key."""
     backup_s3_controller: Literal["own", "key"] = "own"

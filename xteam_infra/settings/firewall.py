@@ -94,7 +94,7 @@ class FirewallSettings(LayerSettings):
     the host's credentials. Empty: nobody."""
     firewall_connections_per_peer: int = Field(1000, ge=100, le=20_000)
     """Connections one host of the estate may have open to one port of another; more are refused. Some services
-    have lower limits of their own (docs/firewall.md)."""
+    have lower limits of their own (docs/operations/firewall.md)."""
     firewall_confirm_seconds: int = Field(30, ge=10, le=600)
     """A new ruleset is taken back after this many seconds unless a fresh SSH connection has succeeded."""
 

@@ -73,7 +73,7 @@ class Loader:
             self.problems.append(Problem(file, key, "the old name of a setting", f"{key} is now {RENAMED[key]}"))
             return
         near = get_close_matches(key, OWNER_OF_KEY, 1)
-        hint = f"unknown key; did you mean {near[0]}?" if near else "unknown key; docs/settings.md lists all"
+        hint = f"unknown key; did you mean {near[0]}?" if near else "unknown key; docs/reference/settings.md lists all"
         self.problems.append(Problem(file, key, repr(value), hint))
 
     def _refuse_unknown_groups(self, group_data: dict[str, dict]) -> None:

@@ -10,7 +10,7 @@ CURL = (
     "--cert /etc/xteam/pki/patroni-client.crt --key /etc/xteam/pki/patroni-client.key"
 )
 REST = "https://127.0.0.1:8008"
-# Seconds; a bound against hanging, far above what is measured: figures are judged by people (bench/, docs/postgres.md).
+# Seconds; a bound against hanging, far above what is measured: people judge figures (bench/, docs/measurements).
 PATIENCE = 240
 
 

@@ -35,7 +35,7 @@ def stanza(name: str, repositories: tuple[int, ...]):
         host.noop(f"stanza {name} exists")
         return
     pgbackrest = f"runuser -u postgres -- pgbackrest --stanza={shlex.quote(name)}"
-    hint = f"stanza {name} can't be made; docs/backup.md says what to do when the repository is another cluster's"
+    hint = f"stanza {name} can't be made; docs/operations/backup.md: what to do if the repository is another cluster's"
     steps = [
         # While the cluster tries to archive into a stanza that is not there, it holds the lock: this one gets its own.
         "cd /; locks=$(runuser -u postgres -- mktemp -d); trap 'rm -rf \"$locks\"' EXIT;",

@@ -1,6 +1,6 @@
 """A row that the leader writes again and again: replication is never idle, and its lag can be seen everywhere.
 
-docs/postgres.md explains the table's columns; backups and drills read it, too.
+docs/operations/postgres.md explains the table's columns; backups and drills read it, too.
 """
 
 # ruff: noqa: S608 - the names in these statements are this file's own

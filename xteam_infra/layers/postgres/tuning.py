@@ -1,6 +1,6 @@
 """PostgreSQL's parameters, from the memory it may use, its host's cores and disk, and what the checklist asks for.
 
-docs/postgres.md says where each rule is from.
+docs/operations/postgres.md says where each rule is from.
 """
 
 from typing import NamedTuple

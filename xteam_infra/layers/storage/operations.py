@@ -38,14 +38,16 @@ def volume_problems(path: str, name: str, volume: Volume) -> Iterator[Problem]:
     """Why no tree can be laid on a host."""
     where = f"host {name}"
     if volume.fstype != "ext4":
-        allowed = 'ext4 that can be encrypted (docs/storage.md), or another storage_encryption than "fscrypt"'
+        allowed = (
+            'ext4 that can be encrypted (docs/operations/storage.md); or another storage_encryption than "fscrypt"'
+        )
         yield Problem(where, "storage_path", f"{path} is on {volume.fstype or 'nothing'}", allowed)
     if volume.plain:
         yield Problem(
             where,
             "storage_encryption",
             f"a database in {DATA_DIRECTORY} that is not encrypted",
-            "an empty place: docs/storage.md says how to make the members anew, one at a time",
+            "an empty place: docs/operations/storage.md says how to make the members anew, one at a time",
         )
 
 
