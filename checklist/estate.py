@@ -26,7 +26,7 @@ class EstateReader:
         if PREREAD:
             self._process = None
             return
-        command = [sys.executable, "-m", "xteam_infra.estate", inventory]
+        command = [sys.executable, "-m", "xteam_infra.validate", inventory]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def get(self) -> "Estate":

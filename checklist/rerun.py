@@ -35,7 +35,7 @@ class Known:
     )
 
     def __post_init__(self) -> None:
-        self._context.set_forkserver_preload(["checklist.plugin", "xteam_infra.estate", "boto3"])
+        self._context.set_forkserver_preload(["checklist.plugin", "xteam_infra.validate", "boto3"])
 
     def checks(self, files: list[Path], inventory: str, limit: str) -> Report:
         """The report of a run of the checks in some files. Raises RerunError when they can't be run."""

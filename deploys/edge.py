@@ -34,8 +34,9 @@ from xteam_infra.layers.edge.needs import (
     peer_client_certificate,
     process_connections,
 )
+from xteam_infra.layers.edge.public import body_limit, hosts, operators, rate_limit
 from xteam_infra.pki.supplied import read_supplied
-from xteam_infra.settings.edge import REASONS, body_limit, operators, rate_limit
+from xteam_infra.settings.edge import REASONS
 
 estate = open_estate()
 settings = estate.edge
@@ -60,7 +61,7 @@ values = {
     "streams": min(STREAMS, settings.edge_requests_per_source),
     "acme_port": ACME_PORT,
     "acme_ca_path": ACME_CA,
-    "hosts": settings.hosts(estate),
+    "hosts": hosts(estate),
     "certificate": certificate,
     "rate_limit": rate_limit(estate),
     "body_limit": body_limit(estate),
@@ -83,7 +84,7 @@ unit = HostFile("/etc/systemd/system/haproxy.service.d/10-xteam.conf", "edge/10-
 
 def supplied_pem() -> str:
     """Certificate and key in one text, as HAProxy wants them."""
-    leaf = read_supplied(Path(settings.ssl_certfile), Path(settings.ssl_keyfile), settings.hosts(estate))
+    leaf = read_supplied(Path(settings.ssl_certfile), Path(settings.ssl_keyfile), hosts(estate))
     return f"{leaf.certificate.rstrip()}\n{leaf.key}"
 
 

@@ -4,7 +4,8 @@ from pyinfra import host
 
 from xteam_infra.engine.operations import HostFile, barrier, service, write
 from xteam_infra.engine.runtime import here, open_estate, secret
-from xteam_infra.layers.firewall import needs as plan
+from xteam_infra.layers.firewall import ways
+from xteam_infra.layers.firewall.needs import METRICS_TIMER
 from xteam_infra.layers.firewall.operations import confirmed_ruleset, metrics_files, probe_file
 from xteam_infra.layers.firewall.outbound_facts import NamesAndTime
 from xteam_infra.plan.openings import openings
@@ -12,11 +13,11 @@ from xteam_infra.plan.outbound import outbound
 
 estate = open_estate()
 machine = here()
-tracker = plan.error_tracker(estate, machine, secret)
+tracker = ways.error_tracker(estate, machine, secret)
 context = {
     "openings": openings(estate, machine),
     "outbound": outbound(estate, machine, tracker),
-    "names_and_time": plan.names_and_time(estate, host.get_fact(NamesAndTime)),
+    "names_and_time": ways.names_and_time(estate, host.get_fact(NamesAndTime)),
 }
 
 metrics = metrics_files()
@@ -26,5 +27,5 @@ peers = {one.address: {each.port for each in openings(estate, one)} for one in e
 confirmed_ruleset(
     ruleset, estate.firewall.firewall_confirm_seconds, peers, name="Load the firewall, confirmed by a new login"
 )
-service(plan.METRICS_TIMER, metrics, name="Count what the firewall refuses")
+service(METRICS_TIMER, metrics, name="Count what the firewall refuses")
 barrier(name="firewall is laid")

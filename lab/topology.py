@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab.errors import LabError
 
-GROUPS = ("edge", "app", "worker", "postgres", "etcd", "redis", "backup", "logs", "metrics")
+GROUPS = tuple((Path(__file__).parents[1] / "xteam_infra/layers/groups.txt").read_text().split())
 REGIONS = ("a", "b")
 
 TOPOLOGIES = {

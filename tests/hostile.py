@@ -8,10 +8,10 @@ gives every secret of the inventory that can be made such a value, unless the st
 import secrets
 import sys
 
-from xteam_infra.estate import declared
 from xteam_infra.secrets import open_store
 from xteam_infra.secrets.escape import refused
 from xteam_infra.settings.stored import Stored
+from xteam_infra.validate import declared, stored
 
 # Of URLs, shells, quotes, comments, printf, Jinja, INI interpolation; each in the middle and none twice.
 HOSTILE = "#@:/?&%$\"'\\`!;=+,|*^~<>()[]{}{{%{%%(x)s ${HOME} $(id) # ; \\n %2F"
@@ -41,10 +41,9 @@ def main() -> None:
     """Fill the store of an inventory."""
     estate = declared(sys.argv[1])
     store = open_store(estate.all.secrets_store)
-    for layer in estate.layers():
-        for one in layer.stored(estate):
-            if one.measured and one.unique:
-                store.create(one.name, hostile(one))
+    for one in stored(estate):
+        if one.measured and one.unique:
+            store.create(one.name, hostile(one))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 
 from checklist.run import not_applicable
 from tests.drills.harness.asker import Asker
+from xteam_infra.layers.edge import public
 from xteam_infra.layers.edge.needs import ACME_PEM
 
 pytestmark = pytest.mark.group("edge", first=True)
@@ -44,7 +45,7 @@ def authority(hosts, estate, faults, tmp_path):
         f" -subj /CN=pebble -addext subjectAltName=IP:{address} -keyout {HOME}/tls.key -out {HOME}/tls.crt 2>/dev/null"
     )
     host.run_with_stdin(f"cat > {HOME}/config.json", json.dumps({"pebble": CONFIG}))
-    names = " ".join(estate.edge.hosts(estate))
+    names = " ".join(public.hosts(estate))
     host.check_output(f"{{ cat /etc/hosts; echo '{edge.address} {names}'; }} > {HOME}/hosts")
     host.check_output(
         f"systemd-run -q --unit {UNIT} -p BindReadOnlyPaths={HOME}/hosts:/etc/hosts -E PEBBLE_VA_NOSLEEP=1"
@@ -105,7 +106,7 @@ def test_edges_get_and_renew_certificates(hosts, estate, authority, deploys, hom
     hosts.memo.forget()
     root = authority.root()
     for edge in edges:
-        for name in estate.edge.hosts(estate):
+        for name in public.hosts(estate):
             assert http(edge.address, name=name, ca=root).status, f"{edge.name} shows no certificate of the authority"
     assert len({shown(edge, domain)[1] for edge in edges}) == len(edges), "edges share a key: it has travelled"
     said = deploys.good("edge", **authority.settings)

@@ -8,12 +8,12 @@ from checklist.run import not_applicable
 from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.controller import pyinfra
 from tests.drills.harness.writers import COLUMNS, postgres_orders
+from xteam_infra.layers import GROUPS
 
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill_members"
 # The lab's inventory with some members taken out; its name decides whose group data it gets.
 SMALLER = Path("build/drills/smaller/lab.py")
-GROUPS = ("edge", "app", "worker", "postgres", "etcd", "redis", "backup", "logs", "metrics")
 
 
 def smaller(stays="", **kept):

@@ -8,7 +8,7 @@ from checklist.mutations import load
 from tests.e2e import leak
 from tests.e2e.estate import EstateTests
 from tests.e2e.road import Road
-from xteam_infra.plan import LAYERS
+from xteam_infra.layers import NAMES
 
 
 class TestSolo(EstateTests):
@@ -26,7 +26,7 @@ class TestSolo(EstateTests):
         first: dict[str, str] = {}
         for mutation in load(Path("tests/mutations")):
             first.setdefault(mutation.layer, f"{mutation.layer}-{mutation.id}")
-        chosen = [first[layer] for layer in reversed(LAYERS) if layer in first]
+        chosen = [first[layer] for layer in reversed(NAMES) if layer in first]
         done = road.pytest("mutations", *(f"tests/mutations/test_mutations.py::test_mutation[{n}]" for n in chosen))
         assert done.returncode == 0, done.stderr
         assert leak.found_in(road.logs(), road.secrets()) == []

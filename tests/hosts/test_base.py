@@ -10,6 +10,7 @@ from checklist.run import not_applicable
 from xteam_infra.layers.base.needs import upgrade_at
 from xteam_infra.layers.base.override_facts import ConfigurationLines
 from xteam_infra.layers.base.overrides import OURS, overriding, overriding_drop_ins
+from xteam_infra.plan.compose import plans
 
 # Of the system itself: needrestart may restart them.
 SYSTEM_UNITS = ("ssh.service", "nftables.service", "unattended-upgrades.service", "systemd-journal-upload.service")
@@ -64,7 +65,7 @@ def test_ssh_forwards_nothing(sshd):
 @pytest.fixture
 def kernel(host, estate):
     """Kernel settings that don't run with the value the host's layers asked for: (settable here, not settable)."""
-    wanted = estate.plans[host.name].sysctls
+    wanted = plans(estate)[host.name].sysctls
     answers = host.run("sysctl -e " + " ".join(sorted(wanted))).stdout
     running = {key: value.split() for key, value in (line.split(" = ", 1) for line in answers.splitlines())}
     wrong = {key: running.get(key) for key, value in wanted.items() if running.get(key) != value.split()}
@@ -187,7 +188,7 @@ def test_hosts_take_turns_with_updates(host, estate):
 def test_a_host_knows_whether_it_can_be_spared(host, estate, eventually):
     """It asks about every cluster it belongs to, and now all of them are whole."""
     asked = set(host.json("cat /etc/xteam/updates.json")["whole"])
-    assert asked == set(estate.plans[host.name].whole), f"only {sorted(asked)} is asked about"
+    assert asked == set(plans(estate)[host.name].whole), f"only {sorted(asked)} is asked about"
 
     def whole():
         """Other checks have instances restarted."""
@@ -223,7 +224,7 @@ def test_a_configuration_file_of_ours_holds_no_update_back(host):
 @pytest.mark.item("OPS-01")
 def test_needrestart_leaves_our_services_alone(host, estate):
     """As needrestart reads its settings, on the day somebody installs it: restarts are those of the rolling verbs."""
-    ours = [unit for unit in estate.plans[host.name].units if unit.endswith(".service") and unit not in SYSTEM_UNITS]
+    ours = [unit for unit in plans(estate)[host.name].units if unit.endswith(".service") and unit not in SYSTEM_UNITS]
     read = (
         "our %nrconf = (override_rc => {}); do shift @ARGV or die; for my $u (@ARGV) {"
         " print qq($u\\n) unless grep { $u =~ /$_/ && !$nrconf{override_rc}{$_} } keys %{$nrconf{override_rc}} }"

@@ -4,6 +4,7 @@ import pytest
 
 from checklist.run import not_applicable
 from xteam_infra.plan import CA_PATH, INTERNAL_CA, trust_path
+from xteam_infra.plan.compose import plans
 
 DIRECTORY = CA_PATH.rsplit("/", 1)[0]
 
@@ -11,7 +12,7 @@ DIRECTORY = CA_PATH.rsplit("/", 1)[0]
 @pytest.fixture
 def wanted(estate, machine):
     """The certificates that this host's layers asked for."""
-    found = estate.plans[machine.name].certificates
+    found = plans(estate)[machine.name].certificates
     if not found:
         not_applicable("no layer on this host has a certificate")
     return found
@@ -19,7 +20,7 @@ def wanted(estate, machine):
 
 def test_the_host_trusts_this_estate_s_authority(host, estate, secret):
     """Those in the secrets store, and no other besides."""
-    for one in (INTERNAL_CA, *estate.plans[host.name].issuers):
+    for one in (INTERNAL_CA, *plans(estate)[host.name].issuers):
         path, ours = trust_path(one), _certificate(secret(f"pki/{one}")).strip()
         assert host.file(path).content_string.strip() == ours, f"{path} is not the estate's authority"
 
@@ -82,7 +83,7 @@ def test_key_and_certificate_are_a_pair(host, wanted):
 
 def test_the_authority_s_key_is_on_no_host(host, estate, secret):
     """It stays in the secrets store: whoever takes a host must not be able to sign."""
-    used = {one.issuer for plan in estate.plans.values() for one in (*plan.certificates, *plan.listens)}
+    used = {one.issuer for plan in plans(estate).values() for one in (*plan.certificates, *plan.listens)}
     lines = "\n".join(secret(f"pki/{one}").splitlines()[1] for one in sorted(used))
     found = host.run_with_stdin("grep -rlF -f - /etc/xteam /opt/xteam /var/lib/xteam 2>/dev/null", lines).stdout
     assert not found, f"the authority's key is in {found}"

@@ -24,6 +24,7 @@ from xteam_infra.layers.postgres import needs as postgres
 from xteam_infra.layers.redis import needs as redis
 from xteam_infra.pki import Authority, Subject
 from xteam_infra.plan import INTERNAL_CA
+from xteam_infra.plan.compose import plans
 
 PROGRAM = Path(__file__).with_name("knock.py").read_text()
 RELOAD_SECONDS = 15
@@ -63,7 +64,7 @@ class Door:
 @pytest.fixture
 def doors(host, estate, machine):
     """Every TLS listener of the plan where it really listens. One that does not is left to other checks."""
-    declared = {one.port: one for one in estate.plans[machine.name].listens if one.tls != "none"}
+    declared = {one.port: one for one in plans(estate)[machine.name].listens if one.tls != "none"}
     found = {}
     for address, port, _ in sockets(host):
         if port in declared:
@@ -84,10 +85,10 @@ def sockets(host):
 @pytest.fixture
 def identities(estate, secret):
     """{(certificate, host): a leaf like it}, one for every certificate of the estate, and strangers'."""
-    issuers = {one.issuer for plan in estate.plans.values() for one in plan.certificates}
+    issuers = {one.issuer for plan in plans(estate).values() for one in plan.certificates}
     authorities = {one: Authority(secret(f"pki/{one}")) for one in issuers}
     found = {}
-    for name, plan in estate.plans.items():
+    for name, plan in plans(estate).items():
         for one in plan.certificates:
             found[one.name, name] = authorities[one.issuer].issue(one.subject, 1)
     for name in STRANGERS:
@@ -178,7 +179,7 @@ def test_files_are_open_to_their_own_host_alone(host, estate, machine, doors, id
         not_applicable("this host keeps no backups of files")
     for one in (one for one in estate.machines if sends(estate, one)):
         shown = [{"id": one.name, "pem": pem(identities[files.CLIENT, one.name])}]
-        others = [get(f"/{name}/config", "HTTP/1.1 200") for name in ("other", *estate.plans) if name != one.name]
+        others = [get(f"/{name}/config", "HTTP/1.1 200") for name in ("other", *plans(estate)) if name != one.name]
         answers = knock(host, {"certificates": shown, "doors": [door.sent(others) for door in gates]})
         assert not [answer for answer in answers.values() if answer.startswith("in")], f"{one.name} opens another's"
 
@@ -198,14 +199,14 @@ def test_no_listener_speaks_weak_tls(host, doors, identities, estate):
 
 def clients(estate):
     """(host, certificate) of everything that calls."""
-    for name, plan in estate.plans.items():
+    for name, plan in plans(estate).items():
         yield from ((name, one) for one in plan.certificates if one.subject.purpose == "client")
 
 
 @pytest.mark.item("LAW-04")
 def test_what_is_not_declared_plain_speaks_tls(host, estate, machine):
     """Beyond loopback: each listener is declared, and one without TLS is declared as such in the plan."""
-    declared = {listen.port: listen.tls for listen in estate.plans[machine.name].listens}
+    declared = {listen.port: listen.tls for listen in plans(estate)[machine.name].listens}
     own = {rule.port for rule in estate.firewall.extra_inbound}
     unknown = []
     for address, port, process in sockets(host):

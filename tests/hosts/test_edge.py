@@ -11,6 +11,7 @@ from xteam_client import serving
 
 from checklist.run import not_applicable
 from xteam_infra.layers.app.needs import COLOURS
+from xteam_infra.layers.edge import public
 
 # One by one: the controller is one client, whose requests they count.
 pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one, pytest.mark.usefixtures("unlimited")]
@@ -20,7 +21,7 @@ CA = "/etc/xteam/pki/ca.crt"
 
 @pytest.mark.item("SEC-03")
 def test_plain_http_only_redirects(host, http, estate):
-    for name in estate.edge.hosts(estate):
+    for name in public.hosts(estate):
         answer = http(host.address, "/a/b?c=d", name=name, tls=False)
         assert answer.status == 308, f"http://{name} answers {answer.status}"
         assert answer.headers["location"] == f"https://{name}/a/b?c=d"

@@ -5,6 +5,7 @@ from fnmatch import fnmatch
 import pytest
 
 from xteam_infra.layers.base.needs import SYSTEM_UNITS
+from xteam_infra.plan.compose import plans
 
 # Of the instances of the API, test_orchestration starts and kills the other one.
 pytestmark = pytest.mark.one_by_one("instances")
@@ -14,7 +15,7 @@ PASSING = {"activating", "deactivating", "reloading", "refreshing"}
 @pytest.mark.item("POST-01")
 def test_every_unit_runs(host, estate, eventually):
     """All units that the host's layers need are active and start at boot; none of the system failed."""
-    units = sorted(estate.plans[host.name].units)
+    units = sorted(plans(estate)[host.name].units)
 
     def settled():
         """Other checks have the watch restart a worker, and reload the pooler and the edge."""
@@ -35,7 +36,7 @@ def test_every_unit_runs(host, estate, eventually):
 
 def test_nothing_runs_or_starts_at_boot_that_nobody_asked_for(host, estate):
     """Debian's packages enable their units by themselves: such a one starts at the next boot, if not before."""
-    plan = estate.plans[host.name]
+    plan = plans(estate)[host.name]
     # What a timer or a socket of the plan starts.
     starters = [unit.rsplit(".", 1)[0] for unit in plan.units if unit.endswith((".timer", ".socket"))]
     started = [f"{name}{kind}" for name in starters for kind in (".service", "@*.service")]

@@ -10,6 +10,7 @@ import pytest
 
 from checklist.run import not_applicable
 from xteam_infra.layers.edge.needs import VRRP
+from xteam_infra.plan.compose import plans
 from xteam_infra.plan.openings import openings
 
 # Nothing listens here and no layer asks for it: an open firewall refuses at once, ours says nothing.
@@ -136,7 +137,7 @@ def test_other_hosts_reach_only_what_is_theirs(host, machine, hosts, estate):
 
 def test_nothing_listens_that_no_layer_declared(host, estate, machine):
     """Beyond loopback, TCP and UDP. The firewall would stop strangers; but who started it, and why?"""
-    declared = {("tcp", listen.port) for listen in estate.plans[machine.name].listens}
+    declared = {("tcp", listen.port) for listen in plans(estate)[machine.name].listens}
     declared |= {("tcp", rule.port) for rule in estate.firewall.extra_inbound}
     unknown = []
     for line in host.check_output("ss --no-header --listening --tcp --udp --numeric --processes").splitlines():

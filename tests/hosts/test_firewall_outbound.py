@@ -8,8 +8,9 @@ import pytest
 
 from checklist.run import not_applicable
 from xteam_infra.layers.edge.needs import VRRP
-from xteam_infra.layers.firewall import needs as firewall
+from xteam_infra.layers.firewall import ways as firewall
 from xteam_infra.layers.firewall.outbound_facts import NamesAndTime
+from xteam_infra.plan.compose import plans
 from xteam_infra.plan.outbound import confined, outbound
 
 UNUSED = 59_999
@@ -155,7 +156,7 @@ def _not_for(estate, machine, ways, account):
     for other in estate.machines:
         if other.name == machine.name:
             continue
-        for listen in estate.plans[other.name].listens:
+        for listen in plans(estate)[other.name].listens:
             if listen.protocol == "tcp" and listen.sources != ("local",) and not _may(ways, other, listen, account):
                 yield other.address, listen.port
                 break

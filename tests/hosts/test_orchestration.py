@@ -8,6 +8,7 @@ from units import check_limits, units_of
 from xteam_client import serving
 
 from xteam_infra.layers.celery.needs import BEAT_TASKS, BEAT_UNIT, worker_unit
+from xteam_infra.plan.compose import plans
 
 ON_HOST = Path(__file__).with_name("instance_on_host.py")
 # A check of an instance that is killed must not meet one that looks at which instances there are.
@@ -41,7 +42,7 @@ def test_a_killed_instance_serves_again_by_itself(host, estate):
 @pytest.mark.item("INF-01")
 def test_every_unit_is_started_again_and_kept_within_limits(host, estate):
     """However often it ends. Memory as the host's plan adds it up, tasks and CPU as set."""
-    memory = estate.plans[host.name].memory_mb
+    memory = plans(estate)[host.name].memory_mb
     api, celery = estate.app, estate.celery
     limits = {BEAT_UNIT: (memory.get("beat"), BEAT_TASKS, None)}
     for name in celery.celery_workers:

@@ -10,6 +10,7 @@ from redis_client import as_user, section, test_key
 from checklist.run import not_applicable
 from tests.drills.harness.redis import ask, master_of
 from xteam_infra.layers.redis.needs import SENTINEL, SENTINEL_UNIT, unit
+from xteam_infra.plan.compose import plans
 
 pytestmark = pytest.mark.group("redis")
 
@@ -152,13 +153,13 @@ def test_memory_limits_and_eviction(host, estate):
         assert int(memory["maxmemory"]) == one.memory_mb * 1024 * 1024, f"{role}: maxmemory is {memory['maxmemory']}"
         assert memory["maxmemory_policy"] == one.policy, f"{role} evicts by {memory['maxmemory_policy']}"
         limit = int(host.check_output(f"systemctl show -p MemoryMax --value {unit(role)}"))
-        assert limit == estate.plans[host.name].memory_mb[f"redis-{role}"] * 1024 * 1024, f"{role}: MemoryMax {limit}"
+        assert limit == plans(estate)[host.name].memory_mb[f"redis-{role}"] * 1024 * 1024, f"{role}: MemoryMax {limit}"
 
 
 @pytest.mark.item("RED-06")
 def test_memory_of_all_roles_fits_the_host(host, estate):
     total = int(re.search(r"MemTotal:\s+(\d+)", host.check_output("cat /proc/meminfo")).group(1)) // 1024
-    planned = sum(mb for name, mb in estate.plans[host.name].memory_mb.items() if name.startswith("redis"))
+    planned = sum(mb for name, mb in plans(estate)[host.name].memory_mb.items() if name.startswith("redis"))
     assert planned + estate.base.memory_reserve_mb <= total, f"{planned} MiB planned on a host of {total} MiB"
 
 

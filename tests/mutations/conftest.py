@@ -9,7 +9,7 @@ from checklist.mutate import Mutator
 from checklist.mutations import MutationError, load
 from checklist.plugin import RUN
 from checklist.rerun import Known
-from xteam_infra.plan import LAYERS
+from xteam_infra.layers import NAMES
 
 MUTATOR: pytest.StashKey[Mutator] = pytest.StashKey()
 REPORT = Path("build/report/mutations.json")
@@ -19,7 +19,7 @@ def pytest_generate_tests(metafunc):
     if "mutation" in metafunc.fixturenames:
         try:
             # The last layer first: what heals a lower one may start again what a higher one has broken.
-            mutations = sorted(load(Path(__file__).parent), key=lambda one: -LAYERS.index(one.layer))
+            mutations = sorted(load(Path(__file__).parent), key=lambda one: -NAMES.index(one.layer))
         except MutationError as error:
             raise pytest.UsageError(str(error)) from error
         metafunc.parametrize("mutation", mutations, ids=[f"{m.layer}-{m.id}" for m in mutations])

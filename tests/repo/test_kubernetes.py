@@ -13,6 +13,7 @@ from tests.unit.conftest import HA, OWN, PROJECT, SOLO, Declaration, Pyinfra
 from xteam_infra.kubernetes import KubernetesError, Options, Target, manifests
 from xteam_infra.kubernetes.__main__ import dump
 from xteam_infra.kubernetes.environment import keys_of, refuse_unwritable
+from xteam_infra.plan.compose import plans
 from xteam_infra.reference import environment_page as environment
 from xteam_infra.secrets import Secret
 
@@ -119,7 +120,7 @@ def test_references_lead_somewhere(case):
 def test_limits_are_those_of_the_units(case):
     """Of memory as the hosts' plan adds them up, of CPU and the time to end as set."""
     estate, found = case.estate, pods(manifests(case))
-    planned = estate.plans[estate.members("app")[0].name].memory_mb
+    planned = plans(estate)[estate.members("app")[0].name].memory_mb
     wanted = {"api": (planned["api-blue"], estate.app.api_cpu_percent), "beat": (planned["beat"], None)}
     for name in estate.celery.celery_workers:
         wanted[f"worker-{name}"] = (planned[f"worker-{name}"], estate.celery.celery_worker_cpu_percent)

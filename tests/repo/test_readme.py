@@ -63,7 +63,7 @@ def test_a_first_deployment_goes_as_written(copy):
         assert "Starting operation" not in said
 
     fill_in(copy)
-    status, said = run(copy, "python -m xteam_infra.estate inventories/my.py")
+    status, said = run(copy, "python -m xteam_infra.validate inventories/my.py")
     assert status == 0, f"filled in as the steps say, it is refused: {said}"
     (verify,) = [command for command in typed if command.startswith("pytest") and "my.py" in command]
     status, said = run(copy, f"{verify} --collect-only -q")

@@ -17,9 +17,10 @@ from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 
 from xteam_infra.engine import pyinfra_internals
 from xteam_infra.errors import SettingsError
-from xteam_infra.estate import Estate, read_estate
+from xteam_infra.estate import Estate
+from xteam_infra.layers import GROUPS
 from xteam_infra.settings import BY_LAYER
-from xteam_infra.settings.load import GROUPS
+from xteam_infra.validate import read_estate
 
 PROJECT = Path(__file__).parents[2]
 OWN = {"domain": "xteam.test", "management_networks": ("192.168.7.1/32",)}

@@ -2,6 +2,8 @@
 
 import pytest
 
+from xteam_infra.plan.compose import plans
+
 DIRECTORY = "https://acme.test/directory"
 
 
@@ -11,14 +13,14 @@ def acme(**unlike):
 
 def test_a_certificate_by_acme_brings_what_it_needs(declaration):
     declaration.own |= acme()
-    plan = declaration.read().plans["solo1"]
+    plan = plans(declaration.read())["solo1"]
     assert "certbot" in plan.packages and "certbot.timer" in plan.units
     (challenges,) = [listen for listen in plan.listens if listen.port == 8088]
     assert challenges.sources == ("edge",)
 
 
 def test_without_it_there_is_no_certbot(declaration):
-    plan = declaration.read().plans["solo1"]
+    plan = plans(declaration.read())["solo1"]
     assert "certbot" not in plan.packages and "certbot.timer" not in plan.units
 
 

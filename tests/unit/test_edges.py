@@ -3,6 +3,7 @@
 import pytest
 
 from xteam_infra.layers.edge.needs import ALIVE_CONNECTIONS, http_connections, process_connections
+from xteam_infra.plan.compose import plans
 from xteam_infra.plan.openings import openings
 
 
@@ -17,7 +18,7 @@ def test_edges_are_open_to_each_other_alone(ha):
     edges = tuple(sorted(f"{machine.address}/32" for machine in estate.members("edge")))
     found = ways(estate, "edge1")
     assert found["tcp", 10443] == edges and found["vrrp", 112] == edges
-    assert "keepalived.service" in estate.plans["edge2"].units
+    assert "keepalived.service" in plans(estate)["edge2"].units
     assert not {("tcp", 10443), ("vrrp", 112)} & set(ways(estate, "app1"))
 
 
@@ -25,7 +26,7 @@ def test_one_edge_talks_to_itself_alone(declaration):
     estate = declaration.read()
     found = ways(estate, "solo1")
     assert found["tcp", 10443] == (f"{estate.machine('solo1').address}/32",) and ("vrrp", 112) not in found
-    assert "keepalived.service" not in estate.plans["solo1"].units
+    assert "keepalived.service" not in plans(estate)["solo1"].units
 
 
 @pytest.mark.parametrize(

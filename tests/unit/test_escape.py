@@ -14,6 +14,7 @@ from jinja2 import nodes
 from redis.connection import parse_url
 
 from tests.hostile import VALUES, hostile
+from xteam_infra import validate
 from xteam_infra.engine import runtime
 from xteam_infra.secrets import escape
 from xteam_infra.settings.stored import Stored
@@ -183,7 +184,7 @@ def test_spaces_at_the_ends_are_refused(end):
 
 
 def stored(estate):
-    return {one.name: one for layer in estate.layers() for one in layer.stored(estate)}
+    return {one.name: one for one in validate.stored(estate)}
 
 
 def test_hostile_values_of_ordinary_characters_are_accepted(ha):

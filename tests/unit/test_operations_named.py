@@ -7,10 +7,10 @@ from importlib import import_module
 import pytest
 from conftest import PROJECT
 
-from xteam_infra.plan import LAYERS
+from xteam_infra.layers import NAMES
 
 FILES = sorted([*(PROJECT / "deploys").glob("*.py"), *(PROJECT / "tasks").glob("*.py")])
-LAID = [f"{layer}.py" for layer in LAYERS if (PROJECT / "deploys" / f"{layer}.py").exists()]
+LAID = [f"{layer}.py" for layer in NAMES if (PROJECT / "deploys" / f"{layer}.py").exists()]
 
 
 def operations(path):
@@ -65,7 +65,7 @@ def test_names_are_sentences():
 def test_layers_are_laid_in_the_order_of_the_plan():
     order = re.findall(r'include\("deploys/(\w+)\.py"\)', (PROJECT / "deploys" / "all.py").read_text())
     assert order[0] == "preflight", "hosts must be looked at before any is changed"
-    assert [layer for layer in order if layer in LAYERS] == [layer for layer in LAYERS if f"{layer}.py" in LAID]
+    assert [layer for layer in order if layer in NAMES] == [layer for layer in NAMES if f"{layer}.py" in LAID]
 
 
 @pytest.mark.parametrize("name", LAID)

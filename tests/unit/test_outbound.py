@@ -6,7 +6,7 @@ import pytest
 
 from xteam_infra.engine.runtime import fill
 from xteam_infra.layers.app.needs import ports
-from xteam_infra.layers.firewall import needs as firewall
+from xteam_infra.layers.firewall import ways as firewall
 from xteam_infra.layers.firewall.outbound_facts import HostServices, NamesAndTime
 from xteam_infra.layers.postgres.needs import BESIDE_POOL
 from xteam_infra.plan.openings import openings

@@ -7,11 +7,12 @@ import pytest
 from xteam_infra.engine.facts.fitness import Fitness
 from xteam_infra.engine.preflight import host_problems
 from xteam_infra.plan import HostPlan, Listen, Needs
+from xteam_infra.plan.compose import plans
 from xteam_infra.plan.openings import openings
 
 
 def ports(estate, machine, source):
-    return {listen.port for listen in estate.plans[machine].listens if source in listen.sources}
+    return {listen.port for listen in plans(estate)[machine].listens if source in listen.sources}
 
 
 def test_the_world_reaches_the_edge_alone(ha):
@@ -29,11 +30,11 @@ def test_ssh_is_for_the_management_networks(ha):
 
 
 def test_units_that_packages_bring_along_are_masked_unless_a_layer_asks_for_them(ha):
-    plans = ha.read().plans
-    assert "haproxy.service" in plans["backup1"].masked and "haproxy.service" in plans["app1"].masked
-    assert "haproxy.service" not in plans["edge1"].masked
-    assert {"patroni.service", "postgresql.service"} <= set(plans["db1"].masked)
-    assert not any(set(plan.masked) & set(plan.units) for plan in plans.values())
+    found = plans(ha.read())
+    assert "haproxy.service" in found["backup1"].masked and "haproxy.service" in found["app1"].masked
+    assert "haproxy.service" not in found["edge1"].masked
+    assert {"patroni.service", "postgresql.service"} <= set(found["db1"].masked)
+    assert not any(set(plan.masked) & set(plan.units) for plan in found.values())
 
 
 def test_sources_are_the_addresses_of_the_groups(ha):
@@ -63,23 +64,23 @@ def test_own_openings_where_they_are_asked_for(ha):
 
 def test_every_host_has_what_its_groups_need(ha):
     estate = ha.read()
-    assert "patroni" in estate.plans["db1"].packages and "redis-server" not in estate.plans["db1"].packages
-    assert "haproxy.service" in estate.plans["edge1"].units
-    assert "redis-server.service" in estate.plans["redis1"].masked, "Debian's own instance has no password"
+    assert "patroni" in plans(estate)["db1"].packages and "redis-server" not in plans(estate)["db1"].packages
+    assert "haproxy.service" in plans(estate)["edge1"].units
+    assert "redis-server.service" in plans(estate)["redis1"].masked, "Debian's own instance has no password"
     for machine in estate.machines:
-        assert {"ssh.service", "nftables.service"} <= set(estate.plans[machine.name].units)
+        assert {"ssh.service", "nftables.service"} <= set(plans(estate)[machine.name].units)
 
 
 def test_one_host_carries_everything(declaration):
     """Of all layers together none contradicts another, and nothing that must run is masked."""
-    plan = declaration.read().plans["solo1"]
+    plan = plans(declaration.read())["solo1"]
     assert not list(plan.contradictions())
     assert not set(plan.units) & set(plan.masked)
 
 
 def test_the_edge_speaks_for_every_public_name(ha):
     ha.own["ALLOWED_HOSTS"] = ("xteam.test", "www.xteam.test")
-    (edge,) = [one for one in ha.read().plans["edge1"].certificates if one.name == "edge"]
+    (edge,) = [one for one in plans(ha.read())["edge1"].certificates if one.name == "edge"]
     assert edge.subject.dns == ("xteam.test", "www.xteam.test")
 
 
@@ -117,9 +118,9 @@ def test_a_fit_host_is_accepted(declaration):
 def test_memory_that_does_not_add_up_names_every_service(declaration):
     estate = declaration.read()
     (problem,) = host_problems(estate, "solo1", fitness(memory_mb=1000))
-    for service, mb in estate.plans["solo1"].memory_mb.items():
+    for service, mb in plans(estate)["solo1"].memory_mb.items():
         assert f"{service} {mb}" in problem.found
-    needed = sum(estate.plans["solo1"].memory_mb.values()) + estate.base.memory_reserve_mb
+    needed = sum(plans(estate)["solo1"].memory_mb.values()) + estate.base.memory_reserve_mb
     assert problem.found.startswith(f"{needed} MiB planned") and "1000 MiB" in problem.allowed
     assert not list(host_problems(estate, "solo1", fitness(memory_mb=needed)))
 
@@ -139,8 +140,8 @@ def test_clock(declaration, seconds, refused):
 def test_who_is_let_in_has_a_certificate_for_that(ha):
     """Each client that a listener names exists, calls, and is signed by whom the listener asks for."""
     estate = ha.read()
-    held = {(one.name, name): one for name, plan in estate.plans.items() for one in plan.certificates}
-    for plan in estate.plans.values():
+    held = {(one.name, name): one for name, plan in plans(estate).items() for one in plan.certificates}
+    for plan in plans(estate).values():
         for listen in plan.listens:
             let_in = [one for (name, host), one in held.items() if listen.lets_in(name, host)]
             assert bool(let_in) == bool(listen.clients), f"nobody can come in to {listen.purpose}"
@@ -152,7 +153,7 @@ def test_who_is_let_in_has_a_certificate_for_that(ha):
 def test_no_two_services_call_by_one_name(ha):
     """Else a listener could not tell one service from another."""
     names = {}
-    for plan in ha.read().plans.values():
+    for plan in plans(ha.read()).values():
         for one in plan.certificates:
             if one.subject.purpose == "client":
                 names.setdefault((one.issuer, one.subject.common_name, one.subject.dns), set()).add(one.name)

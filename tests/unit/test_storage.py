@@ -8,14 +8,15 @@ import pytest
 from xteam_infra.layers.storage.facts import DataVolume, EncryptedTree, Volume
 from xteam_infra.layers.storage.needs import BRANCHES, encrypts, key_hosts, key_url
 from xteam_infra.layers.storage.operations import volume_problems
+from xteam_infra.plan.compose import plans
 
 
 def test_a_database_host_holds_no_key_where_there_is_another(ha):
     estate = ha.read()
     assert [machine.name for machine in key_hosts(estate)] == ["backup1"], "one region: one key host"
-    (tang,) = [one for one in estate.plans["backup1"].listens if one.port == 7070]
+    (tang,) = [one for one in plans(estate)["backup1"].listens if one.port == 7070]
     assert tang.sources == ("postgres",)
-    assert "tang" not in estate.plans["db1"].packages and "clevis" in estate.plans["db1"].packages
+    assert "tang" not in plans(estate)["db1"].packages and "clevis" in plans(estate)["db1"].packages
 
 
 def test_named_key_hosts_are_taken_as_they_are(ha):
@@ -35,7 +36,7 @@ def test_nothing_is_laid_where_others_encrypt_or_nobody(ha, chosen):
     ha.own["storage_encryption"] = chosen
     estate = ha.read()
     assert not key_hosts(estate) and not encrypts(estate, estate.machine("db1"))
-    assert "xteam-storage.service" not in estate.plans["db1"].units
+    assert "xteam-storage.service" not in plans(estate)["db1"].units
 
 
 def test_what_is_refused(ha):

@@ -9,6 +9,7 @@ import pytest
 import xteam_infra.on_host
 from xteam_infra.layers.base.needs import reboot_at, upgrade_at
 from xteam_infra.layers.base.reboot import is_open
+from xteam_infra.plan.compose import plans
 
 
 def test_hosts_take_turns(ha):
@@ -44,7 +45,7 @@ def test_hosts_that_reboot_themselves_share_the_window(ha):
     now = datetime(2026, 11, 30, tzinfo=UTC)
     clocks = [now.replace(hour=int(one[:2]), minute=int(one[3:])) for one in turns]
     assert all(is_open("23:00-02:00", one) for one in clocks)
-    assert "xteam-reboot.timer" in estate.plans[estate.machines[0].name].units
+    assert "xteam-reboot.timer" in plans(estate)[estate.machines[0].name].units
 
 
 def test_a_window_in_which_not_all_hosts_have_a_turn_is_refused(ha):
@@ -74,12 +75,12 @@ def test_a_host_leaves_what_others_can_take_over(ha, declaration):
     ha.own["edge_floating_address"] = "10.0.0.99/24"
     estate = ha.read()
     groups = ("postgres", "redis", "app", "edge")
-    plans = {group: estate.plans[estate.members(group)[0].name].leaves for group in groups}
-    assert "edge" in plans["edge"]
-    assert "PostgreSQL" in plans["postgres"] and "API" in plans["app"]
-    assert {f"Redis {role}" for role in estate.redis.redis_instances} <= set(plans["redis"])
+    handed = {group: plans(estate)[estate.members(group)[0].name].leaves for group in groups}
+    assert "edge" in handed["edge"]
+    assert "PostgreSQL" in handed["postgres"] and "API" in handed["app"]
+    assert {f"Redis {role}" for role in estate.redis.redis_instances} <= set(handed["redis"])
     alone = declaration.read()
-    assert alone.plans[alone.machines[0].name].leaves == {}, "nobody takes over from the only host"
+    assert plans(alone)[alone.machines[0].name].leaves == {}, "nobody takes over from the only host"
 
 
 @pytest.fixture
@@ -113,13 +114,13 @@ def test_what_a_host_does_not_lead_it_does_not_hand_over(leaving, tmp_path):
 
 def test_a_host_is_spared_only_while_its_clusters_are_whole(ha):
     estate = ha.read()
-    plan = next(estate.plans[machine.name] for machine in estate.members("postgres"))
+    plan = next(plans(estate)[machine.name] for machine in estate.members("postgres"))
     assert {"etcd", "PostgreSQL"} <= set(plan.whole)
     assert f"-eq {len(estate.members('postgres'))}" in plan.whole["PostgreSQL"]
-    redis = estate.plans[estate.members("redis")[0].name].whole
+    redis = plans(estate)[estate.members("redis")[0].name].whole
     assert {f"Redis {role}" for role in estate.redis.redis_instances} <= set(redis)
     edges = estate.members("edge")
-    assert {f"edge {one.name}" for one in edges} <= set(estate.plans[edges[0].name].whole)
+    assert {f"edge {one.name}" for one in edges} <= set(plans(estate)[edges[0].name].whole)
 
 
 @pytest.fixture

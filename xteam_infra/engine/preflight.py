@@ -11,6 +11,7 @@ from xteam_infra.engine.facts.fitness import Fitness, HostFitness
 from xteam_infra.engine.runtime import authority, open_estate
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.estate import Estate
+from xteam_infra.plan.compose import plans
 
 SUPPORTED = ("debian 13",)
 CLOCK_SKEW_SECONDS = 30  # certificates are dated five minutes back; logs and tokens want better than that
@@ -55,7 +56,7 @@ def host_problems(estate: Estate, name: str, fitness: Fitness) -> Iterator[Probl
 
 
 def _memory_problems(estate: Estate, name: str, memory_mb: int) -> Iterator[Problem]:
-    uses = estate.plans[name].memory_mb
+    uses = plans(estate)[name].memory_mb
     reserve = estate.base.memory_reserve_mb
     total = sum(uses.values()) + reserve
     if total > memory_mb:

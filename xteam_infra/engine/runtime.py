@@ -10,12 +10,15 @@ from pyinfra import host, inventory, state
 
 from xteam_infra.engine.pyinfra_internals import tune_connection, tune_stack_lookup
 from xteam_infra.errors import SettingsError
-from xteam_infra.estate import Estate, Machine, read_estate
+from xteam_infra.estate import Estate
+from xteam_infra.layers import GROUPS
+from xteam_infra.machine import Machine
 from xteam_infra.pki import Authority, make_authority, secret_of
 from xteam_infra.plan import CA_PATH, INTERNAL_CA, TLS_CIPHERS, HostPlan, trust_path
+from xteam_infra.plan.compose import plans
 from xteam_infra.secrets import Secret, Vault, escape, open_store
 from xteam_infra.settings import BY_LAYER
-from xteam_infra.settings.load import GROUPS
+from xteam_infra.validate import read_estate
 
 PROJECT = Path(__file__).parents[2]
 _opened: dict[int, Estate | SettingsError] = {}
@@ -44,7 +47,7 @@ def here() -> Machine:
 
 def plan() -> HostPlan:
     """The host plan of this machine."""
-    return open_estate().plans[host.name]
+    return plans(open_estate())[host.name]
 
 
 @cache

@@ -8,10 +8,10 @@ from pathlib import Path
 import yaml
 from pyinfra.api.exceptions import PyinfraError
 
-from xteam_infra.estate import declared
 from xteam_infra.kubernetes import KubernetesError, Options, Target, manifests
 from xteam_infra.kubernetes.environment import SECRET, Object, keys_of, refuse_unwritable
 from xteam_infra.kubernetes.pods import CERTIFICATE
+from xteam_infra.validate import declared
 
 HEAD = "# Rendered by python -m xteam_infra.kubernetes; changes belong into the settings.\n"
 DEFAULTS = {field.name: field.default for field in fields(Options)}

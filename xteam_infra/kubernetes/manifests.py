@@ -6,7 +6,8 @@ from xteam_infra.kubernetes import environment, network, workloads
 from xteam_infra.kubernetes.environment import Object
 from xteam_infra.kubernetes.pods import ACCOUNT, CERTIFICATE, CLAIM, labels, modules, named, selector, settings
 from xteam_infra.kubernetes.target import Target
-from xteam_infra.settings.edge import body_limit, operators
+from xteam_infra.layers.edge import public
+from xteam_infra.layers.edge.public import body_limit, operators
 
 # Another API pod is started when each process uses so much of a core (in thousandths), and the limit allows for it.
 BUSY_PROCESS_M = 600
@@ -104,7 +105,7 @@ def _autoscaler(target: Target) -> Object:
 
 def _ingress(target: Target) -> Object:
     """The public names and no other, as at the edge. TLS goes on to the pods."""
-    edge, hosts = target.estate.edge, list(target.estate.edge.hosts(target.estate))
+    edge, hosts = target.estate.edge, list(public.hosts(target.estate))
     waits = {"read": edge.edge_tunnel_timeout_seconds, "send": edge.edge_tunnel_timeout_seconds}
     annotations = {
         "backend-protocol": "HTTPS",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from xteam_infra.errors import Problem
-from xteam_infra.estate import Estate, Machine
+from xteam_infra.estate import Estate
 from xteam_infra.kubernetes.options import KubernetesError, Options
+from xteam_infra.machine import Machine
 from xteam_infra.settings.postgres import OWN_CONNECTIONS
 from xteam_infra.settings.router import DATABASES
 

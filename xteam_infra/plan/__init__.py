@@ -3,8 +3,6 @@
 Firewall, sysctls, certificates and accounts are rendered from it.
 """
 
-from importlib import import_module
-
 from xteam_infra.plan.host_plan import HostPlan
 from xteam_infra.plan.needs import (
     CA_PATH,
@@ -18,28 +16,9 @@ from xteam_infra.plan.needs import (
     trust_path,
 )
 
-LAYERS = (
-    "base",
-    "firewall",
-    "certificates",
-    "storage",
-    "etcd",
-    "postgres",
-    "backup",
-    "redis",
-    "redis_backup",
-    "router",
-    "app",
-    "celery",
-    "files",
-    "edge",
-    "logs",
-)
-
 __all__ = [
     "CA_PATH",
     "INTERNAL_CA",
-    "LAYERS",
     "PKI_DIRECTORY",
     "TLS_CIPHERS",
     "Account",
@@ -47,12 +26,5 @@ __all__ = [
     "HostPlan",
     "Listen",
     "Needs",
-    "plan_host",
     "trust_path",
 ]
-
-
-def plan_host(estate, machine) -> HostPlan:
-    """Put together what every layer needs of `machine`."""
-    needs = {layer: import_module(f"xteam_infra.layers.{layer}.needs").needs(estate, machine) for layer in LAYERS}
-    return HostPlan(machine.name, needs)

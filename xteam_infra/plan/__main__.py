@@ -5,10 +5,11 @@ import sys
 
 from pyinfra.api.exceptions import PyinfraError
 
-from xteam_infra.estate import declared
+from xteam_infra.plan.compose import plans
 from xteam_infra.plan.openings import openings
 from xteam_infra.plan.outbound import outbound
 from xteam_infra.reference.architecture_page import mermaid
+from xteam_infra.validate import declared
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
                 ports = ", ".join(map(str, way.ports))
                 print(f"{machine.name:12} {ports:7} {way.comment:32} {accounts} -> {where}")
         if arguments.what == "hosts":
-            plan = estate.plans[machine.name]
+            plan = plans(estate)[machine.name]
             memory = ", ".join(f"{name} {mb} MiB" for name, mb in sorted(plan.memory_mb.items()))
             print(f"{machine.name:12} {', '.join(machine.groups)}\n    units:  {', '.join(plan.units)}")
             print(f"    memory: {memory or '-'}\n    packages: {', '.join(plan.packages)}")

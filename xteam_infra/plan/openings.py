@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from xteam_infra.plan.compose import plans
 from xteam_infra.plan.needs import Listen
 
 
@@ -25,7 +26,7 @@ class Opening:
 def openings(estate, machine) -> list[Opening]:
     """The inbound openings of `machine` in port order: the layers' listens, then extra_inbound."""
     found = []
-    for listen in estate.plans[machine.name].listens:
+    for listen in plans(estate)[machine.name].listens:
         if listen.sources != ("local",):
             found.append(_opening(estate, listen))
     for rule in estate.firewall.extra_inbound:

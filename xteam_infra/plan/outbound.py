@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
+from xteam_infra.plan.compose import plans
 from xteam_infra.plan.needs import Listen, Reach
 
 # Accounts that Debian's packages make, and root, which every host has.
@@ -53,13 +54,13 @@ def outbound(estate, machine, more: Iterable[Reach] = ()) -> list[Outbound]:
         for rule in estate.firewall.extra_outbound
         if not rule.groups or set(rule.groups) & set(machine.groups)
     ]
-    reaches = [*estate.plans[machine.name].reaches, *more, *own]
+    reaches = [*plans(estate)[machine.name].reaches, *more, *own]
     return [*_to_others(estate, machine), *(way_of(one) for one in reaches)]
 
 
 def confined(estate, machine) -> tuple[str, ...]:
     """Accounts of `machine` that reach only what names them."""
-    return tuple(account.name for account in estate.plans[machine.name].accounts)
+    return tuple(account.name for account in plans(estate)[machine.name].accounts)
 
 
 def _to_others(estate, machine) -> list[Outbound]:
@@ -68,7 +69,7 @@ def _to_others(estate, machine) -> list[Outbound]:
     for other in estate.machines:
         if other.name == machine.name:
             continue
-        for listen in estate.plans[other.name].listens:
+        for listen in plans(estate)[other.name].listens:
             if _is_for(listen, machine):
                 found = addresses.setdefault(
                     Listen(listen.port, listen.purpose, (), protocol=listen.protocol, accounts=listen.accounts), []
@@ -84,7 +85,7 @@ def _to_others(estate, machine) -> list[Outbound]:
             found.append(floating.partition("/")[0])
     there = {*ALWAYS, *confined(estate, machine)}
     there |= {
-        ACCOUNTS_OF_PACKAGES[name] for name in estate.plans[machine.name].packages if name in ACCOUNTS_OF_PACKAGES
+        ACCOUNTS_OF_PACKAGES[name] for name in plans(estate)[machine.name].packages if name in ACCOUNTS_OF_PACKAGES
     }
     ways = []
     for listen, found in sorted(addresses.items(), key=lambda pair: (pair[0].port, pair[0].purpose)):

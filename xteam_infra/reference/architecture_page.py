@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 
+from xteam_infra.plan.compose import plans
+
 
 def mermaid(estate) -> str:
     """A Mermaid flowchart: one box a set of groups with its hosts, one arrow for each declared way in."""
@@ -25,7 +27,7 @@ def _boxes(estate) -> dict[tuple[str, ...], list[str]]:
 def _arrows(estate, boxes) -> dict[tuple[str, str], set[str]]:
     arrows: dict[tuple[str, str], set[str]] = defaultdict(set)
     for groups, names in boxes.items():
-        for listen in estate.plans[names[0]].listens:
+        for listen in plans(estate)[names[0]].listens:
             way = f"{listen.purpose} {listen.port}" if listen.protocol == "tcp" else listen.purpose
             for source in listen.sources:
                 for origin in _origins(source, boxes):

@@ -1,13 +1,11 @@
 """Settings of the whole estate."""
 
 import re
-from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import ClassVar
 
 from pydantic import field_validator
 
-from xteam_infra.errors import Problem
 from xteam_infra.settings.model import LayerSettings
 
 HOST_NAME = re.compile(r"^(?=.{4,253}$)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$")
@@ -42,9 +40,3 @@ class AllSettings(LayerSettings):
             if ip_network(network).prefixlen == 0:
                 raise ValueError("networks narrower than /0: the whole internet may not reach SSH")
         return value
-
-    def problems(self, estate) -> Iterator[Problem]:
-        if any(placeholder in self.domain for placeholder in PLACEHOLDERS):
-            yield self.problem("domain", self.domain, "your product's own public name, not the placeholder")
-        if not self.management_networks:
-            yield self.problem("management_networks", (), "at least one network, or you lock yourself out")

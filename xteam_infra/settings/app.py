@@ -1,16 +1,13 @@
 """Settings of the app layer: the application's release, its environment and its API processes."""
 
-from collections.abc import Iterator
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from xteam_infra.errors import Problem, SecretsError
-from xteam_infra.secrets import Secret, open_store
+from xteam_infra.secrets import Secret
 from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.schedule import Calendar
-from xteam_infra.settings.stored import Stored
 from xteam_infra.settings.window import parse
 
 MODULE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
@@ -180,48 +177,3 @@ class AppSettings(LayerSettings):
         if wrong := [word for word in value if not word or any(c in word for c in ", \"'\\$\n")]:
             raise ValueError(f"words without spaces, commas and quotes, not {wrong}")
         return value
-
-    def problems(self, estate) -> Iterator[Problem]:
-        if not (estate.members("app") or estate.members("worker")):
-            return
-        if self.rehearse and not (estate.members("backup") and estate.members("postgres")):
-            yield self.problem("rehearse", True, "False: no host of this inventory keeps a backup of PostgreSQL")
-        if bool(self.sentry_api) != bool(self.sentry_api_token):
-            yield self.problem("sentry_api", self.sentry_api, "sentry_api and sentry_api_token, or neither")
-        if self.production:
-            yield from self._unsafe()
-        yield from self._no_webhook(estate)
-
-    def _unsafe(self) -> Iterator[Problem]:
-        if self.DEBUG:
-            yield self.problem(
-                "DEBUG", True, 'False with ENVIRONMENT = "production": an error page would show our code'
-            )
-        for key in NEVER_ANYTHING:
-            if any("*" in word for word in getattr(self, key)):
-                allowed = 'names without * with ENVIRONMENT = "production"'
-                yield self.problem(key, getattr(self, key), allowed)
-        for origin in self.CORS_ALLOW_ORIGINS:
-            parts = urlsplit(origin)
-            if "*" not in origin and (parts.scheme != "https" or not parts.netloc or parts.path):
-                yield self.problem("CORS_ALLOW_ORIGINS", origin, "https://NAME, nothing after it")
-
-    def stored(self, estate) -> Iterator[Stored]:
-        if not (estate.members("app") or estate.members("worker")):
-            return
-        for variable, reference in self.secrets.items():
-            random = variable == "SECRET_KEY"
-            yield Stored(reference.name, ("env",), measured=random, variable=variable)
-
-    def _no_webhook(self, estate) -> Iterator[Problem]:
-        """Before a release begins: that nobody was told should not come out at its end."""
-        if self.deploy_webhook is None:
-            return
-        try:
-            value = open_store(estate.all.secrets_store).get(self.deploy_webhook.name)
-        except SecretsError:
-            return  # stored_problems() has told
-        if value is None or urlsplit(value).scheme not in ("http", "https"):
-            found = "nothing" if value is None else "no http or https address"
-            key = f"{self.deploy_webhook.name} (deploy_webhook)"
-            yield Problem("the secrets store", key, found, "the address to tell, put there by hand")

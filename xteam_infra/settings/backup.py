@@ -1,25 +1,16 @@
 """Settings of the backup layer: pgBackRest's repository, its times, and restores."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from xteam_infra.cloud import Bucket, ObjectStorage
-from xteam_infra.errors import Problem
 from xteam_infra.on_host.xteam_backup.targets import FORMS, parse
 from xteam_infra.secrets import Secret
 from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.schedule import Calendar
-from xteam_infra.settings.stored import Stored
 
 TARGET_FORMS = FORMS
-# The shortest names of access keys, and the shortest of these, that providers of object storage give.
-S3_KEY_ID, S3_KEY = 8, 16
-# A controller's clock may be this far behind the hosts' before a restore "into the future" is refused.
-CLOCK_SLACK = timedelta(seconds=5)
 
 
 class BackupSettings(LayerSettings):
@@ -145,40 +136,3 @@ class BackupSettings(LayerSettings):
         """Where that bucket is."""
         path_style = self.backup_s3_uri_style == "path"
         return ObjectStorage(self.backup_s3_region, self.backup_s3_endpoint, self.backup_s3_ca, path_style)
-
-    def stored(self, estate) -> Iterator[Stored]:
-        if not estate.members("backup"):
-            return
-        yield Stored(self.backup_cipher.name, ("ini",))
-        if self.bucket:
-            yield Stored(self.backup_s3_cipher.name, ("ini",))
-            yield Stored(self.backup_s3_key_id.name, ("plain",), shortest=S3_KEY_ID, fewest_bits=0, supplied=True)
-            yield Stored(self.backup_s3_key.name, ("ini", "aws"), shortest=S3_KEY, fewest_bits=0, supplied=True)
-
-    def problems(self, estate) -> Iterator[Problem]:
-        hosts = estate.members("backup")
-        if len(hosts) > 1:
-            names = ", ".join(machine.name for machine in hosts)
-            yield Problem(estate.inventory, "backup", names, "one host: there is one repository")
-        if self.backup_full_on == self.backup_differential_on:
-            yield self.problem(
-                "backup_differential_on", self.backup_differential_on, "another time than backup_full_on"
-            )
-        if self.backup_s3_bucket:
-            yield from self._s3_problems()
-        moment = parse(self.target).moment if self.target else None
-        if moment and moment > datetime.now(UTC) + CLOCK_SLACK:
-            now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
-            yield Problem("--data", "target", repr(self.target), f"a moment of the past; now it is {now}")
-
-    def _s3_problems(self) -> Iterator[Problem]:
-        if not self.backup_s3_region:
-            yield self.problem("backup_s3_region", "", "the bucket's region, such as eu-west-1")
-        if self.backup_s3_ca and not Path(self.backup_s3_ca).expanduser().is_file():
-            yield self.problem("backup_s3_ca", self.backup_s3_ca, "a file on this controller, or nothing")
-        if self.backup_s3_cipher.name == self.backup_cipher.name:
-            allowed = "another secret than backup_cipher: who learns one key must not read both repositories"
-            yield self.problem("backup_s3_cipher", self.backup_s3_cipher.name, allowed)
-        if self.backup_s3_full_on == self.backup_s3_differential_on:
-            allowed = "another time than backup_s3_full_on"
-            yield self.problem("backup_s3_differential_on", self.backup_s3_differential_on, allowed)

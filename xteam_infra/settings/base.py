@@ -1,16 +1,12 @@
 """Settings of the base layer: the operating system every other layer stands on."""
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import Field
 
-from xteam_infra.errors import Problem
 from xteam_infra.settings.model import LayerSettings
 
 DAY_MINUTES = 24 * 60
-# A host hands over, boots and is whole again well within this time, before the next one looks.
-REBOOT_MINUTES = 10
 
 
 class BaseSettings(LayerSettings):
@@ -47,21 +43,6 @@ class BaseSettings(LayerSettings):
     """Only for tasks/reboot.py, as --data hosts=db1,db2: these hosts instead of those that wait for a reboot."""
     now: bool = Field(False, exclude=True)
     """Only for tasks/reboot.py, as --data now=true: also outside of the window."""
-
-    def problems(self, estate) -> Iterator[Problem]:
-        hosts = len(estate.machines)
-        if hosts * self.updates_spacing_minutes > DAY_MINUTES:
-            allowed = f"at most {DAY_MINUTES // hosts}: {hosts} hosts take turns within a day"
-            yield self.problem("updates_spacing_minutes", self.updates_spacing_minutes, allowed)
-        if not self.updates_reboot_themselves:
-            return
-        window = self.updates_reboot_window
-        if window is None:
-            allowed = "a window too (updates_reboot_window), such as 02:00-05:00"
-            yield self.problem("updates_reboot_themselves", True, allowed)
-        elif (shortest := hosts * REBOOT_MINUTES) > window_minutes(window)[1]:
-            allowed = f"at least {shortest} minutes: {hosts} hosts take turns, of {REBOOT_MINUTES} minutes or more"
-            yield self.problem("updates_reboot_window", window, allowed)
 
 
 def window_minutes(window: str) -> tuple[int, int]:

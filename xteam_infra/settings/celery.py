@@ -1,21 +1,15 @@
 """Settings of the celery layer: workers, Beat, and how tasks are delivered."""
 
 import re
-from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from xteam_infra.errors import Problem
 from xteam_infra.settings.app import OBJECT
 from xteam_infra.settings.model import LayerSettings
 
 INSTANCE = re.compile(r"^[a-z0-9]{1,16}$")
 QUEUE = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
-# Memory (MiB) of a worker's main process, and of each of its processes that work.
-MAIN_MB, PROCESS_MB = 85, 60
-# A delivery that is not acknowledged is made again after the visibility timeout: later than any task can still run.
-VISIBILITY_MARGIN = 60
 
 
 class CeleryWorker(BaseModel):
@@ -110,29 +104,3 @@ class CelerySettings(LayerSettings):
         if wrong := [name for name in value if not INSTANCE.match(name)]:
             raise ValueError(f"names of at most 16 of a-z and 0-9, not {wrong}")
         return value
-
-    def problems(self, estate) -> Iterator[Problem]:
-        if not estate.members("worker"):
-            return
-        soft, hard = self.celery_task_soft_time_limit_seconds, self.celery_task_time_limit_seconds
-        if soft >= hard:
-            allowed = f"less than celery_task_time_limit_seconds ({hard}): a task needs time to end"
-            yield self.problem("celery_task_soft_time_limit_seconds", soft, allowed)
-        visibility = self.celery_visibility_timeout_seconds
-        if visibility < hard + VISIBILITY_MARGIN:
-            allowed = (
-                f"at least {hard + VISIBILITY_MARGIN}: celery_task_time_limit_seconds and {VISIBILITY_MARGIN} s more, "
-                "or a task that still runs is given to a second worker"
-            )
-            yield self.problem("celery_visibility_timeout_seconds", visibility, allowed)
-        for name, worker in self.celery_workers.items():
-            if self.celery_worker_memory_mb < (least := MAIN_MB + PROCESS_MB * worker.concurrency):
-                allowed = (
-                    f"at least {least}: {MAIN_MB}, and {PROCESS_MB} for each of the {worker.concurrency} processes of "
-                    f"worker {name}"
-                )
-                yield self.problem("celery_worker_memory_mb", self.celery_worker_memory_mb, allowed)
-        lock, interval = self.celery_beat_lock_seconds, self.celery_beat_interval_seconds
-        if lock < 3 * interval:
-            allowed = f"at least {3 * interval}: three times celery_beat_interval_seconds, or a healthy Beat loses it"
-            yield self.problem("celery_beat_lock_seconds", lock, allowed)

@@ -1,23 +1,12 @@
 """Settings of the edge layer: where the world comes in."""
 
 import re
-from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface, ip_network
-from pathlib import Path
+from ipaddress import ip_interface, ip_network
 from typing import ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from xteam_infra.errors import CertificateError, Problem
-from xteam_infra.pki.supplied import read_supplied
-from xteam_infra.settings.all import HOST_NAME
 from xteam_infra.settings.model import LayerSettings
-
-METRICS_PATH = "/metrics"
-# A multipart form puts headers and boundaries around a file; the application counts the file alone.
-FORM_BYTES = 64 * 1024
-# So many sources at their limits, and what they may have of an edge's connections together, in percent.
-SOURCES, SHARE_OF_SOURCES = 50, 80
 
 # What the edge itself answers, in the shape of the application's errors.
 REASONS = {
@@ -125,10 +114,6 @@ class EdgeSettings(LayerSettings):
             raise ValueError('an address with its prefix length, such as "203.0.113.5/24"')
         return value if value is None else str(ip_interface(value))
 
-    def hosts(self, estate) -> tuple[str, ...]:
-        """Every public name that is served; a request for any other gets 421."""
-        return (estate.all.domain, *(name for name in estate.app.ALLOWED_HOSTS if name != estate.all.domain))
-
     @property
     def supplied(self) -> bool:
         """Whether the certificate comes from files."""
@@ -143,70 +128,3 @@ class EdgeSettings(LayerSettings):
     def public(self) -> bool:
         """Whether the certificate is one that every client is to trust, and not of the internal CA."""
         return self.supplied or self.acme
-
-    def problems(self, estate) -> Iterator[Problem]:
-        if not estate.members("edge"):
-            return
-        if patterns := [name for name in self.hosts(estate) if not HOST_NAME.match(name)]:
-            allowed = "whole lower-case host names: the edge passes no others"
-            yield Problem("group_data/app.py", "ALLOWED_HOSTS", ", ".join(patterns), allowed)
-        if bool(self.ssl_certfile) != bool(self.ssl_keyfile):
-            missing = "ssl_keyfile" if self.ssl_certfile else "ssl_certfile"
-            yield self.problem(missing, None, "both ssl_certfile and ssl_keyfile, or neither")
-        elif self.ssl_certfile and self.ssl_keyfile:
-            try:
-                read_supplied(Path(self.ssl_certfile), Path(self.ssl_keyfile), self.hosts(estate))
-            except CertificateError as error:
-                yield self.problem("ssl_certfile", self.ssl_certfile, str(error))
-        yield from self._source_problems()
-        if self.acme:
-            yield from self._acme_problems()
-        if self.edge_floating_address:
-            yield from self._floating_problems(estate, ip_interface(self.edge_floating_address))
-
-    def _source_problems(self) -> Iterator[Problem]:
-        most = self.edge_max_connections * SHARE_OF_SOURCES // (100 * SOURCES)
-        for name in ("edge_connections_per_source", "edge_requests_per_source"):
-            if (found := getattr(self, name)) > most:
-                allowed = (
-                    f"at most {most} with edge_max_connections = {self.edge_max_connections}: {SOURCES} sources"
-                    f" together leave {100 - SHARE_OF_SOURCES} % of it to the others"
-                )
-                yield self.problem(name, found, allowed)
-
-    def _acme_problems(self) -> Iterator[Problem]:
-        if self.ssl_certfile or self.ssl_keyfile:
-            yield self.problem("ssl_certfile", self.ssl_certfile, "None when edge_acme_directory is set: one source")
-        if not re.fullmatch(r"https://[^\s\"']+", self.edge_acme_directory or ""):
-            yield self.problem("edge_acme_directory", self.edge_acme_directory, "an address that begins with https://")
-        if not re.fullmatch(r"[^@\s\"']+@[^@\s\"']+\.[^@\s\"']+", self.edge_acme_email or ""):
-            yield self.problem("edge_acme_email", self.edge_acme_email, "a mail address: the authority writes there")
-        if self.edge_acme_ca and not Path(self.edge_acme_ca).is_file():
-            yield self.problem("edge_acme_ca", self.edge_acme_ca, "a PEM file on the controller")
-
-    def _floating_problems(self, estate, floating) -> Iterator[Problem]:
-        def refuse(allowed: str) -> Problem:
-            return self.problem("edge_floating_address", self.edge_floating_address, allowed)
-
-        edges = estate.members("edge")
-        if len(edges) < 2:
-            yield refuse("None with one edge: there is nobody to take it over")
-        if any(ip_address(machine.address) == floating.ip for machine in estate.machines):
-            yield refuse("an address that no host has")
-        if outside := [edge.name for edge in edges if ip_address(edge.address) not in floating.network]:
-            yield refuse(f"an address in the network of every edge; {', '.join(outside)} is outside {floating.network}")
-
-
-def rate_limit(estate) -> int:
-    """Requests a client may make in a minute; 0: any number."""
-    return estate.app.rate_limit_requests_per_minute if estate.app.rate_limit_enabled else 0
-
-
-def body_limit(estate) -> int:
-    """Bytes of the largest request body: a file at its limit, with the form around it."""
-    return estate.app.max_upload_size_mb * 1024 * 1024 + FORM_BYTES
-
-
-def operators(estate) -> tuple[str, ...]:
-    """Paths for machines of the estate, not for the world."""
-    return (estate.app.app_ready_path, METRICS_PATH)

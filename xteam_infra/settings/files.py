@@ -1,15 +1,12 @@
 """Settings of the files layer: backups of what users stored as files."""
 
-from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from xteam_infra.errors import Problem
 from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.redis_backup import Period
 from xteam_infra.settings.schedule import Calendar
-from xteam_infra.settings.stored import Stored
 
 
 class FilesSettings(LayerSettings):
@@ -53,24 +50,3 @@ class FilesSettings(LayerSettings):
     """When the backup host restores the newest copies beside, and compares each byte."""
     files_backup_seconds: int = Field(7200, ge=60, le=86_400)
     """How long one backup, proof or expiry may take."""
-
-    def stored(self, estate) -> Iterator[Stored]:
-        # The plan builds on the settings.
-        from xteam_infra.layers.files.needs import cipher, copies, sends
-
-        for machine in estate.machines:
-            if sends(estate, machine):
-                yield Stored(cipher(machine).name)
-                if estate.backup.bucket:
-                    yield Stored(copies(estate, machine).cipher.name)
-
-    def problems(self, estate) -> Iterator[Problem]:
-        if estate.backup.bucket and self.files_backup_s3_on == self.files_backup_on:
-            allowed = "a time after files_backup_on, when the backup that is to be copied is there"
-            yield self.problem("files_backup_s3_on", self.files_backup_s3_on, allowed)
-        others = {"redis_backup_path": estate.redis.redis_backup_path, "backup_path": estate.backup.backup_path}
-        for name, other in others.items():
-            if f"{self.files_backup_path}/".startswith(f"{other}/") or f"{other}/".startswith(
-                f"{self.files_backup_path}/"
-            ):
-                yield self.problem("files_backup_path", self.files_backup_path, f"a directory beside {name}, {other}")

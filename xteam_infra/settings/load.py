@@ -7,10 +7,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from xteam_infra.errors import Problem
+from xteam_infra.layers import GROUPS
 from xteam_infra.settings import BY_LAYER, OWNER_OF_KEY, LayerSettings
 from xteam_infra.settings.renamed import RENAMED
 
-GROUPS = ("edge", "app", "worker", "postgres", "etcd", "redis", "backup", "logs", "metrics")
 # Keys that belong to pyinfra itself: connection data and global arguments.
 PYINFRA_PREFIXES = ("_", "ssh_")
 

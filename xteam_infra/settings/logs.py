@@ -1,11 +1,9 @@
 """Settings of the logs layer: every host's journal, shipped to the collector."""
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import Field
 
-from xteam_infra.errors import Problem
 from xteam_infra.settings.model import LayerSettings
 
 
@@ -22,8 +20,3 @@ class LogsSettings(LayerSettings):
     """Disk the collector leaves free for others."""
     logs_retention_days: int = Field(90, ge=1, le=3650)
     """Days collected logs are kept: say in your privacy policy what you choose here."""
-
-    def problems(self, estate) -> Iterator[Problem]:
-        if len(estate.members("logs")) > 1:
-            names = ", ".join(machine.name for machine in estate.members("logs"))
-            yield Problem("inventory", "group logs", names, "one collector: every host ships to one place")

@@ -1,23 +1,18 @@
 """What every layer's settings share."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, get_args
+from typing import ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from xteam_infra.errors import Problem
 from xteam_infra.secrets.reference import Secret
 
-if TYPE_CHECKING:
-    from xteam_infra.estate import Estate
-    from xteam_infra.settings.stored import Stored
-
 
 class LayerSettings(BaseModel):
     """Typed values of one layer, from group_data/<layer>.py. Unknown keys are refused.
 
     What is given to one run alone, with --data, is no declaration: such fields are left out of dumps (`exclude=True`).
-    A layer with rules that span several settings or layers overrides `problems`.
+    What spans several settings or layers is in xteam_infra/layers/<layer>/rules.py.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -31,14 +26,6 @@ class LayerSettings(BaseModel):
             name = field.default.name if isinstance(field.default, Secret) else f"{cls.layer}/{info.field_name}"
             raise ValueError(f'a reference such as Secret("{name}"), never the value: it is kept in the secrets store')
         return value
-
-    def problems(self, estate: "Estate") -> Iterator[Problem]:
-        """What is wrong with these settings in this estate; checked before any host is changed."""
-        yield from ()
-
-    def stored(self, estate: "Estate") -> Iterator["Stored"]:
-        """The secrets of this layer that the store may hold, and what each must be like."""
-        yield from ()
 
     @classmethod
     def problem(cls, key: str, found: object, allowed: str) -> Problem:

@@ -1,23 +1,16 @@
 """Settings of the postgres layer."""
 
-from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from xteam_infra.errors import Problem
 from xteam_infra.secrets import Secret
 from xteam_infra.settings.hba import POWERFUL, HbaRule
 from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.schedule import Calendar
-from xteam_infra.settings.stored import Stored
 
-# A password that stands in the store must be longer than what is tried in practice; generated ones have 64.
-PASSWORD_LENGTH = 20
 # Added to a password's name: the one that a rotation is about to put in its place.
 NEXT = ".next"
-# By the frequency of its own characters; 20 random letters and digits have more than 65.
-PASSWORD_BITS = 55
 MEMORY_FLOOR_MB = 256
 # Connections that are neither an application's nor a pooler's: superuser_reserved_connections, Patroni,
 # the monitoring role, a migration, an administrator.
@@ -173,32 +166,3 @@ class PostgresSettings(LayerSettings):
         if taken := sorted(DECIDED & set(value)):
             raise ValueError(f"parameters that no other setting decides; remove {', '.join(taken)}")
         return value
-
-    def problems(self, estate) -> Iterator[Problem]:
-        if not estate.members("postgres"):
-            return
-        if self.postgres_synchronous == "strict" and len(estate.members("postgres")) < 2:
-            yield self.problem(
-                "postgres_synchronous", "strict", '"on" with one member: strict would refuse every commit'
-            )
-        yield from self._unknown_sources()
-
-    def _unknown_sources(self) -> Iterator[Problem]:
-        from xteam_infra.settings.load import GROUPS
-
-        for n, rule in enumerate(self.postgres_hba_rules):
-            for source, hint in rule.unknown_sources(GROUPS):
-                allowed = f"a group ({', '.join(GROUPS)}), an address or a network{hint}"
-                yield self.problem(f"postgres_hba_rules.{n}.sources", source, allowed)
-
-    def stored(self, estate) -> Iterator[Stored]:
-        if not estate.members("postgres"):
-            return
-        # PgBouncer, libpq and PostgreSQL agree on what a password is only as long as it is ASCII.
-        formats = {self.POSTGRES_PASSWORD.name: ("line", "env"), self.postgres_migrator_password.name: ("line", "env")}
-        for reference in (*self.passwords.values(), self.patroni_rest_password):
-            its = formats.get(reference.name, ("line", "yaml"))
-            yield Stored(reference.name, its, shortest=PASSWORD_LENGTH, fewest_bits=PASSWORD_BITS)
-            # The password that a rotation brings; for a moment both names have it.
-            following = Secret(f"{reference.name}{NEXT}")
-            yield Stored(following.name, its, shortest=PASSWORD_LENGTH, fewest_bits=PASSWORD_BITS, unique=False)

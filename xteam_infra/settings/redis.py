@@ -1,14 +1,11 @@
 """Settings of the redis layer."""
 
 import re
-from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from xteam_infra.errors import Problem
 from xteam_infra.settings.redis_backup import RedisBackupSettings
-from xteam_infra.settings.stored import Stored
 
 Policy = Literal[
     "noeviction",
@@ -22,13 +19,8 @@ Policy = Literal[
 ]
 ROLE_NAME = re.compile(r"^[a-z][a-z0-9]{0,15}$")
 RESERVED = "sentinel"  # Sentinel's own directory, certificate and secrets
-REQUIRED = ("cache", "queue", "sessions", "blacklist")
-# A task or a revoked token that is dropped to make room is an outage or a security hole nobody sees.
-NEVER_LOST = ("queue", "blacklist")
 USERS = ("admin", "app", "backup", "exporter", "replica", "router", "sentinel")
 SENTINEL_USERS = ("admin", "app", "backup", "exporter", "router", "sentinel")
-# What carries a user's password, beside the file of users.
-FORMATS = {"app": ("url", "env"), "router": ("redis", "haproxy"), "exporter": ("json",), "sentinel": ("sentinel",)}
 BACKLOG_SHARE = 16  # one part in so many of maxmemory is the replicas' backlog
 RULE = re.compile(r"^[+-][a-z@|_-]+$")
 
@@ -138,59 +130,6 @@ class RedisSettings(RedisBackupSettings):
         if wrong := [name for name in value if not ROLE_NAME.match(name) or name == RESERVED]:
             raise ValueError(f"role names of at most 16 of a-z, 0-9, but not {RESERVED}: {', '.join(wrong)}")
         return value
-
-    def problems(self, estate) -> Iterator[Problem]:
-        for role in REQUIRED:
-            if role not in self.redis_instances:
-                yield self.problem(f"redis_instances.{role}", None, "this role: the application needs it")
-        yield from self._lossy()
-        yield from self._ports()
-        yield from self._lags()
-        yield from self.backup_problems(estate)
-        members = len(estate.members("redis"))
-        if members and members % 2 == 0:
-            yield Problem(
-                estate.inventory,
-                "redis",
-                f"{members} hosts",
-                "1, 3 or 5: of an even number of Sentinels one half can't decide without the other",
-            )
-
-    def _lossy(self) -> Iterator[Problem]:
-        for role in NEVER_LOST:
-            instance = self.redis_instances.get(role)
-            if instance and instance.policy != "noeviction":
-                key = f"redis_instances.{role}.policy"
-                yield self.problem(key, instance.policy, '"noeviction": what is evicted here is lost unnoticed')
-            if instance and not instance.appendonly:
-                key = f"redis_instances.{role}.appendonly"
-                yield self.problem(key, False, "True: a restart would lose what was acknowledged")
-
-    def _ports(self) -> Iterator[Problem]:
-        taken = {self.redis_sentinel_port: "redis_sentinel_port"}
-        for role, instance in self.redis_instances.items():
-            key = f"redis_instances.{role}.port"
-            if other := taken.get(instance.port):
-                yield self.problem(key, instance.port, f"a port of its own; {other} has this one")
-            taken.setdefault(instance.port, key)
-
-    def _lags(self) -> Iterator[Problem]:
-        for role, instance in self.redis_instances.items():
-            if instance.min_replicas and instance.max_lag_s * 1000 > self.redis_down_after_ms:
-                allowed = (
-                    f"at most redis_down_after_ms ({self.redis_down_after_ms}): else two masters take writes at once"
-                )
-                yield self.problem(f"redis_instances.{role}.max_lag_s", instance.max_lag_s, allowed)
-
-    def stored(self, estate) -> Iterator[Stored]:
-        if not estate.members("redis"):
-            return
-        for name in self.password_names():
-            yield Stored(name, ("line", *FORMATS.get(name.split("/")[-1], ("redis",))))
-        if estate.members("backup"):
-            yield Stored(self.redis_backup_cipher.name)
-            if estate.backup.bucket:
-                yield Stored(self.redis_backup_s3_cipher.name)
 
     def password_names(self) -> list[str]:
         """The names in the secrets store of every password of every role and of Sentinel."""

@@ -1,11 +1,9 @@
 """Settings of Redis' backups; a part of group_data/redis.py."""
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from xteam_infra.errors import Problem
 from xteam_infra.secrets import Secret
 from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.schedule import Calendar
@@ -54,20 +52,3 @@ class RedisBackupSettings(LayerSettings):
     """Only for tasks/restore_redis.py: the snapshot: "latest", or an id that `xteam-redis-backup list` shows."""
     redis_restore_confirm: str | None = Field(None, exclude=True)
     """Only for tasks/restore_redis.py: must say "replace ROLE": what the role holds now is moved aside."""
-
-    def backup_problems(self, estate) -> Iterator[Problem]:
-        """What is wrong with them in this estate."""
-        if not estate.backup.bucket:
-            return
-        if self.redis_backup_s3_on == self.redis_backup_on:
-            allowed = "a time after redis_backup_on, when the snapshot that is to be copied is there"
-            yield self.problem("redis_backup_s3_on", self.redis_backup_s3_on, allowed)
-        others = {
-            "redis_backup_cipher": self.redis_backup_cipher,
-            "backup_cipher": estate.backup.backup_cipher,
-            "backup_s3_cipher": estate.backup.backup_s3_cipher,
-        }
-        for name, other in others.items():
-            if self.redis_backup_s3_cipher.name == other.name:
-                allowed = f"another secret than {name}: who learns one password must not read both repositories"
-                yield self.problem("redis_backup_s3_cipher", other.name, allowed)

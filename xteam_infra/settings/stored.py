@@ -1,17 +1,8 @@
 """Which secrets an estate has in its store, and what each must be like: strong, and fit for all that reads it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from xteam_infra.errors import Problem, SecretsError
-from xteam_infra.secrets import open_store
-from xteam_infra.secrets.escape import refused
-from xteam_infra.secrets.mask import MASK
 from xteam_infra.settings.strength import FEWEST_BITS, SHORTEST, weakness
-
-if TYPE_CHECKING:
-    from xteam_infra.estate import Estate
 
 LONGEST = 256
 
@@ -53,28 +44,3 @@ class Stored:
             return f"what the provider gave: at least {self.shortest} ASCII characters"
         bounds = f"at least {self.shortest} random ASCII characters, and at most {self.longest}"
         return f"{bounds}; remove it and a strong one is made"
-
-
-def stored_problems(estate: "Estate") -> Iterator[Problem]:
-    """Every value in the store that is weak, used twice, or that something which reads it would misread."""
-    wanted = {one.name: one for layer in estate.layers() for one in layer.stored(estate)}
-    taken: dict[str, str] = {}
-    try:
-        store = open_store(estate.all.secrets_store)
-        for one in wanted.values():
-            value = store.get(one.name)
-            if value is None:
-                continue
-            MASK.add(one.name, value)
-            key = f"{one.name} ({one.variable})" if one.variable else one.name
-            if fault := one.fault(value):
-                yield Problem("the secrets store", key, fault, one.allowed)
-            elif why := refused(value, one.formats):
-                yield Problem("the secrets store", key, "a value that can't be written where it is read", why)
-            elif one.measured and one.unique and value in taken:
-                found = f"the same password as {taken[value]}"
-                yield Problem("the secrets store", key, found, "one of its own; remove it and one is made")
-            elif one.unique:
-                taken[value] = one.name
-    except SecretsError as error:
-        yield Problem("group_data/all.py", "secrets_store", estate.all.secrets_store, str(error))

@@ -2,6 +2,8 @@
 
 import re
 
+from xteam_infra.plan.compose import plans
+
 # Coming and going by themselves: what systemd-run and logins make, and what only a boot starts.
 PASSING = re.compile(r"^(run-|user@|user-runtime-dir@|session-|dev-|sys-|proc-|systemd-tmpfiles-clean\.)")
 # What every service with credentials or its own view of the file system has while it runs.
@@ -12,8 +14,8 @@ KINDS = "service,socket,timer,mount,path,target"
 
 def record(host, estate) -> dict[str, object]:
     """Everything of a host that a boot must bring back."""
-    sysctls = " ".join(sorted(estate.plans[host.name].sysctls))
-    units = " ".join(sorted(estate.plans[host.name].units))
+    sysctls = " ".join(sorted(plans(estate)[host.name].sysctls))
+    units = " ".join(sorted(plans(estate)[host.name].units))
     say = host.check_output
     return {
         "active units": _lasting(say(f"systemctl list-units --plain --no-legend --state=active --type={KINDS}")),

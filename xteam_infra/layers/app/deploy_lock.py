@@ -14,10 +14,10 @@ from xteam_infra.engine.absent import down, up
 from xteam_infra.engine.facts.holds import Holds
 from xteam_infra.engine.pyinfra_internals import operation_names, run_on
 from xteam_infra.engine.runtime import here, secret
-from xteam_infra.estate import Machine
 from xteam_infra.layers.app import releases as runs
 from xteam_infra.layers.app.facts import Releases
 from xteam_infra.layers.app.releases import Deployment
+from xteam_infra.machine import Machine
 from xteam_infra.release.record import read, write
 
 LOCK = "/var/lib/xteam/deploy.lock"

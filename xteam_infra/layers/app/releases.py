@@ -13,7 +13,7 @@ from gevent.lock import BoundedSemaphore
 
 from xteam_infra.engine.runtime import PROJECT
 from xteam_infra.errors import Problem, SettingsError
-from xteam_infra.estate import Machine
+from xteam_infra.machine import Machine
 from xteam_infra.release import Release, ReleaseError, build, index
 from xteam_infra.release.record import Entry, Record, path, read
 from xteam_infra.settings.window import following, inside

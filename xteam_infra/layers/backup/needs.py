@@ -12,7 +12,7 @@ from xteam_infra.plan.needs import Certificate, Listen, Needs, Reach, as_network
 from xteam_infra.secrets import Secret
 
 if TYPE_CHECKING:
-    from xteam_infra.estate import Machine
+    from xteam_infra.machine import Machine
 
 PORT = 8432
 STANZA = "main"

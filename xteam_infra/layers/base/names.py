@@ -8,8 +8,8 @@ from pyinfra import host
 from xteam_infra import on_host
 from xteam_infra.engine.facts.holds import Holds
 from xteam_infra.engine.operations.files import HostFile
-from xteam_infra.estate import Machine
 from xteam_infra.layers.base.needs import NAMES_UNIT, NAMES_WATCH
+from xteam_infra.machine import Machine
 
 PROGRAM = "/usr/local/sbin/xteam-hosts"
 BLOCK = "/etc/xteam/hosts"

@@ -9,9 +9,9 @@ from pyinfra import inventory
 from xteam_infra.engine.operations.files import HostFile
 from xteam_infra.engine.runtime import open_estate
 from xteam_infra.errors import Problem, SettingsError
-from xteam_infra.estate import Machine
 from xteam_infra.layers.base.override_facts import ConfigurationLines, Line
 from xteam_infra.layers.base.overrides import names_lost, overriding, overriding_drop_ins
+from xteam_infra.machine import Machine
 
 _lock = BoundedSemaphore()
 _found: list[list[Problem]] = []

@@ -7,8 +7,9 @@ from typing import Any
 from xteam_infra.engine.common_files import timer_file
 from xteam_infra.engine.host_packages import MODULES, carried
 from xteam_infra.engine.operations import HostFile
-from xteam_infra.estate import Estate, Machine
+from xteam_infra.estate import Estate
 from xteam_infra.layers.base.needs import REBOOT_TIMER, REBOOT_UNIT, UPDATES_TIMER, UPDATES_UNIT, reboot_at, upgrade_at
+from xteam_infra.machine import Machine
 from xteam_infra.plan import HostPlan
 
 

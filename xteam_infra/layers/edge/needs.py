@@ -3,6 +3,7 @@
 Edges tell each other, and themselves at a reload, what their clients ask for; several may share an address by VRRP.
 """
 
+from xteam_infra.layers.edge import public
 from xteam_infra.pki import Subject
 from xteam_infra.plan.needs import EDGE_PEERS, PKI_DIRECTORY, Certificate, Leave, Listen, Needs, reach_of
 
@@ -111,7 +112,7 @@ def peer_client_certificate(machine) -> Certificate:
 
 def internal_certificate(estate) -> Certificate:
     """The stand-in for a public certificate."""
-    return Certificate("edge", Subject(estate.all.domain, estate.edge.hosts(estate)), bundle=True)
+    return Certificate("edge", Subject(estate.all.domain, public.hosts(estate)), bundle=True)
 
 
 def certificate_path(estate) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xteam_infra.plan.needs import Listen, Needs
 
 if TYPE_CHECKING:
-    from xteam_infra.estate import Machine
+    from xteam_infra.machine import Machine
 
 UNIT = "xteam-storage.service"
 KEY_UNIT = "tangd.socket"
