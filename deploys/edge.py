@@ -1,13 +1,12 @@
 """HAProxy, where the world comes in: TLS, host allow-list, request id, limits, and only ready application hosts."""
 
-from importlib.resources import files
 from ipaddress import ip_interface
 from pathlib import Path
 from shlex import quote
 
 from pyinfra import host
 
-from xteam_infra import on_host
+from xteam_infra.engine.host_packages import shell_command
 from xteam_infra.engine.operations import HostFile, barrier, ensure, service, write
 from xteam_infra.engine.operations.services import departed
 from xteam_infra.engine.runtime import here, open_estate
@@ -20,7 +19,6 @@ from xteam_infra.layers.edge.needs import (
     ALIVE_PORT,
     CERTBOT_TIMER,
     FLOATING_UNIT,
-    LEAVE,
     MASTER_SOCKET,
     PEERS_PORT,
     SMALL_BODY,
@@ -145,7 +143,7 @@ if "edge" in machine.groups:
             config,
             unit,
             HostFile("/usr/local/sbin/xteam-edge", "edge/xteam-edge.j2", values, mode="755"),
-            HostFile(LEAVE, text=(files(on_host) / "xteam-edge-leave.sh").read_text(), mode="755", validate="sh -n {}"),
+            shell_command("xteam-edge-leave"),
         ],
         name="Write the edge's files",
     )

@@ -9,7 +9,7 @@ from pyinfra import host
 from xteam_infra.engine.absent import up
 from xteam_infra.engine.common_files import credentials_file, gate_unit_file, password_file, timer_file
 from xteam_infra.engine.facts.hardware import HostHardware
-from xteam_infra.engine.host_packages import MODULES, carried
+from xteam_infra.engine.host_packages import carried, module_command
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, started, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.backup.bucket import bucket, bucket_client, refuse_unusable_s3
@@ -30,7 +30,6 @@ context = {
     "gate": plan.gate_certificate(estate, machine),
     "client": plan.client_certificate(machine),
     "keeper": estate.fqdn(keeper.name) if keeper else "",
-    "modules": MODULES,
 }
 refuse_unusable_s3(estate)
 copies = [plan.copies(estate, one) for one in senders] if estate.backup.bucket else []
@@ -101,9 +100,9 @@ if plan.keeps(estate, machine):
             gate_unit,
             *(password_file(f"{plan.HOME}/{one.name}.pass", plan.cipher(one), owner) for one in senders),
             HostFile(f"{plan.HOME}/keep.json", "files/keep.json.j2", {"values": keeping()}),
-            *carried("xteam_files_keep", MODULES),
-            *carried("xteam_restic", MODULES),
-            HostFile("/usr/local/sbin/xteam-files-keep", "files/xteam-files-keep.j2", context, mode="755"),
+            *carried("xteam_files_keep"),
+            *carried("xteam_restic"),
+            module_command("xteam-files-keep", "xteam_files_keep"),
             *timed(plan.kept_by(estate)),
         ],
         name="Write the files of what keeps files' backups",

@@ -7,7 +7,7 @@ The Redis hosts can't reach what is kept: nobody pushes.
 from pyinfra import host
 
 from xteam_infra.engine.common_files import credentials_file, password_file, timer_file
-from xteam_infra.engine.host_packages import MODULES, carried
+from xteam_infra.engine.host_packages import carried, module_command
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.backup.bucket import bucket, bucket_client, refuse_unusable_s3
@@ -38,7 +38,6 @@ context = {
     "settings": settings,
     "certificate": certificate(estate, machine),
     "memory_mb": memory_mb(estate),
-    "modules": MODULES,
     "values": {
         "roles": {role: one.port for role, one in kept.items()},
         "sentinels": [member.address for member in estate.members("redis")],
@@ -95,9 +94,9 @@ if takes_backups(estate, machine):
                 private(f"{HOME}/serve-{role}.conf", "serve.conf", role=role, instance=one)
                 for role, one in kept.items()
             ),
-            *carried("xteam_redis_backup", MODULES),
-            *carried("xteam_restic", MODULES),
-            HostFile("/usr/local/sbin/xteam-redis-backup", "redis_backup/xteam-redis-backup.j2", context, mode="700"),
+            *carried("xteam_redis_backup"),
+            *carried("xteam_restic"),
+            module_command("xteam-redis-backup", "xteam_redis_backup", mode="700", keeps=("NOTIFY_SOCKET",)),
             *(unit(job.unit) for job in jobs(estate)),
             unit("xteam-redis-serve@.service"),
             *timers.values(),

@@ -1,5 +1,6 @@
 """Encryption at rest: the database's files lie in a tree that opens only while the key hosts answer."""
 
+from xteam_infra.engine.host_packages import carried, module_command
 from xteam_infra.engine.operations import HostFile, barrier, ensure, service, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.storage.needs import BRANCHES, CONFIG, KEY_DIRECTORY, KEY_UNIT, UNIT, encrypts, key_hosts
@@ -27,7 +28,7 @@ if here() in key_hosts(estate):
 barrier(name="the key hosts answer")
 
 if encrypts(estate, here()):
-    tool = HostFile("/usr/local/sbin/xteam-storage", "storage/xteam-storage.j2", mode="755")
+    tool = [module_command("xteam-storage", "xteam_storage"), *carried("xteam_storage")]
     unit = HostFile(f"{systemd}/{UNIT}", "storage/xteam-storage.service.j2")
     fscrypt = HostFile("/etc/fscrypt.conf", "storage/fscrypt.conf.j2")
     config = HostFile(CONFIG, "storage/storage.json.j2", {"branches": BRANCHES})
@@ -36,10 +37,10 @@ if encrypts(estate, here()):
         HostFile(f"{systemd}/{one.needed_by}.d/20-storage.conf", "storage/waits.conf.j2", {"branch": one})
         for one in BRANCHES
     ]
-    write([tool, unit, fscrypt, config, *mounts, *waits], name="Write the files of the encrypted tree")
+    write([*tool, unit, fscrypt, config, *mounts, *waits], name="Write the files of the encrypted tree")
     encrypted_tree(settings.storage_recovery, name="Lay the encrypted tree, and bind it to the key hosts")
     # A restart would take PostgreSQL along, a reload opens what is not open.
-    service(UNIT, [tool, unit, *waits], action="reload", name="Open the encrypted tree")
+    service(UNIT, [*tool, unit, *waits], action="reload", name="Open the encrypted tree")
     service(BRANCHES[0].unit, [mounts[0]], action="reload", name="Put the database into the encrypted tree")
     service(BRANCHES[1].unit, [mounts[1]], action="reload", name="Put the archiver's spool into the encrypted tree")
 barrier(name="storage is laid")

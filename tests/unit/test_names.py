@@ -7,7 +7,7 @@ import pytest
 
 from xteam_infra import on_host
 
-PROGRAM = str(files(on_host) / "xteam-hosts.sh")
+PROGRAM = str(files(on_host) / "bin/xteam-hosts.sh")
 BLOCK = """# BEGIN xteam-infra
 # Names of the estate.
 10.0.0.1 web1.xteam.internal web1

@@ -4,21 +4,26 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xteam_infra.engine.host_packages import MODULES, carried
+from xteam_infra.engine.host_packages import carried, module_command
 from xteam_infra.engine.operations import HostFile
 from xteam_infra.layers.backup.needs import REHEARSALS
 from xteam_infra.settings.backup import BackupSettings
 
-REPOSITORY_COMMANDS = ("xteam-backup", "xteam-backup-metrics", "xteam-restore")
-DATABASE_COMMANDS = ("xteam-restore",)
+# Each with the module it starts.
+DATABASE_COMMANDS = {"xteam-restore": "xteam_backup.restore"}
+REPOSITORY_COMMANDS = {
+    "xteam-backup": "xteam_backup.jobs",
+    "xteam-backup-metrics": "xteam_backup.metrics",
+    **DATABASE_COMMANDS,
+}
 
 
-def operator_files(context: Mapping[str, Any], commands: tuple[str, ...]) -> Iterator[HostFile]:
+def operator_files(context: Mapping[str, Any], commands: Mapping[str, str]) -> Iterator[HostFile]:
     """Commands, their settings, and the modules, copied as they are."""
     yield HostFile("/etc/xteam/backup.json", "backup/backup.json.j2", {**context, "rehearsals": REHEARSALS})
-    for name in commands:
-        yield HostFile(f"/usr/local/sbin/{name}", f"backup/{name}.j2", {**context, "modules": MODULES}, mode="755")
-    yield from carried("xteam_backup", MODULES)
+    for name, module in commands.items():
+        yield module_command(name, module)
+    yield from carried("xteam_backup")
 
 
 def storage_authority(settings: BackupSettings, path: str) -> list[HostFile]:

@@ -1,12 +1,11 @@
 """The estate's names in /etc/hosts: a marked block, put back whoever writes the rest of the file."""
 
-from importlib.resources import files
 from pathlib import PurePosixPath
 
 from pyinfra import host
 
-from xteam_infra import on_host
 from xteam_infra.engine.facts.holds import Holds
+from xteam_infra.engine.host_packages import shell_command
 from xteam_infra.engine.operations.files import HostFile
 from xteam_infra.layers.base.needs import NAMES_UNIT, NAMES_WATCH
 from xteam_infra.machine import Machine
@@ -21,7 +20,7 @@ def names_files(machine: Machine) -> list[HostFile]:
     """The block, the program that keeps it in /etc/hosts, and its units; where cloud-init is, what keeps it away."""
     found = [
         HostFile(BLOCK, "base/hosts.j2", {"machine_here": machine}),
-        HostFile(PROGRAM, text=(files(on_host) / "xteam-hosts.sh").read_text(), mode="755", validate="sh -n {}"),
+        shell_command("xteam-hosts"),
         HostFile(str(UNITS / NAMES_UNIT), f"base/{NAMES_UNIT}.j2"),
         HostFile(str(UNITS / NAMES_WATCH), f"base/{NAMES_WATCH}.j2"),
     ]

@@ -2,12 +2,11 @@
 
 import shlex
 from collections.abc import Collection, Mapping
-from importlib.resources import files
 
 from pyinfra import host
 from pyinfra.api import operation
 
-from xteam_infra import on_host
+from xteam_infra.engine.host_packages import shell_command
 from xteam_infra.engine.operations.auto_rollback import Trial, confirmed
 from xteam_infra.engine.operations.files import HostFile
 from xteam_infra.layers.firewall.facts import LISTING, STAMP, Ruleset
@@ -23,17 +22,13 @@ UNITS = ("service", "timer")
 
 def probe_file() -> HostFile:
     """What tries whether the host still reaches what it reached."""
-    return HostFile(PROBE, text=_program("xteam-firewall-probe"), mode="755", validate="bash -n {}")
+    return shell_command("xteam-firewall-probe")
 
 
 def metrics_files() -> list[HostFile]:
     """What counts the refused packets, and its units."""
     units = [HostFile(f"/etc/systemd/system/{METRICS}.{kind}", f"firewall/{METRICS}.{kind}.j2") for kind in UNITS]
-    return [HostFile(f"{PROGRAMS}/{METRICS}", text=_program(METRICS), mode="755", validate="sh -n {}"), *units]
-
-
-def _program(name: str) -> str:
-    return (files(on_host) / f"{name}.sh").read_text()
+    return [shell_command(METRICS), *units]
 
 
 @operation()
