@@ -3,9 +3,8 @@
 On a host the new instance serves before the old one is stopped (xteam-roll): no request is lost. docs/operations/app.md
 """
 
-from pyinfra import host
-
 from xteam_infra.engine.absent import first_here
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import timer_file
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.engine.runtime import here, open_estate
@@ -13,12 +12,13 @@ from xteam_infra.layers.app import files as application
 from xteam_infra.layers.app import needs as paths
 from xteam_infra.layers.app.deploy_lock import caught_up, free
 from xteam_infra.layers.app.operations import current, release, roll
+from xteam_infra.release import Release
 
 estate = open_estate()
 settings = estate.app
 api_hosts = estate.members("app")
 code_hosts = tuple(m for m in estate.machines if {"app", "worker"} & set(m.groups))
-wanted = None
+wanted: Release | None = None
 
 if code_hosts:
     application.refuse_without_backends(estate)
@@ -36,7 +36,7 @@ if here() in code_hosts:
     free(estate, name="See that no release is under way")
 barrier(name="nobody releases meanwhile")
 
-if here() in code_hosts:
+if wanted and here() in code_hosts:
     directories(
         [
             HostDirectory("/etc/xteam"),
@@ -71,7 +71,7 @@ if here() in api_hosts:
 barrier(name="the application's release is on every host")
 
 # Once, before any new code serves. Others that start it wait for its lock, and find nothing to do.
-if here() == first_here(api_hosts):
+if wanted and here() == first_here(api_hosts):
     ensure(
         f"xteam-migrate verify {wanted.id} && xteam-migrate upgrade {wanted.id}",
         # 4: the release after it has migrated, before a rollback; this one goes on working.
@@ -80,13 +80,13 @@ if here() == first_here(api_hosts):
     )
 barrier(name="the database has the release's schema")
 
-for peer in host.loop(api_hosts):
-    if peer == here():
+for peer in loop(api_hosts):
+    if wanted and peer == here():
         roll(wanted, [api_unit, *process_files, certificate.crt], name=f"Run the API on {peer.name}")
         current(wanted, settings.app_keep_releases, name=f"Put the release in use on {peer.name}")
     barrier(name=f"the API of {peer.name} serves the release")
 
-if here() in code_hosts:
+if wanted and here() in code_hosts:
     if here() not in api_hosts:
         current(wanted, settings.app_keep_releases, name="Put the release in use for workers")
     caught_up(estate, name="Note that this host has missed no release")

@@ -1,8 +1,7 @@
 """pgBackRest: encrypted repositories (a directory on the backup host, a bucket elsewhere), WAL archived from the
 databases, backups and their checks by timers."""
 
-from pyinfra import host
-
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import timer_file
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.engine.runtime import here, inventory_path, open_estate
@@ -44,10 +43,11 @@ is_repository = "backup" in here().groups
 is_database = "postgres" in here().groups and bool(estate.members("backup"))
 takes_backups = is_repository and bool(estate.members("postgres"))
 
+server_certificate = certificate(estate, here())
 context = {
     "settings": settings,
     "machine_here": here(),
-    "certificate": certificate(estate, here()),
+    "certificate": server_certificate,
     "client": client_certificate(here()),
     "callers": [f"{CLIENT}.{caller.name}" for caller in callers(estate, here())],
     "databases": databases(estate, here()),
@@ -124,7 +124,7 @@ if is_repository or is_database:
     )
     service(
         UNIT,
-        [pgbackrest, context["certificate"].crt, context["certificate"].key],
+        [pgbackrest, server_certificate.crt, server_certificate.key],
         action="reload",
         health="cd / && runuser -u postgres -- pgbackrest server-ping",
         name="Run pgBackRest's server",
@@ -143,7 +143,7 @@ barrier(name="pgBackRest's servers reach each other")
 
 if takes_backups:
     if settings.begin_anew:
-        for one in host.loop(repositories(estate)):
+        for one in loop(repositories(estate)):
             keep_aside(estate, one, settings.begin_anew, name=f"Keep {one.name} of {settings.begin_anew} aside")
     own_repositories(
         estate, repositories(estate), inventory_path(), name="Require that the repositories are of the running cluster"
@@ -151,11 +151,11 @@ if takes_backups:
     stanza(
         STANZA, tuple(one.number for one in repositories(estate)), name="Make the stanza, and archive a first segment"
     )
-    for one in host.loop(repositories(estate)):
+    for one in loop(repositories(estate)):
         unit = f"xteam-backup@{one.name}-full.service"
         first_backup(STANZA, one.number, unit, name=f"Take the first full backup into {one.name}")
     # From the first repository; the timer begins with the second.
     first_drill(repositories(estate)[:1], name="Rehearse a restore")
-    for timer in host.loop(list(timers)):
+    for timer in loop(list(timers)):
         service(timer, [timers[timer]], name=f"Run {timer}")
 barrier(name="backup is laid")

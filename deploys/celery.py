@@ -1,7 +1,6 @@
 """Celery: workers and Beat on every host of group worker, from the release the app layer has put in use."""
 
-from pyinfra import host
-
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.operations import HostFile, barrier, service, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.app import files as application
@@ -16,12 +15,13 @@ from xteam_infra.layers.celery.needs import (
     takes_tasks,
     worker_unit,
 )
+from xteam_infra.release import Release
 
 estate = open_estate()
 settings = estate.celery
 members = estate.members("worker")
 names = tuple(settings.celery_workers)
-wanted = None
+wanted: Release | None = None
 
 if members:
     application.refuse_without_backends(estate)
@@ -29,7 +29,7 @@ if members:
 
 context = {"paths": paths, "workers": consumes(settings), "metrics": METRICS}
 process_files = application.process_files(estate, here(), wanted.id if wanted else "")
-shared = [*process_files, paths.CURRENT]
+shared: list[HostFile | str] = [*process_files, paths.CURRENT]
 worker_template, beat_unit = application.worker_unit(), application.beat_unit()
 liveness_timer = HostFile(f"/etc/systemd/system/{LIVENESS_TIMER}", "celery/xteam-liveness.timer.j2", context)
 metrics_timer = HostFile(f"/etc/systemd/system/{METRICS_TIMER}", "celery/xteam-celery-metrics.timer.j2", context)
@@ -37,7 +37,7 @@ worker_environments = {
     name: application.worker_environment(name, worker) for name, worker in settings.celery_workers.items()
 }
 
-if here() in members:
+if wanted and here() in members:
     in_use(wanted, name="Require the application's release")
     write(
         [
@@ -61,9 +61,9 @@ if here() in members:
 barrier(name="Celery's files are on every host")
 
 # One worker at a time, on one host at a time: every queue keeps a worker, and running tasks end where they began.
-for peer in host.loop(members):
+for peer in loop(members):
     if peer == here():
-        for name in host.loop(names):
+        for name in loop(names):
             service(
                 worker_unit(name),
                 [worker_template, worker_environments[name], *shared],

@@ -6,6 +6,7 @@ from shlex import quote
 
 from pyinfra import host
 
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.host_packages import shell_command
 from xteam_infra.engine.operations import HostFile, barrier, ensure, service, write
 from xteam_infra.engine.operations.services import departed
@@ -82,6 +83,7 @@ unit = HostFile("/etc/systemd/system/haproxy.service.d/10-xteam.conf", "edge/10-
 
 def supplied_pem() -> str:
     """Certificate and key in one text, as HAProxy wants them."""
+    assert settings.ssl_certfile and settings.ssl_keyfile, "asked only where they are given"
     leaf = read_supplied(Path(settings.ssl_certfile), Path(settings.ssl_keyfile), hosts(estate))
     return f"{leaf.certificate.rstrip()}\n{leaf.key}"
 
@@ -97,23 +99,20 @@ def acme_files() -> list[HostFile]:
     return found
 
 
-def acme_known(settings) -> str:
+def acme_known(directory: str) -> str:
     """Shell: whether the edge has a certificate of this ACME server."""
-    return (
-        f"grep -qxF {quote('server = ' + settings.edge_acme_directory)} /etc/letsencrypt/renewal/xteam.conf 2>/dev/null"
-    )
+    return f"grep -qxF {quote('server = ' + directory)} /etc/letsencrypt/renewal/xteam.conf 2>/dev/null"
 
 
-def acme_reached(settings) -> str:
+def acme_reached(directory: str) -> str:
     """Shell: whether an edge gets a connection to the ACME server. What it then says is for certbot to judge."""
-    directory = quote(settings.edge_acme_directory)
-    return f"(curl -s -o /dev/null --connect-timeout 10 -m 20 {directory}; case $? in 5|6|7|28) exit 1; esac)"
+    return f"(curl -s -o /dev/null --connect-timeout 10 -m 20 {quote(directory)}; case $? in 5|6|7|28) exit 1; esac)"
 
 
-def acme_refusal(settings) -> str:
+def acme_refusal(directory: str) -> str:
     """What to do when it gets none."""
     return (
-        f"{settings.edge_acme_directory} can't be reached from here; nothing is changed. The firewall lets edges out to"
+        f"{directory} can't be reached from here; nothing is changed. The firewall lets edges out to"
         " it, and the authority's questions in, once it knows the setting: pyinfra INVENTORY deploys/base.py"
         " deploys/firewall.py, then this again"
     )
@@ -122,11 +121,11 @@ def acme_refusal(settings) -> str:
 if "edge" in machine.groups:
     # Before the configuration, whose validation reads it.
     supplied = [HostFile(certificate, text=supplied_pem, mode="600")] if settings.supplied else []
-    if settings.acme:
+    if directory := settings.edge_acme_directory:
         # Before anything shows another certificate.
         ensure(
-            f"{acme_reached(settings)} || {{ echo {quote(acme_refusal(settings))} >&2; exit 1; }}",
-            f"{acme_known(settings)} || {acme_reached(settings)}",
+            f"{acme_reached(directory)} || {{ echo {quote(acme_refusal(directory))} >&2; exit 1; }}",
+            f"{acme_known(directory)} || {acme_reached(directory)}",
             name="See whether the ACME server can be reached",
         )
         ensure(
@@ -150,7 +149,7 @@ if "edge" in machine.groups:
 barrier(name="the edges' files are written")
 
 # A reload loses no connection, but a mistake should reach one edge, not all.
-for peer in host.loop(edges):
+for peer in loop(edges):
     if peer == machine:
         service(
             UNIT,

@@ -1,8 +1,7 @@
 """etcd: the small store in which Patroni keeps who leads. Members are changed one at a time, with Patroni paused."""
 
-from pyinfra import host
-
 from xteam_infra.engine.absent import first_here
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.operations import HostFile, barrier, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.etcd.needs import CLIENT_PORT, METRICS_PORT, PEER_NAME, PEER_PORT, ROOT, member_certificate
@@ -32,7 +31,7 @@ values = {
     "metrics_port": METRICS_PORT,
 }
 environment = HostFile("/etc/default/etcd", "etcd/etcd.env.j2", values)
-inputs = [environment, certificate.crt]
+inputs: list[HostFile | str] = [environment, certificate.crt]
 
 if "etcd" in here().groups:
     write(
@@ -54,7 +53,7 @@ if here() == first_here(postgres):
     patroni_paused(members, ["/etc/default/etcd", certificate.crt], name="Pause Patroni while etcd members restart")
 barrier(name="Patroni does not depend on etcd for a moment")
 
-for peer in host.loop(members):
+for peer in loop(members):
     if peer == here():
         member(members, inputs, name=f"Run etcd member {peer.name} with its present files")
     barrier(name=f"etcd member {peer.name} is healthy")

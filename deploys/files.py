@@ -4,9 +4,13 @@ copied from there into the bucket, if there is one.
 A restore puts back what is missing and overwrites nothing: docs/runbooks/files-restore.md
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 from pyinfra import host
 
 from xteam_infra.engine.absent import up
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import credentials_file, gate_unit_file, password_file, timer_file
 from xteam_infra.engine.facts.hardware import HostHardware
 from xteam_infra.engine.host_packages import carried, module_command
@@ -22,12 +26,13 @@ settings = estate.files
 machine = here()
 senders = [one for one in estate.machines if plan.sends(estate, one)]
 keeper = next(iter(estate.members("backup")), None)
+gate_certificate = plan.gate_certificate(estate, machine)
 context = {
     "settings": settings,
     "machine": machine,
     "plan": plan,
     "senders": senders,
-    "gate": plan.gate_certificate(estate, machine),
+    "gate": gate_certificate,
     "client": plan.client_certificate(machine),
     "keeper": estate.fqdn(keeper.name) if keeper else "",
 }
@@ -43,11 +48,11 @@ WHEN = {
 }
 
 
-def unit(name, template="", **more):
+def unit(name: str, template: str = "", **more: Any) -> HostFile:
     return HostFile(f"/etc/systemd/system/{name}", f"files/{template or name}.j2", {**context, **more})
 
 
-def keeping():
+def keeping() -> dict[str, Any]:
     """What the backup host's jobs need to know; no secret is in it."""
     bucket_url = copies[0].url.rpartition("/")[0] if copies else ""
     where = {"url": bucket_url, "options": copies[0].options, "credentials": plan.CREDENTIALS} if copies else None
@@ -66,7 +71,7 @@ def keeping():
     }
 
 
-def timed(jobs):
+def timed(jobs: Iterable[str]) -> list[HostFile]:
     """The jobs' units, and the timers that start them."""
     what = "When users' files are worked on ({})"
     return [
@@ -108,8 +113,8 @@ if plan.keeps(estate, machine):
         name="Write the files of what keeps files' backups",
     )
     service(plan.SERVER_UNIT, [defaults, limits], name="Keep files' backups, and let nobody delete one")
-    service(plan.GATE_UNIT, [gate, gate_unit, context["gate"].crt], name="Let each host to its own")
-    if copies:
+    service(plan.GATE_UNIT, [gate, gate_unit, gate_certificate.crt], name="Let each host to its own")
+    if copies and estate.backup.bucket:
         bucket(
             estate.backup.bucket, bucket_client(estate), name=f"Make the bucket {estate.backup.bucket.name} for files"
         )
@@ -162,6 +167,6 @@ if plan.keeps(estate, machine):
             "xteam-files-keep done prove",
             name="Restore the copies, and compare",
         )
-    for job in host.loop(plan.kept_by(estate)):
+    for job in loop(plan.kept_by(estate)):
         service(plan.timer(job), [], name=f"Look after kept files in time ({plan.timer(job)})")
 barrier(name="files is laid")

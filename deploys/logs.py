@@ -3,9 +3,8 @@
 The collector keeps each host's journal apart, under the name in the certificate that sent it.
 """
 
-from pyinfra import host
-
 from xteam_infra.engine.absent import up
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import gate_unit_file, timer_file
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.engine.runtime import here, open_estate
@@ -39,7 +38,7 @@ if "logs" in here().groups:
         ],
         name="Make a directory for each host's journal",
     )
-    for one in host.loop(estate.machines):
+    for one in loop(estate.machines):
         place, target = f"{plan.COLLECTED}/{one.name}", plan.directory(one).rpartition("/")[2]
         ensure(
             f"ln -sfnT {target} {place}",
@@ -47,7 +46,7 @@ if "logs" in here().groups:
             name=f"Name the directory of {one.name}'s journal",
         )
     write([settings, server, socket, gate, gate_unit, timer, retention], name="Write the collector's files")
-    for one in host.loop(estate.machines):
+    for one in loop(estate.machines):
         service(plan.way_in(one), [socket], name=f"Listen for the journal of {one.name}")
         service(plan.receiver(one), [settings, server, socket], name=f"Receive the journal of {one.name}")
     # A restart, not a reload: a sender's connection lasts for ever, and it goes on where it was.

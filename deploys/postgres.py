@@ -53,6 +53,7 @@ estate = open_estate()
 settings = estate.postgres
 members = estate.members("postgres")
 certificate = server_certificate(estate, here())
+patroni_client = patroni_client_certificate(here())
 refuse_departing_leader(estate)
 watchdog = {"watchdog": host.get_fact(Holds, check=f"test -c {WATCHDOG}"), "watchdog_device": WATCHDOG}
 
@@ -62,7 +63,7 @@ context = {
     "etcd_port": CLIENT_PORT,
     "etcd_user": ETCD_USER,
     "etcd_client": ETCD_CLIENT,
-    "client": patroni_client_certificate(here()),
+    "client": patroni_client,
     "certificate": certificate,
     "replicator": REPLICATOR,
     "rewind": REWIND,
@@ -94,7 +95,7 @@ beating = {
     "etcd_here": "etcd" in here().groups,
     "etcd_port": CLIENT_PORT,
     "rest_port": REST_PORT,
-    "client": context["client"],
+    "client": patroni_client,
 }
 beat = HostFile("/usr/local/sbin/xteam-heartbeat", "postgres/xteam-heartbeat.j2", beating, mode="755")
 beat_unit = HostFile(f"/etc/systemd/system/{HEARTBEAT_UNIT}", "postgres/xteam-heartbeat.service.j2", beating)
@@ -112,7 +113,7 @@ if "postgres" in here().groups:
         name="Tell Patroni who signs its clients' certificates",
     )
 barrier(name="every Patroni knows its clients")
-if {"app", "worker"} & set(here().groups) and host.get_fact(Holds, check=f"systemctl is-active -q {ROUTER_UNIT}"):
+if {"app", "worker"} & set(here().groups) and bool(host.get_fact(Holds, check=f"systemctl is-active -q {ROUTER_UNIT}")):
     routing = [router.config(estate), router.unit(estate)]
     write(routing, name="Write how the running router asks Patroni")
     service(ROUTER_UNIT, router.inputs(estate, here()), action="reload", name="Have the running router ask Patroni so")
@@ -133,7 +134,7 @@ if "postgres" in here().groups:
     # Patroni itself reads its files again, certificates among them: nobody is disconnected.
     service(
         UNIT,
-        [PATRONI, certificate.crt, REPLICATOR.crt, REWIND.crt, context["etcd_client"].crt, context["client"].crt],
+        [PATRONI, certificate.crt, REPLICATOR.crt, REWIND.crt, ETCD_CLIENT.crt, patroni_client.crt],
         action="reload",
         health=f"{CURL} -f {HERE}/primary || {CURL} -f {HERE}/replica",
         health_seconds=settings.postgres_join_seconds,

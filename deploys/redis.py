@@ -3,9 +3,12 @@
 A master moves only when it must be restarted: to a replica that was restarted before.
 """
 
+from typing import Any
+
 from pyinfra import host
 
 from xteam_infra.engine.absent import down, up
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import password_file
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, service, write
 from xteam_infra.engine.runtime import here, open_estate
@@ -36,7 +39,7 @@ paths = {role: (certificates[role].crt, certificates[role].key) for role in role
 live = {role: settings.live_values(role, len(members), *paths[role]) for role in roles}
 
 
-def context(name):
+def context(name: str) -> dict[str, Any]:
     return {
         "role": name,
         "machine": machine,
@@ -47,7 +50,7 @@ def context(name):
     }
 
 
-def readable(path, template, name):
+def readable(path: str, template: str, name: str) -> HostFile:
     """A file below /etc/redis, which the services read and never write."""
     return HostFile(f"/etc/redis/{path}", f"redis/{template}.j2", context(name), group="redis", mode="640")
 
@@ -76,9 +79,10 @@ administration = [
     *(password_file(f"/etc/xteam/redis/{name}.pass", f"redis/{name}/admin") for name in (*roles, SENTINEL)),
     *(password_file(f"/etc/xteam/redis/{name}.replica.pass", f"redis/{name}/replica") for name in roles),
 ]
+scraped = exporter_certificate(estate, machine)
 exporter_values = {
     **cli_ports,
-    "certificate": exporter_certificate(estate, machine),
+    "certificate": scraped,
     "exporter_port": EXPORTER_PORT,
     "memory_mb": EXPORTER_MB,
 }
@@ -105,7 +109,7 @@ if "redis" in machine.groups:
 barrier(name="every Redis host has its files")
 
 serving = {unit(role): role for role in roles} | {SENTINEL_UNIT: SENTINEL}
-inputs = {unit(role): [start_files[role], units[role]] for role in roles}
+inputs: dict[str, list[HostFile | str]] = {unit(role): [start_files[role], units[role]] for role in roles}
 inputs[SENTINEL_UNIT] = [*sentinel, certificates[SENTINEL].crt]
 
 if "redis" in machine.groups:
@@ -113,13 +117,13 @@ if "redis" in machine.groups:
 barrier(name="Redis serves on every host")
 
 # What only a restart changes, one host at a time: no role loses all its replicas at once.
-for member in host.loop(estate.members("redis")):
+for member in loop(estate.members("redis")):
     if member.name == host.name:
         restart_followers(serving, inputs, name=f"Restart the replicas on {member.name} that run with older files")
     barrier(name=f"what follows on {member.name} runs with its files")
 
 # Their replicas are ready now, so that no write waits longer than a planned hand-over.
-for member in host.loop(estate.members("redis")):
+for member in loop(estate.members("redis")):
     if member.name == host.name:
         restart_masters(
             serving, inputs, len(members), name=f"Hand over and restart the masters on {member.name} with older files"
@@ -144,7 +148,7 @@ if "redis" in machine.groups:
     )
     service(
         EXPORTER_UNIT,
-        [*exporter, exporter_values["certificate"].crt],
+        [*exporter, scraped.crt],
         health=f"ss -Hltn sport = :{EXPORTER_PORT} | grep -q .",
         name="Run the exporter of Redis' figures",
     )

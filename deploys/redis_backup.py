@@ -4,8 +4,9 @@ if there is one, and proves it weekly.
 The Redis hosts can't reach what is kept: nobody pushes.
 """
 
-from pyinfra import host
+from typing import Any
 
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import credentials_file, password_file, timer_file
 from xteam_infra.engine.host_packages import carried, module_command
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
@@ -53,12 +54,12 @@ context = {
 }
 
 
-def private(path, template, validate="", **more):
+def private(path: str, template: str, validate: str = "", **more: Any) -> HostFile:
     """A file that goes with a password."""
     return HostFile(path, f"redis_backup/{template}.j2", {**context, **more}, mode="600", validate=validate)
 
 
-def unit(name, template="", **more):
+def unit(name: str, template: str = "", **more: Any) -> HostFile:
     return HostFile(f"/etc/systemd/system/{name}", f"redis_backup/{template or name}.j2", {**context, **more})
 
 
@@ -126,6 +127,6 @@ if takes_backups(estate, machine):
         kept,
         name="Restore the first backup of every Redis role into a scratch instance",
     )
-    for timer in host.loop(list(timers)):
+    for timer in loop(list(timers)):
         service(timer, [timers[timer]], name=f"Start {timer}")
 barrier(name="redis_backup is laid")

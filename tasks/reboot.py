@@ -8,8 +8,7 @@
 docs/operations/updates.md
 """
 
-from pyinfra import host
-
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.operations import barrier
 from xteam_infra.engine.operations.advice import on_failure
 from xteam_infra.engine.runtime import here, open_estate
@@ -23,7 +22,7 @@ on_failure(
 )
 
 # Over all machines: pyinfra tells operations apart by the turn of the loop.
-for peer in host.loop(order):
+for peer in loop(order):
     if peer == here():
         reboot(name=f"Reboot {peer.name}")
     barrier(name=f"{peer.name} is back, and all is whole")

@@ -9,9 +9,10 @@ In place, all databases of the cluster replaced by what they were:
 docs/runbooks/restore.md
 """
 
-from pyinfra import host, local
+from pyinfra import local
 
 from xteam_infra.engine.absent import down, first_here, say_at_end, takes_part_whole
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.operations import barrier
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.backup.needs import repositories
@@ -68,5 +69,8 @@ if in_place:
     # Replicas copy the leader; parameters, roles and passwords are the present ones again.
     local.include("deploys/postgres.py")
     if "backup" in here().groups:
-        for one in host.loop(repositories(estate)):
-            step(f"systemctl start xteam-backup@{one.name}-full.service", name=f"Take a full backup into {one.name}")
+        for repository in loop(repositories(estate)):
+            step(
+                f"systemctl start xteam-backup@{repository.name}-full.service",
+                name=f"Take a full backup into {repository.name}",
+            )

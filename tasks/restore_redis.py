@@ -14,6 +14,7 @@ from xteam_infra.layers.redis_backup.restore import offer, refuse_unclear_restor
 estate = open_estate()
 refuse_unclear_restore(estate)
 role = estate.redis.redis_restore_role
+assert role, "refused otherwise"
 serves = "redis" in here().groups
 
 # Until the snapshot is on the master's host and checked there, the role goes on serving.

@@ -7,9 +7,10 @@ the new password; every client host comes back; the second login is taken away. 
 same command. docs/runbooks/rotate-database-password.md
 """
 
-from pyinfra import host, local
+from pyinfra import local
 
 from xteam_infra.engine.absent import first_here
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.operations import barrier, service
 from xteam_infra.engine.operations.advice import on_failure
 from xteam_infra.engine.runtime import here, open_estate
@@ -34,14 +35,14 @@ environment = environment_of(estate, rotation.role)
 clients = tuple(m for m in estate.machines if {"app", "worker"} & set(m.groups)) if environment else ()
 
 
-def everybody_uses(login, said):
+def everybody_uses(login: str, said: str) -> None:
     """One client host after the other starts its processes anew, with `login` and the new password."""
-    for peer in host.loop(clients):
+    for peer in loop(clients):
         if peer == here():
             credentials(environment, login, rotation.new, name=f"Give {peer.name} {said}")
             if inputs := api_inputs(estate, here(), environment):
                 rolled(inputs, name=f"Roll the API of {peer.name} with {said}")
-            for unit in host.loop(worker_units(estate, here(), environment)):
+            for unit in loop(worker_units(estate, here(), environment)):
                 service(
                     unit.name, unit.inputs, health=unit.health, health_seconds=90, name=f"Restart {unit.name}, {said}"
                 )

@@ -7,8 +7,7 @@ Refused unless every member runs (with --exclude NAME: but this one) and a repli
 is not supported; docs/operations/postgres.md
 """
 
-from pyinfra import host
-
+from xteam_infra.engine.commands import loop
 from xteam_infra.engine.operations import barrier
 from xteam_infra.engine.operations.advice import on_failure
 from xteam_infra.engine.runtime import here, open_estate
@@ -21,7 +20,7 @@ on_failure(
     f"docs/runbooks/failover.md. When the cluster is whole: pyinfra {estate.inventory} tasks/update_postgres.py"
 )
 
-for peer in host.loop(order):
+for peer in loop(order):
     if peer == here():
         update_member(name=f"Update {peer.name}")
     barrier(name=f"{peer.name} is up to date")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from xteam_infra.estate import Estate
 from xteam_infra.secrets import Secret
 
 
@@ -21,9 +22,10 @@ class Repository:
     credentials: str = ""
 
 
-def in_bucket(estate, prefix: str, authority: str) -> tuple[str, tuple[str, ...]]:
+def in_bucket(estate: Estate, prefix: str, authority: str) -> tuple[str, tuple[str, ...]]:
     """restic's address of a repository below `prefix`, and its options. authority: a file, if storage has its own."""
     bucket, storage = estate.backup.bucket, estate.backup.storage
+    assert bucket, "asked only where a bucket is declared"
     options = (
         *("-o", f"s3.region={bucket.region}"),
         *("-o", f"s3.bucket-lookup={'path' if storage.path_style else 'auto'}"),

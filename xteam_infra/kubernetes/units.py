@@ -5,6 +5,7 @@ import shlex
 
 from xteam_infra.engine.operations import HostFile
 from xteam_infra.engine.runtime import fill
+from xteam_infra.estate import Estate
 from xteam_infra.layers.app.needs import CURRENT
 
 # The instance of a unit template. On a host it is a colour, a link to a release below /opt/xteam; in an image there is
@@ -66,12 +67,12 @@ class Unit:
         return self.one("ReadWritePaths").split()
 
 
-def read(file: HostFile, estate, instance: str = INSTANCE) -> Unit:
+def read(file: HostFile, estate: Estate, instance: str = INSTANCE) -> Unit:
     """The unit of this file."""
     return Unit(fill(file.template, {"estate": estate, **file.context}), instance)
 
 
-def of_command(file: HostFile, estate) -> Unit:
+def of_command(file: HostFile, estate: Estate) -> Unit:
     """The transient unit that a command makes with systemd-run."""
     text = fill(file.template, {"estate": estate, **file.context})
     return Unit("\n".join(re.findall(r"--property=(\S+)", text)))

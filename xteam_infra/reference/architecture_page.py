@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 
+from xteam_infra.estate import Estate
 from xteam_infra.plan.compose import plans
 
 
-def mermaid(estate) -> str:
+def mermaid(estate: Estate) -> str:
     """A Mermaid flowchart: one box a set of groups with its hosts, one arrow for each declared way in."""
     boxes = _boxes(estate)
     lines = ["flowchart LR", '    world(["the internet"])', '    management(["controller"])']
@@ -17,14 +18,14 @@ def mermaid(estate) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _boxes(estate) -> dict[tuple[str, ...], list[str]]:
+def _boxes(estate: Estate) -> dict[tuple[str, ...], list[str]]:
     boxes: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for machine in estate.machines:
         boxes[machine.groups].append(machine.name)
     return boxes
 
 
-def _arrows(estate, boxes) -> dict[tuple[str, str], set[str]]:
+def _arrows(estate: Estate, boxes) -> dict[tuple[str, str], set[str]]:
     arrows: dict[tuple[str, str], set[str]] = defaultdict(set)
     for groups, names in boxes.items():
         for listen in plans(estate)[names[0]].listens:

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.holds import Holds
 
 UNREACHED = '|| { echo "done, but the goal is not reached" >&2; exit 1; }; }'
 
 
 @operation()
-def ensure(command: str, check: str, stdin: Callable[[], str] | None = None):
+def ensure(command: str, check: str, stdin: Callable[[], str] | None = None) -> Commands:
     """Run `command` only while the shell condition `check` fails; fail unless it holds afterwards.
 
     stdin: called for the text the command reads on standard input: the only way to hand it a secret.

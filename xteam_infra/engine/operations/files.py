@@ -11,6 +11,7 @@ from typing import Any
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.files import FileState, FileStates
 from xteam_infra.engine.operations.diff import show_diff
 from xteam_infra.engine.pyinfra_internals import shows_diff
@@ -69,7 +70,7 @@ class HostDirectory:
 
 
 @operation()
-def write(files: list[HostFile]):
+def write(files: list[HostFile]) -> Commands:
     """Bring files to their wanted content, owner and mode. One round trip when nothing differs.
 
     A new content goes to a private temporary file beside the old one, is validated there and moved into place.
@@ -116,7 +117,7 @@ def _replace(file: HostFile) -> StringCommand:
 
 
 @operation()
-def directories(wanted: list[HostDirectory]):
+def directories(wanted: list[HostDirectory]) -> Commands:
     """Make directories and set their owner and mode."""
     current = host.get_fact(FileStates, paths=[one.path for one in wanted])
     missing = [one for one in wanted if current.get(one.path) != FileState(one.owner, one.group, one.mode, "-")]
@@ -128,7 +129,7 @@ def directories(wanted: list[HostDirectory]):
 
 
 @operation()
-def remove(paths: list[str]):
+def remove(paths: list[str]) -> Commands:
     """Remove files that must not be there."""
     present = host.get_fact(FileStates, paths=paths)
     if not present:

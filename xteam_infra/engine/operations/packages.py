@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.packages import InstalledPackages
 from xteam_infra.engine.operations.files import HostFile, _replace
 
@@ -26,7 +27,7 @@ install "$@" || { update; install "$@"; }"""
 
 
 @operation()
-def packages(wanted: list[str], masked: list[str] | None = None, files: Mapping[str, str] | None = None):
+def packages(wanted: list[str], masked: list[str] | None = None, files: Mapping[str, str] | None = None) -> Commands:
     """Install Debian packages, none of whose services starts by itself.
 
     masked: units to mask before, so that they never start.

@@ -1,10 +1,12 @@
 """systemd units: enabled, running, and running with the files that are there now."""
 
 import shlex
+from collections.abc import Sequence
 
 from pyinfra import host, state
 from pyinfra.api import OperationValueError, StringCommand, operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.files import FileStates
 from xteam_infra.engine.facts.services import APPLIED, Services, digest_command
 from xteam_infra.engine.operations.files import HostFile
@@ -17,11 +19,11 @@ HEALTH_SECONDS = 60
 @operation()
 def service(
     unit: str,
-    inputs: list[HostFile | str] | None = None,
+    inputs: Sequence[HostFile | str] | None = None,
     action: str = "restart",
     health: str = "",
     health_seconds: int = HEALTH_SECONDS,
-):
+) -> Commands:
     """Keep a unit enabled and running with its present inputs.
 
     inputs: the files (or paths) whose change calls for `action`. The stamp of the inputs is written only after the
@@ -42,7 +44,7 @@ def service(
     yield _apply(unit, paths, verb, found.enabled, health, health_seconds)
 
 
-def will_differ(files: list[HostFile | str]) -> bool:
+def will_differ(files: Sequence[HostFile | str]) -> bool:
     """Before anything ran: whether an earlier operation of this run is about to change an input."""
     if state.is_executing:
         return False
@@ -72,7 +74,7 @@ def _apply(unit: str, paths: list[str], verb: str, enabled: str, health: str, se
 
 
 @operation()
-def departed(units: list[str]):
+def departed(units: list[str]) -> Commands:
     """Stop and disable units that a host no longer has to run. Their files and data stay."""
     states = {unit: host.get_fact(Services, unit=unit, paths=[]) for unit in units}
     present = [
@@ -87,7 +89,7 @@ def departed(units: list[str]):
 
 
 @operation()
-def stopped(unit: str):
+def stopped(unit: str) -> Commands:
     """Keep a unit stopped and masked, so that nothing starts it."""
     found = host.get_fact(Services, unit=unit, paths=[])
     if found.enabled == "masked" and found.active in ("inactive", "failed", "unknown"):

@@ -8,12 +8,14 @@ from shlex import quote
 import gevent
 from pyinfra import host, inventory, logger, state
 from pyinfra.api import FunctionCommand, Host, OperationError, QuoteString, StringCommand, operation
-from pyinfra.api.state import BaseStateCallback
+from pyinfra.api.state import BaseStateCallback, State
 
 from xteam_infra.engine.absent import down, up
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.holds import Holds
 from xteam_infra.engine.pyinfra_internals import operation_names, run_on
 from xteam_infra.engine.runtime import here, secret
+from xteam_infra.estate import Estate
 from xteam_infra.layers.app import releases as runs
 from xteam_infra.layers.app.facts import Releases
 from xteam_infra.layers.app.releases import Deployment
@@ -62,7 +64,7 @@ def _lease(action: str, deployment: Deployment, seconds: int) -> StringCommand:
     return StringCommand(f"install -d -m 755 {quote(LOCK.rpartition('/')[0])} && {quoted}")
 
 
-def on(where, command: StringCommand, show: bool = False) -> bool:
+def on(where: Host, command: StringCommand, show: bool = False) -> bool:
     """Whether a command succeeds on a host, outside of any operation."""
     done, said = run_on(where, command)
     if show or not done:
@@ -72,7 +74,7 @@ def on(where, command: StringCommand, show: bool = False) -> bool:
 
 
 @operation()
-def free(estate):
+def free(estate: Estate) -> Commands:
     """Fail while a release or rollback is under way that this run is not: it would take back what that one does.
 
     To be asked on every host of the application: that run may have been without another of them.
@@ -89,12 +91,12 @@ def free(estate):
 
 
 @operation(is_idempotent=False)
-def lock(deployment: Deployment, seconds: int):
+def lock(deployment: Deployment, seconds: int) -> Commands:
     """Take the estate's deploy lock, and renew it until the run ends. Fails while another run holds it."""
     yield FunctionCommand(_take, (deployment, seconds), {})
 
 
-def _take(state, host, deployment: Deployment, seconds: int) -> bool:
+def _take(state: State, host: Host, deployment: Deployment, seconds: int) -> bool:
     """Take the lease, say whose it was, and start what renews it in the background; that dies with this process.
 
     One on each host that takes part: the next run meets it also when another host of them is down, or back.
@@ -128,22 +130,22 @@ def _drop(deployment: Deployment, where: Iterable[Host]) -> None:
 
 
 @operation(is_idempotent=False)
-def unlock(deployment: Deployment):
+def unlock(deployment: Deployment) -> Commands:
     """Give the deploy lock back, on every host."""
     yield FunctionCommand(_unlock, (deployment,), {})
 
 
-def _unlock(state, host, deployment: Deployment) -> None:
+def _unlock(state: State, host: Host, deployment: Deployment) -> None:
     _drop(deployment, _lock_hosts(deployment))
 
 
 @operation(is_idempotent=False)
-def announce(deployment: Deployment, event: str):
+def announce(deployment: Deployment, event: str) -> Commands:
     """Tell the webhook, if one is set. A webhook that does not answer stops no deployment."""
     yield FunctionCommand(_announce, (deployment, event), {})
 
 
-def _announce(state, host, deployment: Deployment, event: str) -> None:
+def _announce(state: State, host: Host, deployment: Deployment, event: str) -> None:
     tell(deployment, event)
 
 
@@ -157,7 +159,7 @@ FOR_USERS = {
 
 def tell(deployment: Deployment, event: str, reason: str = "") -> None:
     """POST what happens as JSON. event: begins, succeeded, failed. reason: the step that failed, and where."""
-    reference = deployment.estate.app.deploy_webhook  # type: ignore[attr-defined]
+    reference = deployment.estate.app.deploy_webhook
     if reference is None:
         return
     entry = deployment.entry
@@ -178,16 +180,16 @@ def tell(deployment: Deployment, event: str, reason: str = "") -> None:
 
 
 @operation(is_idempotent=False)
-def record(deployment: Deployment, before: str):
+def record(deployment: Deployment, before: str) -> Commands:
     """Declare the release as the one to run. before: what ran until now, if no record says."""
     yield FunctionCommand(_record, (deployment, before), {})
 
 
-def _record(state, host, deployment: Deployment, before: str) -> None:
+def _record(state: State, host: Host, deployment: Deployment, before: str) -> None:
     file = runs.record_file(deployment.estate)
     now = deployment.record
     if len(now.releases) == 1 and deployment.verb == "release" and before not in ("", now.releases[0].id):
-        source = deployment.estate.app.app_source  # type: ignore[attr-defined]
+        source = deployment.estate.app.app_source
         first = now.releases[0].model_copy(update={"id": before, "version": before, "source": source, "sha256": ""})
         now = now.model_copy(update={"releases": (first, *now.releases)})
     code_hosts = runs.hosts(deployment.estate)
@@ -198,7 +200,7 @@ def _record(state, host, deployment: Deployment, before: str) -> None:
 
 
 @operation(is_idempotent=False)
-def journal(deployment: Deployment, event: str):
+def journal(deployment: Deployment, event: str) -> Commands:
     """Write into the host's journal who deployed what, and from which revision."""
     yield _journal_entry(deployment, event)
 
@@ -221,7 +223,7 @@ def _journal_entry(deployment: Deployment, event: str) -> StringCommand:
 
 
 @operation()
-def caught_up(estate):
+def caught_up(estate: Estate) -> Commands:
     """Note in the record that this host, which was down during a release, runs the wanted one now."""
     if here().name not in read(runs.record_file(estate)).missed:
         host.noop("it has missed no release")
@@ -229,7 +231,7 @@ def caught_up(estate):
     yield FunctionCommand(_caught_up, (estate,), {})
 
 
-def _caught_up(state, host, estate) -> None:
+def _caught_up(state: State, host: Host, estate: Estate) -> None:
     file = runs.record_file(estate)
     write(file, read(file).reached([host.name]))
 
@@ -252,11 +254,11 @@ class WayBack(BaseStateCallback):
             return dict.fromkeys(had, declared)
         return had
 
-    def operation_host_success(self, state, host, op_hash, retry_count=0) -> None:  # type: ignore[override]
+    def operation_host_success(self, state: State, host: Host, op_hash, retry_count=0) -> None:  # type: ignore[override]
         if not self.began:
             self.began = "Take the deploy lock" in operation_names(state, op_hash)
 
-    def operation_host_error(self, state, host, op_hash, retry_count=0, max_retries=0) -> None:  # type: ignore[override]
+    def operation_host_error(self, state: State, host: Host, op_hash, retry_count=0, max_retries=0) -> None:  # type: ignore[override]
         """Not before the lock is ours: what then fails has changed nothing, and may be another's deployment."""
         if self.gone or not self.began:
             return
@@ -292,7 +294,7 @@ def way_back(deployment: Deployment, code_hosts: tuple[str, ...]) -> str:
     return found
 
 
-def refuse_partial(estate, code_hosts: tuple[Machine, ...]) -> None:
+def refuse_partial(estate: Estate, code_hosts: tuple[Machine, ...]) -> None:
     """Raise OperationError when a host is left out that this release needs.
 
     All hosts of the application run one release; one that is down (--exclude) gets it when it is back.

@@ -1,17 +1,20 @@
 """The application as both of its layers see it: its release, and the files every process of it starts with."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from gevent.lock import BoundedSemaphore
 
 from xteam_infra.engine.host_packages import carried
 from xteam_infra.engine.operations import HostFile
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Estate
 from xteam_infra.layers.app import needs as paths
 from xteam_infra.layers.app import releases as deployment
 from xteam_infra.layers.backup.retention import backup_days
 from xteam_infra.layers.celery.needs import BEAT_TASKS, BEAT_UNIT
 from xteam_infra.layers.router.needs import POOLER_PORT, WRITE_PORT, redis_ports
+from xteam_infra.machine import Machine
 from xteam_infra.plan import CA_PATH
 from xteam_infra.release import PYTHON_VERSION, Release
 from xteam_infra.settings.celery import CelerySettings, CeleryWorker
@@ -25,7 +28,7 @@ _building = BoundedSemaphore()
 _wanted: dict[int, Release] = {}
 
 
-def release(estate) -> Release:
+def release(estate: Estate) -> Release:
     """The release to run, decided once a run on the controller. Raises ReleaseError when it can't be had."""
     with _building:  # hosts are planned in parallel
         if id(estate) not in _wanted:
@@ -33,7 +36,7 @@ def release(estate) -> Release:
     return _wanted[id(estate)]
 
 
-def refuse_without_backends(estate) -> None:
+def refuse_without_backends(estate: Estate) -> None:
     """Raise SettingsError when the estate has nothing the application could keep its data in."""
     problems = [
         Problem(estate.inventory, group, "no host", f"a host at least: the application needs {purpose}")
@@ -44,7 +47,7 @@ def refuse_without_backends(estate) -> None:
         raise SettingsError(problems)
 
 
-def environment(estate, machine, release_id: str) -> HostFile:
+def environment(estate: Estate, machine: Machine, release_id: str) -> HostFile:
     """The environment of every process of the application. Its group may read it, for the operators' commands."""
     context = {
         "machine": machine,
@@ -76,7 +79,7 @@ def worker_environment(name: str, worker: CeleryWorker) -> HostFile:
     return HostFile(f"/etc/xteam/worker-{name}.env", "celery/worker.env.j2", {"name": name, "worker": worker})
 
 
-def api_unit(estate, machine) -> HostFile:
+def api_unit(estate: Estate, machine: Machine) -> HostFile:
     """The unit of both instances of a host's API."""
     context = {
         "machine": machine,
@@ -112,11 +115,11 @@ def beat_unit() -> HostFile:
     return _unit("celery", BEAT_UNIT, {"paths": paths, "tasks_max": BEAT_TASKS})
 
 
-def _unit(layer: str, name: str, context: dict) -> HostFile:
+def _unit(layer: str, name: str, context: dict[str, Any]) -> HostFile:
     return HostFile(f"/etc/systemd/system/{name}", f"{layer}/{name}.j2", context)
 
 
-def process_files(estate, machine, release_id: str) -> list[HostFile]:
+def process_files(estate: Estate, machine: Machine, release_id: str) -> list[HostFile]:
     """What every process of the application starts with, its Celery included. A change calls for a restart."""
     return [environment(estate, machine, release_id), celery_settings(estate.celery), *operator_modules()]
 

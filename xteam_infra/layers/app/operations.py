@@ -1,18 +1,21 @@
 """The application's releases on a host: each whole in a directory of its own, one of them in use."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.holds import Holds
 from xteam_infra.engine.facts.services import APPLIED, digest_command
 from xteam_infra.engine.operations.files import HostFile
 from xteam_infra.engine.operations.pending import is_pending, will_change
 from xteam_infra.engine.operations.services import will_differ
+from xteam_infra.estate import Estate
 from xteam_infra.layers.app.facts import API_STAMP, Api, Releases
 from xteam_infra.layers.app.needs import CURRENT, RELEASES
+from xteam_infra.machine import Machine
 from xteam_infra.release import Release
 
 # The archive is checked before it is unpacked, and appears under its name only when everything is there.
@@ -35,7 +38,7 @@ mv -T "$new" {releases}/{id}"""
 
 
 @operation()
-def release(wanted: Release):
+def release(wanted: Release) -> Commands:
     """Ship a release to the host, unless it has it."""
     if wanted.id in host.get_fact(Releases).present:
         host.noop(f"release {wanted.id} is there")
@@ -52,7 +55,7 @@ def shipped(wanted: Release, directory: str) -> Iterator[StringCommand | FileUpl
 
 
 @operation()
-def current(wanted: Release, keep: int):
+def current(wanted: Release, keep: int) -> Commands:
     """Put a release in use for the processes started from now on, and remove all but the `keep` used last."""
     found = host.get_fact(Releases)
     if found.current == wanted.id:
@@ -69,7 +72,7 @@ def current(wanted: Release, keep: int):
 
 
 @operation()
-def roll(wanted: Release, inputs: list[HostFile | str]):
+def roll(wanted: Release, inputs: Sequence[HostFile | str]) -> Commands:
     """Have the API serve a release with its present inputs: the other instance starts, then this one is stopped.
 
     When the new instance does not become ready it is gone again, the old one has never stopped, and this fails.
@@ -91,7 +94,7 @@ def roll(wanted: Release, inputs: list[HostFile | str]):
 
 
 @operation()
-def in_use(wanted: Release):
+def in_use(wanted: Release) -> Commands:
     """Fail unless a release is in use, or an earlier operation of this run puts it in use. Changes nothing."""
     found = host.get_fact(Releases).current
     if found == wanted.id or (is_pending(CURRENT) and not state.is_executing):
@@ -102,7 +105,7 @@ def in_use(wanted: Release):
 
 
 @operation()
-def smoke(estate, edge, wanted: Release):
+def smoke(estate: Estate, edge: Machine, wanted: Release) -> Commands:
     """Run the smoke suite from this host through an edge, unless nothing has changed since it last passed."""
     # Everything declared (what --data says to one run alone is not dumped), and everything started on this host.
     declared = hashlib.sha256(f"{estate.model_dump_json()} {wanted.id}".encode()).hexdigest()

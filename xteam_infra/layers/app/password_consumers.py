@@ -2,10 +2,12 @@
 
 from typing import NamedTuple
 
+from xteam_infra.estate import Estate
 from xteam_infra.layers.app import files as application
 from xteam_infra.layers.app import needs as paths
 from xteam_infra.layers.celery.needs import BEAT_UNIT, takes_tasks, worker_unit
 from xteam_infra.layers.router.needs import POOLER_PORT, READ_PORT, WRITE_PORT
+from xteam_infra.machine import Machine
 
 
 class Unit(NamedTuple):
@@ -16,20 +18,20 @@ class Unit(NamedTuple):
     health: str
 
 
-def environment_of(estate, role: str) -> str:
+def environment_of(estate: Estate, role: str) -> str:
     """The environment file on client hosts that holds the password of `role`; empty when none does."""
     files = {estate.postgres.POSTGRES_USER: paths.ENVIRONMENT, "migrator": paths.MIGRATOR_ENVIRONMENT}
     return files.get(role, "")
 
 
-def ways(estate, role: str) -> list[tuple[str, int]]:
+def ways(estate: Estate, role: str) -> list[tuple[str, int]]:
     """Name and port of each way by which `role` comes to the database."""
     direct = [(estate.fqdn("postgres"), WRITE_PORT), (estate.fqdn("postgres"), READ_PORT)]
     pooled = [(estate.fqdn("pgbouncer"), POOLER_PORT)] if role == estate.postgres.POSTGRES_USER else []
     return [*pooled, *direct]
 
 
-def api_inputs(estate, machine, environment: str) -> list[str]:
+def api_inputs(estate: Estate, machine: Machine, environment: str) -> list[str]:
     """The inputs of the API of `machine`; empty when it does not start with `environment`."""
     if environment != paths.ENVIRONMENT or "app" not in machine.groups:
         return []
@@ -37,7 +39,7 @@ def api_inputs(estate, machine, environment: str) -> list[str]:
     return [unit, *_shared(estate, machine), paths.certificate(estate, machine).crt]
 
 
-def worker_units(estate, machine, environment: str) -> list[Unit]:
+def worker_units(estate: Estate, machine: Machine, environment: str) -> list[Unit]:
     """The workers and Beat of `machine`, when they start with `environment`, in the order in which they restart."""
     if environment != paths.ENVIRONMENT or "worker" not in machine.groups:
         return []
@@ -46,10 +48,10 @@ def worker_units(estate, machine, environment: str) -> list[Unit]:
     return [*(_worker(estate, name, shared) for name in estate.celery.celery_workers), beat]
 
 
-def _shared(estate, machine) -> list[str]:
+def _shared(estate: Estate, machine: Machine) -> list[str]:
     return [file.dest for file in application.process_files(estate, machine, "")]
 
 
-def _worker(estate, name: str, shared: list[str]) -> Unit:
+def _worker(estate: Estate, name: str, shared: list[str]) -> Unit:
     inputs = ["/etc/systemd/system/xteam-worker@.service", f"/etc/xteam/worker-{name}.env", *shared]
     return Unit(worker_unit(name), inputs, takes_tasks(estate.celery, name))

@@ -13,6 +13,7 @@ from gevent.lock import BoundedSemaphore
 
 from xteam_infra.engine.runtime import PROJECT
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.release import Release, ReleaseError, build, index
 from xteam_infra.release.record import Entry, Record, path, read
@@ -28,7 +29,7 @@ VERSIONS = (
 class Deployment:
     """One run of tasks/release.py or tasks/rollback.py. verb: "release" or "rollback"."""
 
-    estate: object
+    estate: Estate
     verb: str
     entry: Entry
     record: Record
@@ -42,19 +43,19 @@ class Deployment:
     def title(self) -> str:
         """For people."""
         name = f"{self.entry.version} ({self.entry.id})" if self.entry.version != self.entry.id else self.entry.id
-        return f"{self.verb} of {name} on {self.estate.all.domain}"  # type: ignore[attr-defined]
+        return f"{self.verb} of {name} on {self.estate.all.domain}"
 
 
 _begun: dict[int, Deployment] = {}
 _beginning = BoundedSemaphore()  # hosts are planned in parallel
 
 
-def begun(estate) -> Deployment | None:
+def begun(estate: Estate) -> Deployment | None:
     """The release or rollback this run is."""
     return _begun.get(id(estate))
 
 
-def under_way(estate) -> Deployment:
+def under_way(estate: Estate) -> Deployment:
     """The release or rollback this run is. Raises SettingsError when it is neither."""
     found = begun(estate)
     if found is None:
@@ -62,18 +63,18 @@ def under_way(estate) -> Deployment:
     return found
 
 
-def record_file(estate) -> Path:
+def record_file(estate: Estate) -> Path:
     """Where the estate's releases are recorded."""
     return path(estate.app.app_release_directory, estate.inventory)
 
 
-def begin_release(estate, version: str | None) -> Deployment:
+def begin_release(estate: Estate, version: str | None) -> Deployment:
     """This run releases a version. Raises SettingsError without one, ReleaseError when it can't be had."""
     with _beginning:
         return begun(estate) or _begin(estate, _release(estate, version))
 
 
-def _release(estate, version: str | None) -> Deployment:
+def _release(estate: Estate, version: str | None) -> Deployment:
     if not version:
         raise SettingsError([Problem("--data", "version", "nothing", VERSIONS)])
     refuse_outside_window(estate)
@@ -84,32 +85,32 @@ def _release(estate, version: str | None) -> Deployment:
     return Deployment(estate, "release", entry, record.released(entry))
 
 
-def begin_rollback(estate) -> Deployment:
+def begin_rollback(estate: Estate) -> Deployment:
     """This run goes back to the release before. Raises ReleaseError when there is none."""
     with _beginning:
         return begun(estate) or _begin(estate, _rollback(estate))
 
 
-def _rollback(estate) -> Deployment:
+def _rollback(estate: Estate) -> Deployment:
     record = read(record_file(estate))
     if record.before is None:
         raise ReleaseError(f"nothing to go back to: {record_file(estate)} names no release before the present one")
     return Deployment(estate, "rollback", record.before, record.rolled_back())
 
 
-def _begin(estate, deployment: Deployment) -> Deployment:
+def _begin(estate: Estate, deployment: Deployment) -> Deployment:
     _begun[id(estate)] = deployment
     return deployment
 
 
-def wanted(estate) -> Release:
+def wanted(estate: Estate) -> Release:
     """The release to run: this run's, or the recorded one, or else what app_source says."""
     deployment = begun(estate)
     entry = deployment.entry if deployment else read(record_file(estate)).wanted
     return recorded(entry) if entry else build(estate.app.app_source)
 
 
-def declared(estate) -> str:
+def declared(estate: Estate) -> str:
     """The id of the release that the estate is to run apart from this run; nothing if that can't be told."""
     try:
         entry = read(record_file(estate)).wanted
@@ -139,7 +140,7 @@ def source_of(version: str, app_source: str) -> str:
     return f"{address}@{version}{mark}{subdirectory}"
 
 
-def refuse_outside_window(estate) -> None:
+def refuse_outside_window(estate: Estate) -> None:
     """Raise SettingsError outside of the maintenance window, unless this run says that it knows."""
     settings = estate.app
     if settings.deploy_window and not settings.outside_window and not inside(settings.deploy_window):
@@ -150,7 +151,7 @@ def refuse_outside_window(estate) -> None:
         raise SettingsError([Problem("group_data/app.py", "deploy_window", f"now is {now}", allowed)])
 
 
-def hosts(estate) -> tuple[Machine, ...]:
+def hosts(estate: Estate) -> tuple[Machine, ...]:
     """All hosts that run the application. Raises SettingsError when there are none."""
     found = tuple(one for one in estate.machines if {"app", "worker"} & set(one.groups))
     if not found:

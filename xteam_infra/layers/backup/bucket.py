@@ -1,21 +1,26 @@
 """A bucket at the object storage, brought to what is wanted of it. Runs on the controller."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, operation
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
 from xteam_infra.cloud import Bucket, client, difference, live
 from xteam_infra.cloud.bucket import PARTS
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.pyinfra_internals import shows_diff
 from xteam_infra.engine.runtime import secret
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Estate
 
 
 @operation()
-def bucket(wanted: Bucket, s3: Any):
+def bucket(wanted: Bucket, s3: Any) -> Commands:
     """Make the bucket, or change what differs in it. What can't be changed (its region) is refused.
 
     s3: a boto3 client.
@@ -34,7 +39,7 @@ def bucket(wanted: Bucket, s3: Any):
             yield FunctionCommand(_write, (wanted.name, s3, part, differing[name][1]), {})
 
 
-def bucket_client(estate) -> Any:
+def bucket_client(estate: Estate) -> Any:
     """The controller's boto3 client for the bucket of the backups."""
     settings = estate.backup
     own = settings.backup_s3_controller == "own"
@@ -46,7 +51,7 @@ def bucket_client(estate) -> Any:
 _bucket_was_asked_for: set[str] = set()
 
 
-def refuse_unusable_s3(estate) -> None:
+def refuse_unusable_s3(estate: Estate) -> None:
     """Raise SettingsError, before any host is changed, when the bucket can't be had. Asks once a run."""
     settings = estate.backup
     if settings.bucket and settings.bucket.name not in _bucket_was_asked_for:
@@ -81,15 +86,15 @@ def _refused(wanted: Bucket, keys: dict[str, str], error: Exception) -> Problem:
 
 
 # pyinfra hands on what a function returns only if it has parameters of these two names: False would be a success.
-def _create(state, host, wanted: Bucket, s3: Any) -> bool:
+def _create(state: State, host: Host, wanted: Bucket, s3: Any) -> bool:
     return _said(lambda: wanted.create(s3), f"make bucket {wanted.name}")
 
 
-def _write(state, host, name: str, s3: Any, part: Any, value: Any) -> bool:
+def _write(state: State, host: Host, name: str, s3: Any, part: Any, value: Any) -> bool:
     return _said(lambda: part.write(s3, name, value), f"change bucket {name}")
 
 
-def _said(call, what: str) -> bool:
+def _said(call: Callable[[], None], what: str) -> bool:
     """Carry out a call; False, with S3's words, when it is refused: pyinfra then stops."""
     try:
         call()

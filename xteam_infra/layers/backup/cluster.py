@@ -7,11 +7,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pyinfra import host, inventory, logger, state
 from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
 from xteam_infra.cloud import client
 from xteam_infra.cloud.aside import move
 from xteam_infra.engine.absent import up
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.runtime import secret
+from xteam_infra.estate import Estate
 from xteam_infra.layers.backup.facts import NO_ANSWER, BackedUpCluster, Repositories
 from xteam_infra.layers.backup.needs import RESULTS, STANZA, Repository
 from xteam_infra.layers.postgres.facts import SystemIdentifier
@@ -19,7 +23,7 @@ from xteam_infra.layers.postgres.facts import SystemIdentifier
 LOCK = "/var/spool/pgbackrest/xteam-backup.lock"
 
 
-def running_cluster(estate) -> str:
+def running_cluster(estate: Estate) -> str:
     """The system identifier of the cluster that runs, asked of its members, the leader's if one answers; else empty."""
     answers = []
     for machine in up(estate.members("postgres")):
@@ -34,7 +38,7 @@ def running_cluster(estate) -> str:
 
 
 @operation()
-def own_repositories(estate, repositories: Sequence[Repository], inventory_name: str):
+def own_repositories(estate: Estate, repositories: Sequence[Repository], inventory_name: str) -> Commands:
     """Fail when a repository is another cluster's than the one that runs. Note on this host which one that is."""
     found, runs = host.get_fact(Repositories, stanza=STANZA), running_cluster(estate)
     foreign = {one: found.get(one.number, NO_ANSWER).cluster for one in repositories}
@@ -55,7 +59,7 @@ def own_repositories(estate, repositories: Sequence[Repository], inventory_name:
     yield StringCommand(f"echo {shlex.quote(runs)} > {path}.new && chmod 644 {path}.new && mv {path}.new {path}")
 
 
-def refusal(estate, foreign: dict[Repository, str], runs: str, inventory_name: str) -> str:
+def refusal(estate: Estate, foreign: dict[Repository, str], runs: str, inventory_name: str) -> str:
     """Why the deploy stops, and the two ways on, a command each."""
     lines = [
         f"{one.name} ({one.bucket.name if one.bucket else one.path}) is of another cluster: its system identifier"
@@ -75,14 +79,14 @@ def refusal(estate, foreign: dict[Repository, str], runs: str, inventory_name: s
     return "\n".join(lines)
 
 
-def _refuse(state, host, complaint: str) -> bool:
+def _refuse(state: State, host: Host, complaint: str) -> bool:
     """Stop this host. The names of the first two parameters are what pyinfra looks for."""
     logger.error("%s%s", host.print_prefix, complaint)
     return False
 
 
 @operation()
-def keep_aside(estate, repository: Repository, cluster: str):
+def keep_aside(estate: Estate, repository: Repository, cluster: str) -> Commands:
     """Move a repository's stanza aside if it is of that cluster and another one runs. Nothing is deleted."""
     found = host.get_fact(Repositories, stanza=STANZA).get(repository.number, NO_ANSWER)
     if found.cluster != cluster:
@@ -106,17 +110,18 @@ def _moves(repository: Repository, cluster: str) -> str:
     return "; ".join([f"{owned} {repository.path}/aside {aside} {aside}/backup {aside}/archive", *moves])
 
 
-def _move_in_bucket(state, host, estate, repository: Repository, cluster: str) -> bool:
+def _move_in_bucket(state: State, host: Host, estate: Estate, repository: Repository, cluster: str) -> bool:
     """By the backup host's key, from this controller. False, with S3's words, when it is refused."""
-    settings, root = estate.backup, repository.path.strip("/")
+    settings, bucket, root = estate.backup, estate.backup.bucket, repository.path.strip("/")
+    assert bucket, "a repository in it is declared"
     s3 = client(settings.storage, (secret(settings.backup_s3_key_id), secret(settings.backup_s3_key)))
     try:
         # What tells whose it is goes last: backups are listed by it.
         for part in ("archive", "backup"):
             target = f"{root}/aside/{cluster}/{part}/{STANZA}/"
-            count = move(s3, settings.backup_s3_bucket, f"{root}/{part}/{STANZA}/", target)
+            count = move(s3, bucket.name, f"{root}/{part}/{STANZA}/", target)
             logger.info("%s%s objects of %s are now below %s", host.print_prefix, count, part, target)
     except (BotoCoreError, ClientError) as error:
-        logger.error("%smove aside in bucket %s: %s", host.print_prefix, settings.backup_s3_bucket, error)
+        logger.error("%smove aside in bucket %s: %s", host.print_prefix, bucket.name, error)
         return False
     return True

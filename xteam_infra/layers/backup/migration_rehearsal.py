@@ -2,6 +2,7 @@
 
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.layers.app.operations import shipped
 from xteam_infra.layers.backup.needs import REHEARSALS
 from xteam_infra.layers.backup.operations import run_and_show
@@ -9,7 +10,7 @@ from xteam_infra.release import Release
 
 
 @operation(is_idempotent=False)
-def rehearse(wanted: Release):
+def rehearse(wanted: Release) -> Commands:
     """Migrate a restored copy of the newest backup; prints what the migrations say, and how long each takes.
 
     Fails when they fail, with the host as it was: copy and release are gone.

@@ -6,13 +6,17 @@ from typing import Any
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
 from xteam_infra.engine.absent import up
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.pyinfra_internals import run_on
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Estate
 from xteam_infra.layers.backup.facts import NO_ANSWER, Drills, Repositories, RepositoryState
 from xteam_infra.layers.backup.needs import STANZA, Repository
-from xteam_infra.settings.backup import TARGET_FORMS
+from xteam_infra.settings.backup import TARGET_FORMS, BackupSettings
 
 # A database may be starting, or failing over.
 TRIES = 10
@@ -25,17 +29,18 @@ WRONG_KEY = "FormatError|CryptoError"
 
 
 @operation()
-def stanza(name: str, repositories: tuple[int, ...]):
+def stanza(stanza_name: str, repositories: tuple[int, ...]) -> Commands:
     """Make the stanza for the running cluster in every repository, and prove that a WAL segment reaches it.
 
     Fails when a stanza exists that the key does not open or that belongs to another cluster: nothing is lost then.
     """
-    found = host.get_fact(Repositories, stanza=name)
+    found = host.get_fact(Repositories, stanza=stanza_name)
     if all(found.get(number, NO_ANSWER).exists for number in repositories):
-        host.noop(f"stanza {name} exists")
+        host.noop(f"stanza {stanza_name} exists")
         return
-    pgbackrest = f"runuser -u postgres -- pgbackrest --stanza={shlex.quote(name)}"
-    hint = f"stanza {name} can't be made; docs/operations/backup.md: what to do if the repository is another cluster's"
+    pgbackrest = f"runuser -u postgres -- pgbackrest --stanza={shlex.quote(stanza_name)}"
+    docs = "docs/operations/backup.md: what to do if the repository is another cluster's"
+    hint = f"stanza {stanza_name} can't be made; {docs}"
     steps = [
         # While the cluster tries to archive into a stanza that is not there, it holds the lock: this one gets its own.
         "cd /; locks=$(runuser -u postgres -- mktemp -d); trap 'rm -rf \"$locks\"' EXIT;",
@@ -67,9 +72,9 @@ def _opens(repository: Repository, name: str) -> str:
 
 
 @operation()
-def first_backup(name: str, repository: int, unit: str):
+def first_backup(stanza_name: str, repository: int, unit: str) -> Commands:
     """Make a full backup when there is none of this cluster, in its own unit: a dropped connection does not end it."""
-    found = host.get_fact(Repositories, stanza=name).get(repository, NO_ANSWER)
+    found = host.get_fact(Repositories, stanza=stanza_name).get(repository, NO_ANSWER)
     if found.backups:
         host.noop(f"{len(found.backups)} backups, the newest is {found.backups[-1]}")
         return
@@ -78,7 +83,7 @@ def first_backup(name: str, repository: int, unit: str):
 
 
 @operation()
-def first_drill(repositories: Sequence[Repository]):
+def first_drill(repositories: Sequence[Repository]) -> Commands:
     """Rehearse a restore from each repository whose last rehearsal was not good, all at the same time."""
     results, found = host.get_fact(Drills), host.get_fact(Repositories, stanza=STANZA)
     due = [one.name for one in repositories if not _rehearsed(results, found, one.number)]
@@ -98,7 +103,7 @@ def _rehearsed(results: dict[int, str], found: dict[int, RepositoryState], numbe
     return results.get(number, "") == found.get(number, NO_ANSWER).cluster != ""
 
 
-def refuse_unclear_restore(estate, partial: bool = False) -> None:
+def refuse_unclear_restore(estate: Estate, partial: bool = False) -> None:
     """Raise SettingsError when --data does not say what to restore where, or does not confirm what it overwrites.
 
     partial: the run is limited to some hosts.
@@ -123,12 +128,12 @@ def refuse_unclear_restore(estate, partial: bool = False) -> None:
         raise SettingsError(problems)
 
 
-def confirmation(estate) -> str:
+def confirmation(estate: Estate) -> str:
     """What must be typed to replace the databases."""
     return f"{estate.all.domain} {estate.backup.target}"
 
 
-def aim(settings) -> StringCommand:
+def aim(settings: BackupSettings) -> StringCommand:
     """xteam-restore's arguments for what --data asks for."""
     words: list[Any] = [QuoteString(settings.target or ""), f"--repo={settings.repository}"]
     words += [QuoteString(f"--timeline={settings.timeline}")]
@@ -137,19 +142,19 @@ def aim(settings) -> StringCommand:
 
 
 @operation(is_idempotent=False)
-def restore(settings):
+def restore(settings: BackupSettings) -> Commands:
     """Restore into a scratch instance beside the repository; prints what it does and found."""
     command = StringCommand("xteam-restore to", aim(settings), "--replace" if settings.replace else "")
     yield FunctionCommand(run_and_show, (command,), {})
 
 
 @operation(is_idempotent=False)
-def step(*bits: Any):
+def step(*bits: Any) -> Commands:
     """One step of a restore in place; prints what it says."""
     yield FunctionCommand(run_and_show, (StringCommand(*bits),), {})
 
 
-def run_and_show(state, host, command: StringCommand) -> bool:
+def run_and_show(state: State, host: Host, command: StringCommand) -> bool:
     """Run a command and print what it says while it says it. False when it fails: pyinfra then stops.
 
     pyinfra itself shows a command's output only with -v. The names of the parameters are what it looks for.

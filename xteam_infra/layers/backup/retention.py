@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from math import ceil
 
-PERIOD_DAYS = {"hourly": 1 / 24, "daily": 1.0, "weekly": 7.0, "monthly": 31.0}
+from xteam_infra.estate import Estate
+from xteam_infra.settings.redis_backup import Period
+
+PERIOD_DAYS: dict[Period, float] = {"hourly": 1 / 24, "daily": 1.0, "weekly": 7.0, "monthly": 31.0}
 # A bucket's lifecycle runs once a day.
 LIFECYCLE_DAYS = 1
 
 
-def backup_days(estate) -> int:
+def backup_days(estate: Estate) -> int:
     """Days until no backup holds any more what is erased today, while backups go on as declared; 0: there are none."""
     backup, redis, files = estate.backup, estate.redis, estate.files
     if not estate.members("backup"):
@@ -31,5 +34,5 @@ def backup_days(estate) -> int:
     return max(days)
 
 
-def _longest(keep: Mapping[str, int]) -> int:
+def _longest(keep: Mapping[Period, int]) -> int:
     return ceil(max(count * PERIOD_DAYS[period] for period, count in keep.items()))

@@ -10,11 +10,16 @@ from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 from pyinfra import inventory, logger, state
 from pyinfra.api import FactBase, FunctionCommand, StringCommand, operation
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.pyinfra_internals import run_with, tune_connection
 from xteam_infra.engine.runtime import open_estate
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Estate
 from xteam_infra.layers.base.update_facts import PROGRAM, Leads, UpdatesWaiting
+from xteam_infra.machine import Machine
 from xteam_infra.settings.base import DAY_MINUTES, window_minutes
 
 # A host with many services, and a replica that catches up.
@@ -24,10 +29,10 @@ ANSWER_SECONDS = 20
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 T = TypeVar("T")
 _asking = BoundedSemaphore()
-_orders: dict[int, tuple] = {}
+_orders: dict[int, tuple[Machine, ...]] = {}
 
 
-def in_order(estate) -> tuple:
+def in_order(estate: Estate) -> tuple[Machine, ...]:
     """The machines to reboot, those that lead last. Raises SettingsError when this is not the time for it.
 
     Asked once a run: hosts are planned in parallel, and all must come to the same order.
@@ -44,7 +49,7 @@ def in_order(estate) -> tuple:
     return _orders[id(state.inventory)]
 
 
-def _chosen(estate) -> list:
+def _chosen(estate: Estate) -> list[Machine]:
     """Those that are named; otherwise those of this run that wait."""
     here = [machine for machine in estate.machines if _taking_part(machine.name)]
     names = [name.strip() for name in (estate.base.hosts or "").split(",") if name.strip()]
@@ -58,7 +63,7 @@ def _chosen(estate) -> list:
     return [machine for machine, found in waiting if found.get("reboot_since") or found.get("outdated_units")]
 
 
-def _outside(estate) -> Iterator[Problem]:
+def _outside(estate: Estate) -> Iterator[Problem]:
     """Whether the window is shut."""
     window = estate.base.updates_reboot_window
     now = datetime.now(ZoneInfo(estate.base.timezone))
@@ -81,7 +86,7 @@ def not_whole() -> list[Problem]:
     return [Problem(f"host {one.name}", "whole", line, allowed) for one, lines in pairs for line in lines]
 
 
-def _says(host) -> list[str]:
+def _says(host: Host) -> list[str]:
     """What a host finds not well, one line each."""
     try:
         done, output = run_with(host, StringCommand(f"{PROGRAM} whole"), _sudo=True, _timeout=WHOLE_SECONDS)
@@ -90,9 +95,10 @@ def _says(host) -> list[str]:
     return [] if done else (output.stdout_lines or output.stderr_lines or ["it does not answer"])
 
 
-def _each(machines: list, fact: type[FactBase[T]]) -> list[T]:
+def _each(machines: list[Machine], fact: type[FactBase[T]]) -> list[T]:
     """A fact of every machine, asked at the same time."""
-    return Pool(20).map(lambda machine: inventory.get_host(machine.name).get_fact(fact, _sudo=True), machines)
+    asked: list[T] = Pool(20).map(lambda machine: inventory.get_host(machine.name).get_fact(fact, _sudo=True), machines)
+    return asked
 
 
 def _taking_part(name: str) -> bool:
@@ -100,7 +106,7 @@ def _taking_part(name: str) -> bool:
 
 
 @operation(is_idempotent=False)
-def reboot():
+def reboot() -> Commands:
     """Hand over what this host leads, take requests away from it, reboot it, and wait until all is whole again."""
     yield FunctionCommand(_ready, (), {})
     yield StringCommand(f"{PROGRAM} leave")
@@ -108,13 +114,13 @@ def reboot():
     yield FunctionCommand(_whole_again, (), {})
 
 
-def _ready(state, host) -> bool:
+def _ready(state: State, host: Host) -> bool:
     """The time is right and all is whole, now. The names of the parameters are what pyinfra looks for."""
     problems = [*_outside(open_estate()), *not_whole()]
     return not problems or _failed(host, f"{host.name} is not rebooted", problems)
 
 
-def _reboot(state, host) -> bool:
+def _reboot(state: State, host: Host) -> bool:
     """Reboot and come back."""
     before = _boot(host)
     # Detached, so that the session ends before the host does.
@@ -131,7 +137,7 @@ def _reboot(state, host) -> bool:
     return _failed(host, f"{host.name} is not back {BACK_SECONDS} s after its reboot: look at its console", [])
 
 
-def _boot(host) -> str:
+def _boot(host: Host) -> str:
     """The identity of the host's boot; nothing when it does not answer."""
     try:
         done, output = run_with(host, StringCommand(BOOT), _timeout=ANSWER_SECONDS)
@@ -140,7 +146,7 @@ def _boot(host) -> str:
     return output.stdout if done else ""
 
 
-def _whole_again(state, host) -> bool:
+def _whole_again(state: State, host: Host) -> bool:
     """All hosts say that all is whole."""
     started = time.monotonic()
     while problems := not_whole():
@@ -151,7 +157,7 @@ def _whole_again(state, host) -> bool:
     return True
 
 
-def _failed(host, what: str, problems: list[Problem]) -> bool:
+def _failed(host: Host, what: str, problems: list[Problem]) -> bool:
     """Say why, and end the run."""
     logger.error("%s%s", host.print_prefix, "\n".join([what, *map(str, problems)]))
     return False

@@ -3,6 +3,7 @@
 from pyinfra import host
 from pyinfra.api import operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.services import APPLIED, Services, digest_command
 from xteam_infra.engine.operations.auto_rollback import Trial, confirmed
 from xteam_infra.engine.operations.files import HostFile
@@ -12,7 +13,7 @@ BEFORE = "/run/xteam-sshd.before"
 
 
 @operation()
-def confirmed_sshd(settings: HostFile, seconds: int):
+def confirmed_sshd(settings: HostFile, seconds: int) -> Commands:
     """Write the drop-in, reload the server, prove that a new login works, then keep it."""
     dest = settings.dest
     new = f"{dest}.new"  # sshd reads *.conf alone

@@ -1,23 +1,28 @@
 """Dead letters of the whole estate, from the controller: what xteam-deadletters does on any worker host."""
 
 import re
+from collections.abc import Iterator
 
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.pyinfra_internals import run_on
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Estate
 
 ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 TASK = re.compile(r"[A-Za-z_][\w.]*")
 
 
-def refuse_unclear(estate) -> None:
+def refuse_unclear(estate: Estate) -> None:
     """Raise SettingsError unless --data says which dead letters are meant."""
     if problems := list(unclear(estate)):
         raise SettingsError(problems)
 
 
-def unclear(estate):
+def unclear(estate: Estate) -> Iterator[Problem]:
     """What is wrong with --data."""
     settings = estate.celery
     if not estate.members("worker"):
@@ -35,7 +40,7 @@ def unclear(estate):
 
 
 @operation(is_idempotent=False)
-def dead_letters(action: str, ids: str | None, task: str | None):
+def dead_letters(action: str, ids: str | None, task: str | None) -> Commands:
     """List them, send the chosen ones again, or forget them; what was done is printed."""
     words = {"list": ["list"], "replay": ["replay"], "purge": ["drop"]}[action]
     if ids:
@@ -45,7 +50,7 @@ def dead_letters(action: str, ids: str | None, task: str | None):
     yield FunctionCommand(_run, (words,), {})
 
 
-def _run(state, host, words: list[str]) -> bool:
+def _run(state: State, host: Host, words: list[str]) -> bool:
     """The names of the parameters are what pyinfra looks for."""
     command = StringCommand("xteam-deadletters", *[QuoteString(word) for word in words])
     done, _ = run_on(host, command, show=True)

@@ -6,6 +6,7 @@ from cryptography import x509
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.operations.files import HostFile, _replace
 from xteam_infra.engine.operations.pending import will_change
 from xteam_infra.engine.runtime import authority
@@ -16,7 +17,7 @@ from xteam_infra.plan import Certificate
 
 
 @operation()
-def certificates(wanted: list[Certificate], days: int, renew_days: int):
+def certificates(wanted: list[Certificate], days: int, renew_days: int) -> Commands:
     """Issue what is missing, wrong or has fewer than `renew_days` left. The key is made here and sent once."""
     held = host.get_fact(CertificatePems, pairs=[(one.crt, one.key) for one in wanted])
     due = [one for one in wanted if not _is_good(held.get(one.crt, ""), one, renew_days)]

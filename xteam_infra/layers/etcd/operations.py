@@ -1,20 +1,23 @@
 """etcd's members: started together once, joined and changed one at a time afterwards."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 
 from pyinfra import host, inventory, state
 from pyinfra.api import StringCommand, operation
+from pyinfra.api.host import Host
 
 from xteam_infra.engine.absent import up
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.holds import Holds
 from xteam_infra.engine.facts.services import Services
 from xteam_infra.engine.operations.files import HostFile
 from xteam_infra.engine.operations.hidden import HiddenInput
 from xteam_infra.engine.operations.services import _apply, will_differ
 from xteam_infra.engine.runtime import here, open_estate, secret
-from xteam_infra.layers.etcd.facts import CTL, PREFIX, USER, EtcdAccess, EtcdMembers, EtcdMembership
+from xteam_infra.layers.etcd.facts import CTL, PREFIX, USER, EtcdAccess, EtcdMembers, EtcdMembership, Membership
 from xteam_infra.layers.etcd.needs import CLIENT_PORT, METRICS_PORT, PEER_PORT, UNIT, member_certificate
+from xteam_infra.machine import Machine
 from xteam_infra.secrets import Secret
 from xteam_infra.secrets.escape import word
 
@@ -28,7 +31,7 @@ PAUSED = "/run/xteam-patroni-paused"
 
 
 @operation()
-def cluster_started(members: tuple, inputs: list[HostFile | str]):
+def cluster_started(members: tuple[Machine, ...], inputs: Sequence[HostFile | str]) -> Commands:
     """Start this member of a cluster that does not exist yet; it waits for the others, so all hosts do this at once."""
     found = _membership(members)
     if found.has_data or found.members:
@@ -38,7 +41,7 @@ def cluster_started(members: tuple, inputs: list[HostFile | str]):
 
 
 @operation()
-def member(members: tuple, inputs: list[HostFile | str]):
+def member(members: tuple[Machine, ...], inputs: Sequence[HostFile | str]) -> Commands:
     """Keep this member running with its present files; let it join first if the cluster exists without it.
 
     A member that has lost its disk is taken out of the cluster and joins again.
@@ -59,7 +62,7 @@ def member(members: tuple, inputs: list[HostFile | str]):
 
 
 @operation()
-def others_removed(members: tuple):
+def others_removed(members: tuple[Machine, ...]) -> Commands:
     """Take members out of the cluster that the inventory no longer has, one at a time: the others keep their quorum."""
     wanted = {f"https://{one.address}:{PEER_PORT}" for one in members}
     listed = host.get_fact(EtcdMembers)
@@ -78,7 +81,7 @@ def others_removed(members: tuple):
 
 
 @operation()
-def forgotten(members: tuple, data_dir: str):
+def forgotten(members: tuple[Machine, ...], data_dir: str) -> Commands:
     """On a host that is no member any more: stop etcd and remove its data, which no cluster would take again.
 
     As long as the cluster still counts this host as a member, nothing is done: it may be the only one with the data.
@@ -99,16 +102,16 @@ def forgotten(members: tuple, data_dir: str):
     )
 
 
-def _membership(members: tuple):
+def _membership(members: tuple[Machine, ...]) -> Membership:
     others = _endpoints(one for one in members if one != here())
     return host.get_fact(EtcdMembership, data_dir=open_estate().etcd.etcd_data_dir, others=others)
 
 
-def _endpoints(members: Iterable) -> str:
+def _endpoints(members: Iterable[Machine]) -> str:
     return ",".join(f"https://{one.address}:{CLIENT_PORT}" for one in members)
 
 
-def _join(listed: dict[str, str], members: tuple) -> Iterator[StringCommand]:
+def _join(listed: dict[str, str], members: tuple[Machine, ...]) -> Iterator[StringCommand]:
     """Add this host to the cluster and say so to the unit. listed: {peer URL: name}."""
     own = f"https://{here().address}:{PEER_PORT}"
     ctl = f"XTEAM_ETCD_ENDPOINTS={_endpoints(one for one in members if one != here())} {CTL}"
@@ -126,11 +129,11 @@ def _join(listed: dict[str, str], members: tuple) -> Iterator[StringCommand]:
     yield StringCommand(f"printf {quote(lines)} > {JOIN}")
 
 
-def _paths(inputs: list[HostFile | str]) -> list[str]:
+def _paths(inputs: Sequence[HostFile | str]) -> list[str]:
     return [one.dest if isinstance(one, HostFile) else one for one in inputs]
 
 
-def _outdated(on, inputs: list[HostFile | str]) -> bool:
+def _outdated(on: Host, inputs: Sequence[HostFile | str]) -> bool:
     """Whether the unit on a host is down or runs with other files than those that are there."""
     found = on.get_fact(Services, unit=UNIT, paths=_paths(inputs), _sudo=True)
     running = found.active == "active" and found.enabled == "enabled"
@@ -138,7 +141,7 @@ def _outdated(on, inputs: list[HostFile | str]) -> bool:
 
 
 @operation()
-def patroni_paused(members: tuple, paths: list[str]):
+def patroni_paused(members: tuple[Machine, ...], paths: list[str]) -> Commands:
     """Pause Patroni if a member is about to restart: a leader whose lease meets a dying etcd steps down at once."""
     due = [one.name for one in up(members) if _outdated(inventory.get_host(one.name), list(paths))]
     if not due:
@@ -153,7 +156,7 @@ def patroni_paused(members: tuple, paths: list[str]):
 
 
 @operation()
-def patroni_resumed():
+def patroni_resumed() -> Commands:
     """End the pause that patroni_paused began, also in an earlier run that failed; a person's pause stays."""
     if not host.get_fact(Holds, check=f"test -e {PAUSED}"):
         host.noop("this provisioner has not paused Patroni")
@@ -162,7 +165,7 @@ def patroni_resumed():
 
 
 @operation()
-def access(password: Secret):
+def access(password: Secret) -> Commands:
     """Authentication on; root by its certificate; Patroni by its password, below its own keys only."""
     estate = open_estate()
     certificate = member_certificate(estate, here())

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pyinfra import host
 from pyinfra.api import operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.host_packages import shell_command
 from xteam_infra.engine.operations.auto_rollback import Trial, confirmed
 from xteam_infra.engine.operations.files import HostFile
@@ -32,7 +33,7 @@ def metrics_files() -> list[HostFile]:
 
 
 @operation()
-def confirmed_ruleset(ruleset: HostFile, seconds: int, peers: Mapping[str, Collection[int]] | None = None):
+def confirmed_ruleset(ruleset: HostFile, seconds: int, peers: Mapping[str, Collection[int]] | None = None) -> Commands:
     """Load the ruleset, prove that SSH still works, then keep it. Otherwise it is taken back after `seconds`.
 
     It is taken back at once when a process of the host can't reach any more what it is connected to, or no name is

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from xteam_infra.estate import Estate
 from xteam_infra.layers.postgres.needs import report_host
 from xteam_infra.settings.hba import POWERFUL, is_network
 
@@ -31,12 +32,12 @@ class Rule:
         return [f"# {self.title}", *(f"{place} {self.method}" for place in places)]
 
 
-def hba(estate) -> list[str]:
+def hba(estate: Estate) -> list[str]:
     """The lines every member loads."""
     return [line for rule in rules(estate) for line in rule.lines()]
 
 
-def rules(estate) -> list[Rule]:
+def rules(estate: Estate) -> list[Rule]:
     """All rules in order."""
     nobody = Rule("Nobody else, and nobody without TLS", ("all",), ("all",), "reject", ("all",), kind="host")
     return [*_local(), *_cluster(estate), *_declared(estate), *_application(estate), nobody]
@@ -53,7 +54,7 @@ def _local() -> list[Rule]:
     ]
 
 
-def _cluster(estate) -> list[Rule]:
+def _cluster(estate: Estate) -> list[Rule]:
     """Roles of the machinery. They have no password anywhere: the certificate's common name is the role."""
     members, clients = addresses(estate, ("postgres",)), addresses(estate, ("app", "worker"))
     database = (estate.postgres.POSTGRES_DB,)
@@ -65,7 +66,7 @@ def _cluster(estate) -> list[Rule]:
     ]
 
 
-def _declared(estate) -> list[Rule]:
+def _declared(estate: Estate) -> list[Rule]:
     """What the settings add."""
     found = []
     for rule in estate.postgres.postgres_hba_rules:
@@ -74,7 +75,7 @@ def _declared(estate) -> list[Rule]:
     return found
 
 
-def _application(estate) -> list[Rule]:
+def _application(estate: Estate) -> list[Rule]:
     settings = estate.postgres
     clients = addresses(estate, ("app", "worker"))
     reports = report_host(estate)
@@ -88,7 +89,7 @@ def _application(estate) -> list[Rule]:
     ]
 
 
-def addresses(estate, sources: tuple[str, ...]) -> tuple[str, ...]:
+def addresses(estate: Estate, sources: tuple[str, ...]) -> tuple[str, ...]:
     """The networks behind groups and addresses, each once, in order of address."""
     networks = {str(ip_network(source)) for source in sources if is_network(source)}
     groups = [source for source in sources if not is_network(source)]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pyinfra import host, logger, state
 from pyinfra.api import operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.hardware import HostHardware
 from xteam_infra.engine.operations.files import HostFile, write
 from xteam_infra.engine.operations.pending import will_change
@@ -15,7 +16,7 @@ from xteam_infra.layers.postgres.tuning import Hardware, disk_shortage, table
 
 
 @operation()
-def tuned_file(directory: str, make: Callable[[Hardware], HostFile]):
+def tuned_file(directory: str, make: Callable[[Hardware], HostFile]) -> Commands:
     """Write the file that `make` gives for this host's hardware.
 
     The hardware is looked at when the operation runs: an earlier one may have mounted the disk below `directory`.

@@ -11,9 +11,11 @@ from pyinfra import host, logger, state
 from pyinfra.api import StringCommand, operation
 
 from xteam_infra.engine.absent import first_here, up
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.pyinfra_internals import shows_diff
 from xteam_infra.engine.runtime import here, open_estate, secret
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Estate
 from xteam_infra.layers.postgres.facts import (
     CURL,
     Answers,
@@ -45,7 +47,7 @@ SET pg_stat_statements.track_utility = off;
 
 
 @operation()
-def dynamic_configuration(wanted: dict[str, Any], seconds: int):
+def dynamic_configuration(wanted: dict[str, Any], seconds: int) -> Commands:
     """Bring what all members share to `wanted`, through Patroni. A pause that is in force stays.
 
     Seconds after the leader was lost nobody leads: then it waits for the next one, without whom nothing can be changed.
@@ -96,7 +98,7 @@ def _addresses() -> list[str]:
 
 
 @operation()
-def pending_restarts(allowed: bool):
+def pending_restarts(allowed: bool) -> Commands:
     """Restart the members whose parameters need it: replicas first, then a switchover, the old leader last.
 
     allowed: False only says which members wait.
@@ -152,7 +154,7 @@ def _answers(member: Member, path: str) -> str:
     return f"timeout {RESTART_SECONDS} sh -c '{loop}'"
 
 
-def refuse_departing_leader(estate) -> None:
+def refuse_departing_leader(estate: Estate) -> None:
     """Raise SettingsError when the member that leads is not in the inventory any more: it must hand over first."""
     names = [machine.name for machine in estate.members("postgres")]
     if here().name not in names:
@@ -165,7 +167,7 @@ def refuse_departing_leader(estate) -> None:
 
 
 @operation()
-def rights(goals: list[Goal], passwords: dict[str, Secret]):
+def rights(goals: list[Goal], passwords: dict[str, Secret]) -> Commands:
     """On the leader, whichever host that is: reach every goal that does not hold, and set passwords that differ.
 
     passwords: by role. A password goes to the host only as its verifier, and only when it is not the one in force.

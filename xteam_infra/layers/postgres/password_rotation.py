@@ -11,10 +11,12 @@ from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
 from xteam_infra.engine.absent import first_here
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.operations.pending import will_change
 from xteam_infra.engine.pyinfra_internals import commands_of
 from xteam_infra.engine.runtime import here, open_estate, secret, vault
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Estate
 from xteam_infra.layers.app.facts import Api
 from xteam_infra.layers.app.operations import roll
 from xteam_infra.layers.postgres.credentials_fact import Credentials, digest_of, lines_of
@@ -37,7 +39,7 @@ class Rotation(NamedTuple):
     new: Secret
 
 
-def begin(estate) -> Rotation:
+def begin(estate: Estate) -> Rotation:
     """The change that --data secret=NAME asks for. Raises SettingsError when it asks for none that is possible."""
     settings = estate.postgres
     roles = {settings.passwords[role].name: role for role in (settings.POSTGRES_USER, "migrator", "readonly")}
@@ -53,7 +55,7 @@ def begin(estate) -> Rotation:
 
 
 @operation()
-def second_login(rotation: Rotation):
+def second_login(rotation: Rotation) -> Commands:
     """On the leader: a login that acts as the role and has the new password. The old one stays as it is."""
     if not _leads():
         host.noop("another member leads")
@@ -76,7 +78,7 @@ def second_login(rotation: Rotation):
 
 
 @operation()
-def proved_login(rotation: Rotation, ways: list[tuple[str, int]]):
+def proved_login(rotation: Rotation, ways: list[tuple[str, int]]) -> Commands:
     """The second login works from this host, by every way to the database: else nobody is sent there.
 
     ways: host name and port.
@@ -93,7 +95,7 @@ def proved_login(rotation: Rotation, ways: list[tuple[str, int]]):
 
 
 @operation()
-def credentials(path: str, user: str, password: Secret):
+def credentials(path: str, user: str, password: Secret) -> Commands:
     """Let the environment file `path` name another login, and leave everything else in it as it is."""
     if not host.get_fact(Credentials, path=path):
         host.noop(f"there is no {path}")
@@ -117,7 +119,7 @@ def rewritten(path: str, lines: str) -> Iterator[StringCommand]:
 
 
 @operation()
-def rolled(inputs: list[str]):
+def rolled(inputs: list[str]) -> Commands:
     """Have the API serve the release it serves, with its present files."""
     found = host.get_fact(Api, paths=inputs)
     if not found.release:
@@ -127,7 +129,7 @@ def rolled(inputs: list[str]):
 
 
 @operation()
-def take_over(rotation: Rotation):
+def take_over(rotation: Rotation) -> Commands:
     """Give the role itself the new password, in the store first, and end what still runs under the old one."""
     if state.is_executing:
         vault().hand_over(rotation.old, by=rotation.new)
@@ -139,7 +141,7 @@ def take_over(rotation: Rotation):
 
 
 @operation()
-def close_second_login(rotation: Rotation):
+def close_second_login(rotation: Rotation) -> Commands:
     """Nobody uses the second login any more: take it away."""
     if not _leads():
         yield _ended(rotation.second)
@@ -153,7 +155,7 @@ def close_second_login(rotation: Rotation):
 
 
 @operation()
-def forget(rotation: Rotation):
+def forget(rotation: Rotation) -> Commands:
     """Remove the entry of the store that says that a change is under way."""
     if state.is_executing:
         vault().forget(rotation.new)

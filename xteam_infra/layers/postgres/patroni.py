@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from xteam_infra.estate import Estate
 from xteam_infra.layers.postgres.hba import IDENT, hba
 from xteam_infra.layers.postgres.tuning import parameters
 
 
-def dynamic(estate) -> dict[str, Any]:
+def dynamic(estate: Estate) -> dict[str, Any]:
     """The whole dynamic configuration; what is not in here is not wanted there."""
     settings = estate.postgres
     strict = {"synchronous_mode_strict": True} if settings.postgres_synchronous == "strict" else {}

@@ -5,6 +5,7 @@ import json
 from xteam_infra.engine.common_files import password_file, timer_file
 from xteam_infra.engine.host_packages import MODULES, carried
 from xteam_infra.engine.operations import HostFile
+from xteam_infra.estate import Estate
 from xteam_infra.layers.postgres import needs as plan
 from xteam_infra.layers.postgres.tuning import parameters
 from xteam_infra.plan import CA_PATH
@@ -13,19 +14,19 @@ CONFIG = "/etc/xteam/postgres-report.json"
 PASSWORD = "/etc/xteam/postgres-report.pass"  # noqa: S105 - where it is, not what
 
 
-def report_files(estate) -> list[HostFile]:
+def report_files(estate: Estate) -> list[HostFile]:
     """Program, configuration, password and unit."""
     return [*carried("xteam_postgres_report", MODULES), _config(estate), _password(estate), unit()]
 
 
-def timer(estate) -> HostFile:
+def timer(estate: Estate) -> HostFile:
     """When it is made."""
     return timer_file(
         plan.REPORT_TIMER, "Monthly report on PostgreSQL", estate.postgres.postgres_report_schedule, spread_seconds=600
     )
 
 
-def _config(estate) -> HostFile:
+def _config(estate: Estate) -> HostFile:
     conninfo = (
         f"port={plan.PORT} dbname={estate.postgres.POSTGRES_DB} user=monitor connect_timeout=10 "
         f"application_name=report sslmode=verify-full sslrootcert={CA_PATH}"
@@ -40,7 +41,7 @@ def _config(estate) -> HostFile:
     return HostFile(CONFIG, text=json.dumps(values, indent=1))
 
 
-def _password(estate) -> HostFile:
+def _password(estate: Estate) -> HostFile:
     return password_file(PASSWORD, estate.postgres.postgres_monitor_password)
 
 

@@ -8,22 +8,25 @@ from pyinfra import host, inventory, logger, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from xteam_infra.engine.absent import first_here, up
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.operations.packages import INSTALL
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Estate
 from xteam_infra.layers.postgres.facts import CURL, ClusterMembers, DynamicConfiguration, Members
 from xteam_infra.layers.postgres.needs import REST_PORT, UNIT
 from xteam_infra.layers.postgres.operations import RESTART_SECONDS
 from xteam_infra.layers.postgres.switchover import LEADS, fit, handover, listed, seen_by_any, unfit
 from xteam_infra.layers.postgres.update_facts import MemberOutdated
+from xteam_infra.machine import Machine
 
 # What belongs to a member and may change the server or Patroni. Majors are packages of another name.
 PACKAGES = ["postgresql-17", "postgresql-client-17", "postgresql-17-pgaudit", "postgresql-common", "libpq5", "patroni"]
 _asking = BoundedSemaphore()
-_orders: dict[int, tuple] = {}
+_orders: dict[int, tuple[Machine, ...]] = {}
 
 
-def leader_last(estate) -> tuple:
+def leader_last(estate: Estate) -> tuple[Machine, ...]:
     """The members in the order in which they are updated. Raises SettingsError unless the cluster is whole.
 
     Asked once a run: hosts are planned in parallel, and all must come to the same order.
@@ -38,7 +41,7 @@ def leader_last(estate) -> tuple:
     return _orders[id(state.inventory)]
 
 
-def broken(estate, seen: list[dict[str, Any]], paused: bool) -> Iterator[Problem]:
+def broken(estate: Estate, seen: list[dict[str, Any]], paused: bool) -> Iterator[Problem]:
     """Why no member may be restarted now. seen: the members as Patroni lists them."""
     members = estate.members("postgres")
     if not members:
@@ -55,7 +58,7 @@ def broken(estate, seen: list[dict[str, Any]], paused: bool) -> Iterator[Problem
         yield Problem("the cluster", "Patroni", "paused: it would not restart a server", "xteam-patronictl resume")
 
 
-def _refuse_unless_whole(estate, seen: list[dict[str, Any]]) -> None:
+def _refuse_unless_whole(estate: Estate, seen: list[dict[str, Any]]) -> None:
     first = first_here(estate.members("postgres"))
     asked = inventory.get_host(first.name) if first and seen else None
     paused = bool(asked and asked.get_fact(DynamicConfiguration, _sudo=True).get("pause"))
@@ -64,7 +67,7 @@ def _refuse_unless_whole(estate, seen: list[dict[str, Any]]) -> None:
 
 
 @operation()
-def update_member():
+def update_member() -> Commands:
     """Install what is newer for this member and restart it, unless nothing is newer and nothing old still runs."""
     estate = open_estate()
     outdated = host.get_fact(MemberOutdated, unit=UNIT, packages=PACKAGES)
@@ -85,7 +88,7 @@ def update_member():
     yield StringCommand(f"systemctl restart {UNIT} && {_whole_again(estate)}")
 
 
-def _whole_again(estate) -> str:
+def _whole_again(estate: Estate) -> str:
     """Shell: wait until this member serves again, and a replica has every commit, so that the next may go."""
     mine = f"https://{here().address}:{REST_PORT}"
     others = len(up(estate.members("postgres"))) - 1

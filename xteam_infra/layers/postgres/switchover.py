@@ -5,13 +5,18 @@ from typing import Any
 
 from pyinfra import inventory
 from pyinfra.api import FunctionCommand, StringCommand, operation
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
 from xteam_infra.engine.absent import first_here, up
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.pyinfra_internals import run_on
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Estate
 from xteam_infra.layers.postgres.facts import CURL, ClusterMembers
 from xteam_infra.layers.postgres.needs import REST_PORT
+from xteam_infra.machine import Machine
 
 CTL = "/usr/local/sbin/xteam-patronictl"
 # A handover takes seconds; the old leader's last checkpoint and its way back may take longer.
@@ -19,7 +24,7 @@ SECONDS = 300
 LEADS, FOLLOWS = ("leader",), ("sync_standby", "quorum_standby", "replica")
 
 
-def refuse_unfit_handover(estate) -> None:
+def refuse_unfit_handover(estate: Estate) -> None:
     """Raise SettingsError unless there is a leader, and a replica that could take over without loss."""
     members = estate.members("postgres")
     if not members:
@@ -28,7 +33,7 @@ def refuse_unfit_handover(estate) -> None:
         raise SettingsError(problems)
 
 
-def seen_by_any(members: tuple) -> list[dict[str, Any]]:
+def seen_by_any(members: tuple[Machine, ...]) -> list[dict[str, Any]]:
     """The cluster as the first member that answers sees it; nothing when none does."""
     for machine in members:
         one = inventory.get_host(machine.name)
@@ -37,7 +42,7 @@ def seen_by_any(members: tuple) -> list[dict[str, Any]]:
     return []
 
 
-def unfit(estate, seen: list[dict[str, Any]]) -> Iterator[Problem]:
+def unfit(estate: Estate, seen: list[dict[str, Any]]) -> Iterator[Problem]:
     """Why nobody can take over. seen: the members as Patroni lists them."""
     leader = next((one for one in seen if one["role"] in LEADS and one["state"] == "running"), None)
     if leader is None:
@@ -57,7 +62,7 @@ def unfit(estate, seen: list[dict[str, Any]]) -> Iterator[Problem]:
         yield Problem("the cluster", "replicas", listed(seen), "one that streams; a synchronous one, when commits wait")
 
 
-def fit(seen: list[dict[str, Any]], estate) -> list[dict[str, Any]]:
+def fit(seen: list[dict[str, Any]], estate: Estate) -> list[dict[str, Any]]:
     """Members that can take over and lose nothing; with synchronous commits Patroni takes a synchronous one alone."""
     synchronous = estate.postgres.postgres_synchronous != "off"
     wanted = FOLLOWS[:2] if synchronous else FOLLOWS
@@ -73,12 +78,12 @@ def listed(seen: list[dict[str, Any]]) -> str:
 
 
 @operation(is_idempotent=False)
-def handed_over(candidate: str | None):
+def handed_over(candidate: str | None) -> Commands:
     """Hand over to `candidate` (the first fit replica by default) and wait until all is whole; says who leads."""
     yield FunctionCommand(_hand_over, (candidate,), {})
 
 
-def _hand_over(state, host, candidate: str | None) -> bool:
+def _hand_over(state: State, host: Host, candidate: str | None) -> bool:
     """Looks when it runs, not when it was planned. The names of the parameters are what pyinfra looks for."""
     estate = open_estate()
     seen = host.get_fact(ClusterMembers, _sudo=True)
@@ -89,7 +94,7 @@ def _hand_over(state, host, candidate: str | None) -> bool:
     return done
 
 
-def handover(estate, leader: str, heir: str) -> str:
+def handover(estate: Estate, leader: str, heir: str) -> str:
     """Shell: hand over from `leader` to `heir`, and wait until all other members that are up stream from it."""
     change = f"XTEAM_TIMEOUT=120 {CTL} switchover --leader {leader} --candidate {heir} --force"
     addresses = {machine.name: machine.address for machine in estate.members("postgres")}

@@ -3,10 +3,12 @@
 import hashlib
 import shlex
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pyinfra import host, logger, state
 from pyinfra.api import OperationError, StringCommand, operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.services import APPLIED, digest_command
 from xteam_infra.engine.operations.files import HostFile, _replace
 from xteam_infra.engine.operations.pending import is_pending
@@ -44,7 +46,7 @@ AGREED_SECONDS = 60
 
 
 @operation()
-def start(units: Mapping[str, str], inputs: Mapping[str, list[HostFile | str]]):
+def start(units: Mapping[str, str], inputs: Mapping[str, list[HostFile | str]]) -> Commands:
     """Start and enable the units that do not serve, all at once; the others are left to a rolling restart.
 
     A unit that runs with a certificate nobody accepts (it expired while the host was off) serves no one, not even
@@ -72,7 +74,7 @@ def _paths(inputs: list[HostFile | str]) -> list[str]:
 
 
 @operation()
-def seed(ports: Mapping[str, int], address: str, members: list[str]):
+def seed(ports: Mapping[str, int], address: str, members: list[str]) -> Commands:
     """Give every instance, and Sentinel, the state file it starts from; never touch one that is there.
 
     address: this host's. members: all addresses, those that are up first. An instance follows the master that the
@@ -104,7 +106,7 @@ def _replicaof(role: str, master: str, port: int, address: str, is_known: bool) 
     return ""
 
 
-def _master(known: Mapping[str, dict], role: str) -> str:
+def _master(known: Mapping[str, dict[str, Any]], role: str) -> str:
     return str(known.get(role, {}).get("ip", ""))
 
 
@@ -118,7 +120,7 @@ def _say(role: str, key: str, before: object, wanted: object) -> None:
 
 
 @operation()
-def live_settings(wanted: Mapping[str, dict[str, str]], roles: Mapping[str, tuple[str, str]]):
+def live_settings(wanted: Mapping[str, dict[str, str]], roles: Mapping[str, tuple[str, str]]) -> Commands:
     """Bring the running settings of every role to `wanted` by CONFIG SET, without a restart.
 
     wanted: {role: {key: value as CONFIG GET reports it}}. An instance that is not running reads its file when it
@@ -142,7 +144,7 @@ def live_settings(wanted: Mapping[str, dict[str, str]], roles: Mapping[str, tupl
 
 
 @operation()
-def users(files: Mapping[str, HostFile], roles: Mapping[str, tuple[str, str]]):
+def users(files: Mapping[str, HostFile], roles: Mapping[str, tuple[str, str]]) -> Commands:
     """Load the users of every role when its file, or what the instance runs with, is not what was last loaded.
 
     files: {role: its ACL file}. An instance that refuses the administrator's password is restarted: it then reads
@@ -169,7 +171,7 @@ def _load_users(role: str, sha256: str, denied: bool) -> StringCommand:
 
 
 @operation()
-def reload_certificates(roles: Mapping[str, tuple[str, str]]):
+def reload_certificates(roles: Mapping[str, tuple[str, str]]) -> Commands:
     """Make every role read its certificate again when it was renewed. No connection is dropped."""
     found = _instances(roles, ["port"])
     changed = False
@@ -187,7 +189,9 @@ def reload_certificates(roles: Mapping[str, tuple[str, str]]):
 
 
 @operation()
-def watch(ports: Mapping[str, int], address: str, members: list[str], quorum: int, options: Mapping[str, str]):
+def watch(
+    ports: Mapping[str, int], address: str, members: list[str], quorum: int, options: Mapping[str, str]
+) -> Commands:
     """Make this host's Sentinel watch the master of every role.
 
     ports: {role: port}. address: this host's. members: all addresses, to ask who is master. options: SENTINEL SET's.

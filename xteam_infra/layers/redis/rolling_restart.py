@@ -1,10 +1,11 @@
 """Restarts of Redis and Sentinel: what follows first, what leads after a planned hand-over; and roles put away."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pyinfra import host, logger, state
 from pyinfra.api import StringCommand, operation
 
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.services import Services
 from xteam_infra.engine.operations.files import HostFile
 from xteam_infra.engine.operations.services import ENABLED, HEALTH_SECONDS, _apply, will_differ
@@ -17,7 +18,7 @@ HAND_OVER = "/usr/local/sbin/xteam-redis-handover"
 
 
 @operation()
-def restart_followers(units: Mapping[str, str], inputs: Inputs):
+def restart_followers(units: Mapping[str, str], inputs: Inputs) -> Commands:
     """Restart this host's units that run with older files, but for the masters; enable those that are not.
 
     A unit that does not run at all is left to `start`. units: {unit: role}. inputs: {unit: the files it runs with}.
@@ -34,7 +35,7 @@ def restart_followers(units: Mapping[str, str], inputs: Inputs):
 
 
 @operation()
-def restart_masters(units: Mapping[str, str], inputs: Inputs, members: int):
+def restart_masters(units: Mapping[str, str], inputs: Inputs, members: int) -> Commands:
     """Restart this host's masters that run with older files, each after it handed over to a replica.
 
     members: hosts of the group; a single one has nobody to hand over to.
@@ -53,7 +54,7 @@ def restart_masters(units: Mapping[str, str], inputs: Inputs, members: int):
 
 
 @operation()
-def put_away(declared: list[str]):
+def put_away(declared: list[str]) -> Commands:
     """Stop roles that are declared no more and remove their files. Their data stays in /var/lib/redis/ROLE."""
     left = [role for role in host.get_fact(LeftRoles) if role not in declared]
     if not left:
@@ -74,7 +75,7 @@ def put_away(declared: list[str]):
         yield StringCommand(f"set -e; {forget}; {stop}; {runs}; rm -f {' '.join(paths)}; systemctl daemon-reload")
 
 
-def _leading(roles) -> set[str]:
+def _leading(roles: Iterable[str]) -> set[str]:
     asked = [role for role in roles if role != SENTINEL]
     return {role for role, master in host.get_fact(Follows, roles=asked).items() if not master}
 

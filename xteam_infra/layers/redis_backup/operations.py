@@ -8,16 +8,18 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import ConnectError
 
 from xteam_infra.engine.absent import up
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.holds import Holds
 from xteam_infra.engine.operations.ensure import UNREACHED, started
 from xteam_infra.layers.redis.facts import Born
+from xteam_infra.machine import Machine
 
 # Two hosts' clocks may be so far apart (seconds).
 CLOCKS = 60
 
 
 @operation()
-def first_of_each_role(job: str, unit: str, hosts: Iterable, roles: Iterable[str]):
+def first_of_each_role(job: str, unit: str, hosts: Iterable[Machine], roles: Iterable[str]) -> Commands:
     """Do a job of xteam-redis-backup unless it was done for the data that every role has now.
 
     job: take, copy or prove. hosts: the Redis machines.
@@ -30,7 +32,7 @@ def first_of_each_role(job: str, unit: str, hosts: Iterable, roles: Iterable[str
     yield StringCommand(f"{{ {started(unit)}\n}} && {{ {check}", UNREACHED)
 
 
-def born(hosts: Iterable, roles: Iterable[str]) -> dict[str, float]:
+def born(hosts: Iterable[Machine], roles: Iterable[str]) -> dict[str, float]:
     """Since when the estate has each role's data: the oldest of its hosts. Now, when none has any."""
     found: dict[str, list[float]] = {role: [] for role in roles}
     for machine in up(tuple(hosts)):

@@ -5,19 +5,21 @@ from collections.abc import Iterator
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 
 from xteam_infra.engine.absent import up
+from xteam_infra.engine.commands import Commands
 from xteam_infra.errors import Problem, SettingsError
+from xteam_infra.estate import Estate
 from xteam_infra.layers.backup.operations import run_and_show
 
 SERVE = "xteam-redis-serve@{}.service"
 
 
-def refuse_unclear_restore(estate) -> None:
+def refuse_unclear_restore(estate: Estate) -> None:
     """Raise SettingsError when --data does not say which role to replace, or does not confirm it."""
     if problems := list(_unclear(estate)):
         raise SettingsError(problems)
 
 
-def _unclear(estate) -> Iterator[Problem]:
+def _unclear(estate: Estate) -> Iterator[Problem]:
     settings = estate.redis
     role, kept = settings.redis_restore_role, settings.backed_up()
     if not estate.members("backup"):
@@ -34,7 +36,7 @@ def _unclear(estate) -> Iterator[Problem]:
 
 
 @operation(is_idempotent=False)
-def offer(role: str, snapshot: str, repository: int):
+def offer(role: str, snapshot: str, repository: int) -> Commands:
     """Have the backup host check a snapshot and offer it to the Redis hosts. repository: 1, or 2: the bucket."""
     unit = SERVE.format(f"{role}:{snapshot}:{repository}")
     why = f"{{ journalctl --no-pager -n 20 -u '{unit}' >&2; exit 1; }}"
@@ -44,13 +46,13 @@ def offer(role: str, snapshot: str, repository: int):
 
 
 @operation(is_idempotent=False)
-def withdraw():
+def withdraw() -> Commands:
     """End every offer."""
     yield StringCommand(f"systemctl stop '{SERVE.format('*')}'")
 
 
 @operation(is_idempotent=False)
-def step(verb: str, role: str):
+def step(verb: str, role: str) -> Commands:
     """One host's part of a restore: fetch, set-aside, replace or follow."""
     command = StringCommand("/usr/local/sbin/xteam-redis-restore", QuoteString(verb), QuoteString(role))
     yield FunctionCommand(run_and_show, (command,), {})

@@ -10,6 +10,7 @@ from pyinfra import host, inventory, state
 from pyinfra.api import OperationError, QuoteString, StringCommand, operation
 
 from xteam_infra.engine.absent import down
+from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.runtime import open_estate, secret
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.layers.storage.facts import DataVolume, EncryptedTree, TangKeys, Volume
@@ -52,7 +53,7 @@ def volume_problems(path: str, name: str, volume: Volume) -> Iterator[Problem]:
 
 
 @operation()
-def encrypted_tree(recovery: Secret):
+def encrypted_tree(recovery: Secret) -> Commands:
     """Lay the tree if there is none, and bind it to the key hosts as they are now.
 
     A binding is made with the recovery key, so it can also be made when all key hosts were lost. The tree stays open.
@@ -90,7 +91,7 @@ def _binding(present: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 @operation()
-def recovered(recovery: Secret):
+def recovered(recovery: Secret) -> Commands:
     """Open a closed tree with the recovery key, and start what waits for it."""
     tree = host.get_fact(EncryptedTree)
     if not tree.laid or tree.is_open:
