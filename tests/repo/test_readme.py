@@ -1,18 +1,21 @@
-"""README's way to a real deployment, gone step by step in a copy of the repository, up to hosts that don't exist."""
+"""The README's and the tutorial's commands, typed in a copy of the repository, up to hosts that don't exist."""
 
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text()
-COMMAND = re.compile(
-    r"^    ((?:script/|pyinfra |pytest ).*?)(?:  +#.*)?$|`((?:cp|pyinfra|pytest|script/|python) ?[^`]*)`", re.M
-)
+TUTORIAL = [path.read_text() for path in sorted((PROJECT / "docs/tutorial").glob("*.md"))]
+PROGRAM = r"(?:cp|pyinfra|pytest|python3?|script/\w+)\b"
+# A line of an indented or a fenced block, without its comment; or words of a sentence.
+LINE = re.compile(rf"^(?: {{4}})?({PROGRAM}.*?)(?: +#.*)?$")
+INLINE = re.compile(rf"`({PROGRAM} [^`]*|script/\w+)`")
 # What is run whole elsewhere, and would take minutes here.
 ELSEWHERE = {"script/test": "continuous integration", "script/demo": "tests/e2e, in its steps"}
 ADDRESS = "10.99.0."
@@ -42,8 +45,20 @@ def run(copy, command):
     return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
 
 
-def commands():
-    return list(dict.fromkeys(indented or inline for indented, inline in COMMAND.findall(README)))
+def commands() -> list[str]:
+    """Each once, in the order of the pages."""
+    return list(dict.fromkeys(command for page in (README, *TUTORIAL) for command in typed_in(page)))
+
+
+def typed_in(page: str) -> Iterator[str]:
+    fenced = False
+    for line in page.splitlines():
+        if line.startswith("```"):
+            fenced = line == "```sh"
+        elif (fenced or line.startswith("    ")) and (typed := LINE.match(line)):
+            yield typed[1]
+        elif not fenced:
+            yield from INLINE.findall(line)
 
 
 @pytest.mark.item("DOC-01")
@@ -71,7 +86,7 @@ def test_a_first_deployment_goes_as_written(copy):
 
 
 def fill_in(copy):
-    """Steps 3 to 5: names, addresses and regions, the hosts' keys, the values of this site."""
+    """Steps 3 to 5 of a first production: names, addresses and regions, the hosts' keys, the values of this site."""
     inventory, data = copy / "inventories/my.py", copy / "group_data/my.py"
     lines = inventory.read_text().splitlines()
     for number, line in enumerate(lines):
@@ -95,9 +110,13 @@ def test_every_other_command_is_accepted(copy):
             status, said = run(copy, f"{program} --help")
             assert status == 0 and "usage" in said, f"{program} --help: {said}"
             assert program in {"script/setup", *ELSEWHERE}, f"nothing runs {program}"
-        elif program == "pyinfra" and "prod.py" in command:
+        elif command.startswith("python3 -m lab"):
+            assert run(copy, f"python -m lab {command.split()[3]} --help")[0] == 0, command
+        elif program in ("pyinfra", "pytest"):
+            named = [word for word in command.split() if word.endswith(".py") or word.startswith("tests/")]
+            assert all((copy / word).exists() for word in named), command
+        if program == "pyinfra" and "prod.py" in command:
             status, said = run(copy, command)
             assert status == 1 and "not the placeholder" in said, f"{command}: {said}"
-            assert all((PROJECT / word).exists() for word in command.split()[1:3]), command
-        elif program == "python":
+        if program == "python":
             assert run(copy, f"{' '.join(command.split()[:4])} --help")[0] == 0, command
