@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
-from pyinfra.api import Host, Inventory
+from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
 
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.layers import GROUPS

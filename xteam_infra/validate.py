@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pyinfra.api import Inventory
 from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.inventory import Inventory
 
 from xteam_infra.errors import Problem, SecretsError, SettingsError
 from xteam_infra.estate import Estate, assemble
@@ -102,8 +102,8 @@ def main() -> None:
     """`python -m xteam_infra.validate INVENTORY`: print the validated estate as JSON, for other processes."""
     import argparse
 
-    from pyinfra.api import State
     from pyinfra.api.config import Config
+    from pyinfra.api.state import State
     from pyinfra.context import ctx_config, ctx_state
     from pyinfra_cli.inventory import make_inventory
 

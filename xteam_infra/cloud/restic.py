@@ -1,6 +1,8 @@
 """Where restic keeps snapshots: repositories on the backup host, and in the bucket if there is one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from xteam_infra.estate import Estate
 from xteam_infra.secrets import Secret
@@ -16,7 +18,7 @@ class Repository:
     number: int
     url: str
     cipher: Secret
-    keep: dict[str, int]
+    keep: Mapping[Any, int]
     password_file: str
     options: tuple[str, ...] = ()
     credentials: str = ""

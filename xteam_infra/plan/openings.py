@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from xteam_infra.estate import Estate
+from xteam_infra.machine import Machine
 from xteam_infra.plan.compose import plans
 from xteam_infra.plan.needs import Listen
 
@@ -23,7 +25,7 @@ class Opening:
     most: int
 
 
-def openings(estate, machine) -> list[Opening]:
+def openings(estate: Estate, machine: Machine) -> list[Opening]:
     """The inbound openings of `machine` in port order: the layers' listens, then extra_inbound."""
     found = []
     for listen in plans(estate)[machine.name].listens:
@@ -35,7 +37,7 @@ def openings(estate, machine) -> list[Opening]:
     return [one for one in found if one.world or one.v4 or one.v6]
 
 
-def _opening(estate, listen: Listen) -> Opening:
+def _opening(estate: Estate, listen: Listen) -> Opening:
     networks: set[str] = set()
     for source in listen.sources:
         if source == "management":

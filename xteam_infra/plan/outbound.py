@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
+from xteam_infra.estate import Estate
+from xteam_infra.machine import Machine
 from xteam_infra.plan.compose import plans
 from xteam_infra.plan.needs import Listen, Reach
 
@@ -47,7 +49,7 @@ class Outbound:
         return not self.v4 and not self.v6
 
 
-def outbound(estate, machine, more: Iterable[Reach] = ()) -> list[Outbound]:
+def outbound(estate: Estate, machine: Machine, more: Iterable[Reach] = ()) -> list[Outbound]:
     """The ways out of `machine`: to the other hosts, to what its layers reach, to `more`, and extra_outbound."""
     own = [
         Reach(rule.comment, (rule.port,), rule.accounts, rule.destinations, rule.protocol)
@@ -58,12 +60,12 @@ def outbound(estate, machine, more: Iterable[Reach] = ()) -> list[Outbound]:
     return [*_to_others(estate, machine), *(way_of(one) for one in reaches)]
 
 
-def confined(estate, machine) -> tuple[str, ...]:
+def confined(estate: Estate, machine: Machine) -> tuple[str, ...]:
     """Accounts of `machine` that reach only what names them."""
     return tuple(account.name for account in plans(estate)[machine.name].accounts)
 
 
-def _to_others(estate, machine) -> list[Outbound]:
+def _to_others(estate: Estate, machine: Machine) -> list[Outbound]:
     """One for each port and purpose, with the addresses of all hosts that listen there for this one."""
     addresses: dict[Listen, list[str]] = {}
     for other in estate.machines:
@@ -97,7 +99,7 @@ def _to_others(estate, machine) -> list[Outbound]:
     return ways
 
 
-def _is_for(listen: Listen, machine) -> bool:
+def _is_for(listen: Listen, machine: Machine) -> bool:
     for source in listen.sources:
         if source == "world" or source in machine.groups:
             return True
@@ -111,8 +113,15 @@ def way_of(reach: Reach) -> Outbound:
     return _way(reach.protocol, reach.ports, reach.purpose, reach.accounts, (), reach.networks)
 
 
-def _way(protocol, ports, comment, accounts, without, networks) -> Outbound:
+def _way(
+    protocol: str,
+    ports: tuple[int, ...],
+    comment: str,
+    accounts: tuple[str, ...],
+    without: tuple[str, ...],
+    networks: Iterable[str],
+) -> Outbound:
     parsed = sorted({ip_network(network) for network in networks}, key=str)
     v4 = tuple(str(network) for network in parsed if network.version == 4)
     v6 = tuple(str(network) for network in parsed if network.version == 6)
-    return Outbound(protocol, tuple(ports), comment, tuple(accounts), tuple(without), v4, v6)
+    return Outbound(protocol, ports, comment, accounts, without, v4, v6)

@@ -30,7 +30,7 @@ class CeleryWorker(BaseModel):
         return self.min_concurrency or self.concurrency
 
     @model_validator(mode="after")
-    def _bounds(self):
+    def _bounds(self) -> "CeleryWorker":
         if self.least > self.concurrency:
             raise ValueError(f"min_concurrency of at most concurrency ({self.concurrency}), not {self.min_concurrency}")
         return self

@@ -3,12 +3,15 @@
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from xteam_infra.errors import Problem
 from xteam_infra.layers import GROUPS
-from xteam_infra.settings import BY_LAYER, OWNER_OF_KEY, LayerSettings
+from xteam_infra.settings import BY_LAYER, OWNER_OF_KEY
+from xteam_infra.settings.model import LayerSettings
 from xteam_infra.settings.renamed import RENAMED
 
 # Keys that belong to pyinfra itself: connection data and global arguments.
@@ -20,11 +23,11 @@ class Loader:
     """Reads one inventory's data; `values` per layer and `problems` are the result."""
 
     inventory_name: str
-    values: dict[str, dict] = field(default_factory=lambda: {layer: {} for layer in BY_LAYER})
+    values: dict[str, dict[str, Any]] = field(default_factory=lambda: {layer: {} for layer in BY_LAYER})
     origin: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def read(self, all_data: dict, group_data: dict[str, dict], overrides: dict) -> None:
+    def read(self, all_data: dict[str, Any], group_data: dict[str, dict[str, Any]], overrides: dict[str, Any]) -> None:
         """Take all.py, then each layer's file, then the inventory's own file, then --data."""
         self._layer_file("all", all_data)
         for layer in BY_LAYER:
@@ -45,7 +48,7 @@ class Loader:
                 self.problems += [self._problem(layer, line) for line in error.errors()]
         return found
 
-    def _layer_file(self, layer: str, data: dict) -> None:
+    def _layer_file(self, layer: str, data: dict[str, Any]) -> None:
         file = f"group_data/{layer}.py"
         for key, value in data.items():
             if key.startswith(PYINFRA_PREFIXES):
@@ -58,7 +61,7 @@ class Loader:
             else:
                 self._unknown(file, key, value)
 
-    def _override(self, file: str, data: dict) -> None:
+    def _override(self, file: str, data: dict[str, Any]) -> None:
         for key, value in data.items():
             if key.startswith(PYINFRA_PREFIXES):
                 continue
@@ -76,7 +79,7 @@ class Loader:
         hint = f"unknown key; did you mean {near[0]}?" if near else "unknown key; docs/reference/settings.md lists all"
         self.problems.append(Problem(file, key, repr(value), hint))
 
-    def _refuse_unknown_groups(self, group_data: dict[str, dict]) -> None:
+    def _refuse_unknown_groups(self, group_data: dict[str, dict[str, Any]]) -> None:
         known = {*GROUPS, *BY_LAYER, self.inventory_name}
         for group in group_data:
             if group not in known and not Path("inventories", f"{group}.py").exists():
@@ -87,7 +90,7 @@ class Loader:
                     Problem(f"inventories/{self.inventory_name}.py", group, "unknown group", f"{groups}{hint}")
                 )
 
-    def _problem(self, layer: str, line) -> Problem:
+    def _problem(self, layer: str, line: ErrorDetails) -> Problem:
         key = ".".join(str(part) for part in line["loc"]) or "(several)"
         top = str(line["loc"][0]) if line["loc"] else ""
         file = self.origin.get(top, f"group_data/{layer}.py")

@@ -1,6 +1,6 @@
 """Settings of the postgres layer."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -162,7 +162,7 @@ class PostgresSettings(LayerSettings):
 
     @field_validator("postgres_parameters")
     @classmethod
-    def _free_parameters(cls, value: dict) -> dict:
+    def _free_parameters(cls, value: dict[str, Any]) -> dict[str, Any]:
         if taken := sorted(DECIDED & set(value)):
             raise ValueError(f"parameters that no other setting decides; remove {', '.join(taken)}")
         return value

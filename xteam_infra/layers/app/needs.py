@@ -1,8 +1,11 @@
 """What the app layer needs of a host, and where the application is on it."""
 
+from xteam_infra.estate import Estate
 from xteam_infra.layers.edge.needs import HTTPS_PORT
+from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import Account, Certificate, Leave, Listen, Needs, Reach, as_networks, reach_of
+from xteam_infra.settings.app import AppSettings
 
 ACCOUNT = "xteam"
 ROOT = "/opt/xteam"
@@ -31,7 +34,7 @@ ROLLED = "/var/lib/xteam/rolled.json"
 CLEANUP_TIMER = "xteam-cleanup.timer"
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """The application's account on every host that runs its code; the API where the group says so."""
     if not {"app", "worker"} & set(machine.groups):
         return Needs()
@@ -56,18 +59,18 @@ def needs(estate, machine) -> Needs:
     )
 
 
-def _serving(estate, machine) -> tuple:
+def _serving(estate: Estate, machine: Machine) -> tuple[Machine, ...]:
     """All hosts of the API, if this is one."""
     return estate.members("app") if "app" in machine.groups else ()
 
 
-def upstreams(settings) -> list[Reach]:
+def upstreams(settings: AppSettings) -> list[Reach]:
     """What the application calls, but for the error tracker, whose address is in a secret."""
     urls = (*((settings.UPSTREAM_URL,) if settings.UPSTREAM_URL else ()), *settings.app_upstreams)
     return [reach_of("upstream of the application", url, (ACCOUNT,)) for url in urls]
 
 
-def _edges(estate, machine) -> list[Reach]:
+def _edges(estate: Estate, machine: Machine) -> list[Reach]:
     """What the smoke test goes through; it runs as the application, on its hosts."""
     addresses = [edge.address for edge in estate.members("edge") if edge.name != machine.name]
     networks = tuple(network for address in addresses for network in as_networks(address))
@@ -79,12 +82,12 @@ def tracker(dsn: str) -> Reach:
     return reach_of("error tracker", dsn, (ACCOUNT,))
 
 
-def ports(settings) -> dict[str, int]:
+def ports(settings: AppSettings) -> dict[str, int]:
     """The TLS port of each colour's instance."""
     return {colour: settings.app_port + number for number, colour in enumerate(COLOURS)}
 
 
-def certificate(estate, machine) -> Certificate:
+def certificate(estate: Estate, machine: Machine) -> Certificate:
     """What the API shows to the edge, which may verify it by the host's names or as app.<internal domain>."""
     dns = (estate.fqdn("app"), machine.name, estate.fqdn(machine.name), "localhost")
     return Certificate("api", Subject(machine.name, dns, (machine.address, "127.0.0.1")), owner=ACCOUNT)

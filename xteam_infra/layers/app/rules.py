@@ -57,7 +57,7 @@ def _no_webhook(estate: Estate) -> Iterator[Problem]:
     try:
         value = open_store(estate.all.secrets_store).get(settings.deploy_webhook.name)
     except SecretsError:
-        return  # stored_problems() has told
+        return  # validate has told
     if value is None or urlsplit(value).scheme not in ("http", "https"):
         found = "nothing" if value is None else "no http or https address"
         key = f"{settings.deploy_webhook.name} (deploy_webhook)"

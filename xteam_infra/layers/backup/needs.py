@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xteam_infra.cloud import Bucket
+from xteam_infra.estate import Estate
 from xteam_infra.layers.postgres.needs import CREATECLUSTER, CREATECLUSTER_TEXT
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import Certificate, Listen, Needs, Reach, as_networks
@@ -37,7 +38,7 @@ SERVER = ("postgresql-17", "postgresql-17-pgaudit")
 SERVER_PROGRAMS = "/usr/lib/postgresql/17/bin"
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """pgBackRest on the repository host and on every database host; they call each other."""
     if not estate.members("backup") or not {"backup", "postgres"} & set(machine.groups):
         return Needs()
@@ -67,7 +68,7 @@ def needs(estate, machine) -> Needs:
     )
 
 
-def _bucket(estate) -> tuple[Reach, ...]:
+def _bucket(estate: Estate) -> tuple[Reach, ...]:
     """pgBackRest runs as postgres; restic, which copies the backups of files and Redis, as root."""
     if not estate.backup.bucket:
         return ()
@@ -75,28 +76,28 @@ def _bucket(estate) -> tuple[Reach, ...]:
     return (Reach("bucket", (storage.port,), ("postgres", "root"), as_networks(storage.host)),)
 
 
-def _timers(estate) -> tuple[str, ...]:
+def _timers(estate: Estate) -> tuple[str, ...]:
     return (*(job.timer for job in jobs(estate)), METRICS_TIMER, DRILL_TIMER)
 
 
-def certificate(estate, machine) -> Certificate:
+def certificate(estate: Estate, machine: Machine) -> Certificate:
     """What the server shows."""
     subject = Subject(machine.name, (machine.name, estate.fqdn(machine.name)), (machine.address,))
     return Certificate("pgbackrest-server", subject, owner="postgres")
 
 
-def client_certificate(machine) -> Certificate:
+def client_certificate(machine: Machine) -> Certificate:
     """What the other side's server is shown, which authorises its common name."""
     return Certificate(CLIENT, Subject(f"{CLIENT}.{machine.name}", purpose="client"), owner="postgres")
 
 
-def _callers(machine) -> tuple[str, ...]:
+def _callers(machine: Machine) -> tuple[str, ...]:
     """The repository host calls the databases to copy them; they call it to store and fetch WAL."""
     callers = {"backup": "postgres", "postgres": "backup"}
     return tuple(caller for group, caller in callers.items() if group in machine.groups)
 
 
-def _memory(estate, is_repository: bool) -> dict[str, int]:
+def _memory(estate: Estate, is_repository: bool) -> dict[str, int]:
     if not is_repository:
         return {"pgbackrest": ARCHIVER_MB}
     return {"pgbackrest": estate.backup.backup_memory_mb, "restore": estate.backup.restore_memory_mb}
@@ -119,7 +120,7 @@ class Repository:
         return f"repo{self.number}"
 
 
-def repositories(estate) -> tuple[Repository, ...]:
+def repositories(estate: Estate) -> tuple[Repository, ...]:
     """The repositories in pgBackRest's order. The backup host alone opens both: it has the keys of the second."""
     settings = estate.backup
     found = []
@@ -150,7 +151,7 @@ class Job:
         return f"xteam-backup@{self.name}.service"
 
 
-def jobs(estate) -> tuple[Job, ...]:
+def jobs(estate: Estate) -> tuple[Job, ...]:
     """Every job of the backup host, by repository."""
     settings = estate.backup
     calendars = {
@@ -169,14 +170,14 @@ def jobs(estate) -> tuple[Job, ...]:
     return (*found, Job("check", CHECK_ON))
 
 
-def databases(estate, machine) -> tuple[Machine, ...]:
+def databases(estate: Estate, machine: Machine) -> tuple[Machine, ...]:
     """The database hosts that pgBackRest on `machine` knows, itself first: it archives from the first one."""
     own = (machine,) if "postgres" in machine.groups else ()
     others = estate.members("postgres") if "backup" in machine.groups else ()
     return (*own, *(other for other in others if other.name != machine.name))
 
 
-def callers(estate, machine) -> tuple[Machine, ...]:
+def callers(estate: Estate, machine: Machine) -> tuple[Machine, ...]:
     """The machines that may call pgBackRest's server on `machine`; itself when alone: it wants one."""
     groups = _callers(machine)
     others = tuple(m for m in estate.machines if m.name != machine.name and set(groups) & set(m.groups))

@@ -1,5 +1,7 @@
 """What the base layer needs of a host."""
 
+from xteam_infra.estate import Estate
+from xteam_infra.machine import Machine
 from xteam_infra.plan.needs import Listen, Needs, Reach
 from xteam_infra.settings.base import DAY_MINUTES, window_minutes
 
@@ -75,7 +77,7 @@ SYSCTLS = {
 }
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """SSH for the controller, hardened kernel settings, the tools every layer uses."""
     mirrors = Reach(
         "packages", estate.firewall.mirror_ports, ("root", "_apt"), networks=estate.firewall.mirror_networks
@@ -92,18 +94,19 @@ def needs(estate, machine) -> Needs:
     )
 
 
-def upgrade_at(estate, machine) -> str:
+def upgrade_at(estate: Estate, machine: Machine) -> str:
     """HH:MM at which this host installs updates: the hosts take turns in the order of the inventory."""
     hours, minutes = map(int, estate.base.updates_first_at.split(":"))
     turn = estate.machines.index(machine) * estate.base.updates_spacing_minutes
     return _clock(hours * 60 + minutes + turn)
 
 
-def reboot_at(estate, machine) -> str | None:
+def reboot_at(estate: Estate, machine: Machine) -> str | None:
     """HH:MM at which this host reboots by itself if it must: the hosts share the window. None: it never does."""
-    if not estate.base.updates_reboot_themselves:
+    window = estate.base.updates_reboot_window
+    if not estate.base.updates_reboot_themselves or window is None:
         return None
-    start, length = window_minutes(estate.base.updates_reboot_window)
+    start, length = window_minutes(window)
     return _clock(start + estate.machines.index(machine) * (length // len(estate.machines)))
 
 

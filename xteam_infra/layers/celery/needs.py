@@ -1,6 +1,9 @@
 """What the celery layer needs of a host."""
 
+from xteam_infra.estate import Estate
+from xteam_infra.machine import Machine
 from xteam_infra.plan.needs import Needs
+from xteam_infra.settings.celery import CelerySettings
 
 BEAT_UNIT = "xteam-beat.service"
 # Threads and processes Beat may have.
@@ -10,7 +13,7 @@ METRICS_TIMER = "xteam-celery-metrics.timer"
 METRICS = "/var/lib/prometheus/node-exporter/xteam-celery.prom"
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """The worker units and a Beat on every host of group worker. They listen on nothing."""
     if "worker" not in machine.groups:
         return Needs()
@@ -30,12 +33,12 @@ def worker_unit(name: str) -> str:
     return f"xteam-worker@{name}.service"
 
 
-def consumes(settings, *names: str) -> tuple[str, ...]:
+def consumes(settings: CelerySettings, *names: str) -> tuple[str, ...]:
     """Workers and their queues (all workers if none is named), as the modules on the host are told: 2=slow,default"""
     workers = settings.celery_workers
     return tuple(f"{name}={','.join(workers[name].queues)}" for name in names or workers)
 
 
-def takes_tasks(settings, name: str) -> str:
+def takes_tasks(settings: CelerySettings, name: str) -> str:
     """A command that succeeds once the worker of this host has run a task, and takes them from all its queues."""
     return f"xteam-run -m xteam_operator.liveness {consumes(settings, name)[0]}"

@@ -3,9 +3,16 @@
 Edges tell each other, and themselves at a reload, what their clients ask for; several may share an address by VRRP.
 """
 
+from typing import TypeVar
+
+from xteam_infra.estate import Estate
 from xteam_infra.layers.edge import public
+from xteam_infra.machine import Machine
 from xteam_infra.pki import Subject
 from xteam_infra.plan.needs import EDGE_PEERS, PKI_DIRECTORY, Certificate, Leave, Listen, Needs, reach_of
+from xteam_infra.settings.edge import EdgeSettings
+
+One = TypeVar("One")
 
 UNIT = "haproxy.service"
 FLOATING_UNIT = "keepalived.service"
@@ -36,7 +43,7 @@ SMALL_BODY = 8 * 1024
 STREAMS = 32
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """HAProxy and, unless it is supplied, a certificate of the internal CA for the public names."""
     if "edge" not in machine.groups:
         return Needs()
@@ -70,12 +77,12 @@ def needs(estate, machine) -> Needs:
     )
 
 
-def http_connections(settings) -> int:
+def http_connections(settings: EdgeSettings) -> int:
     """Connections on port 80, where there is only a redirect: a quarter of HTTPS's."""
     return max(250, settings.edge_max_connections // 4)
 
 
-def process_connections(settings) -> int:
+def process_connections(settings: EdgeSettings) -> int:
     """Connections of HAProxy's process: more than its frontends can have together."""
     return settings.edge_max_connections + http_connections(settings) + ALIVE_CONNECTIONS + OWN_CONNECTIONS
 
@@ -94,28 +101,28 @@ def _is_up(name: str) -> str:
     )
 
 
-def _if(condition: bool, one):
+def _if(condition: bool, one: One) -> tuple[One, ...]:
     return (one,) if condition else ()
 
 
-def peer_certificate(estate, machine) -> Certificate:
+def peer_certificate(estate: Estate, machine: Machine) -> Certificate:
     """What an edge shows to the others, and to its own next process."""
     names = (estate.fqdn(machine.name), machine.name)
     return Certificate("edge-peer", Subject(names[0], names), bundle=True)
 
 
-def peer_client_certificate(machine) -> Certificate:
+def peer_client_certificate(machine: Machine) -> Certificate:
     """By which the others let an edge in: HAProxy asks no more of a peer than who signed its certificate."""
     subject = Subject(f"{PEER_CLIENT}.{machine.name}", purpose="client")
     return Certificate(PEER_CLIENT, subject, bundle=True, issuer=EDGE_PEERS)
 
 
-def internal_certificate(estate) -> Certificate:
+def internal_certificate(estate: Estate) -> Certificate:
     """The stand-in for a public certificate."""
     return Certificate("edge", Subject(estate.all.domain, public.hosts(estate)), bundle=True)
 
 
-def certificate_path(estate) -> str:
+def certificate_path(estate: Estate) -> str:
     """What HAProxy shows to clients."""
     if estate.edge.acme:
         return ACME_PEM

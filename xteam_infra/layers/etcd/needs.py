@@ -1,5 +1,7 @@
 """What the etcd layer needs of a host."""
 
+from xteam_infra.estate import Estate
+from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import Certificate, Listen, Needs
 
@@ -14,7 +16,7 @@ ROOT = Certificate("etcd-root", Subject("root", purpose="client"))
 PEER_NAME = "etcd-peer"
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """A member of the cluster, reachable by the other members and by Patroni."""
     if "etcd" not in machine.groups:
         return Needs()
@@ -40,7 +42,7 @@ def needs(estate, machine) -> Needs:
     )
 
 
-def member_certificate(estate, machine) -> Certificate:
+def member_certificate(estate: Estate, machine: Machine) -> Certificate:
     """The certificate a member shows to clients and to the other members, as server and as client.
 
     It is a client of its own, too: the gateway that speaks HTTP to clients calls the member behind it.

@@ -1,7 +1,9 @@
 """What the backups of uploads and workspaces need: who sends them, and who keeps them where no sender can delete."""
 
 from xteam_infra.cloud.restic import Repository, in_bucket
+from xteam_infra.estate import Estate
 from xteam_infra.layers.app.needs import UPLOADS, WORKSPACES
+from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import Certificate, Listen, Needs
 from xteam_infra.secrets import Secret
@@ -33,7 +35,7 @@ OBJECTS_AN_HOUR = 20_000
 SERVER_MB = 128
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """Every API host sends what users stored on it to the backup host."""
     found = Needs()
     if sends(estate, machine):
@@ -64,22 +66,22 @@ def needs(estate, machine) -> Needs:
     return found
 
 
-def sends(estate, machine) -> bool:
+def sends(estate: Estate, machine: Machine) -> bool:
     """Whether users' files are on `machine`, and somebody keeps backups."""
     return "app" in machine.groups and bool(estate.members("backup"))
 
 
-def keeps(estate, machine) -> bool:
+def keeps(estate: Estate, machine: Machine) -> bool:
     """Whether `machine` keeps the backups."""
     return "backup" in machine.groups and bool(estate.members("app"))
 
 
-def room_mb(estate, disk_mb: int) -> int:
+def room_mb(estate: Estate, disk_mb: int) -> int:
     """MiB that the repositories may take of a file system of so many."""
     return estate.files.files_backup_max_mb or int(disk_mb * SHARE)
 
 
-def kept_by(estate) -> tuple[str, ...]:
+def kept_by(estate: Estate) -> tuple[str, ...]:
     """Jobs of the host that keeps the backups: note arrivals, expire, and with a bucket the copies and their proof."""
     return ("record", "keep", "copy", "prove-copy") if estate.backup.bucket else ("record", "keep")
 
@@ -89,24 +91,24 @@ def timer(job: str) -> str:
     return f"xteam-files-{job}.timer"
 
 
-def cipher(machine) -> Secret:
+def cipher(machine: Machine) -> Secret:
     """Password of a host's repository: no host can read another's."""
     return Secret(f"files/{machine.name}/cipher")
 
 
-def copies(estate, machine) -> Repository:
+def copies(estate: Estate, machine: Machine) -> Repository:
     """The copy of a host's repository, in the bucket; with a password of its own, which the backup host alone has."""
     url, options = in_bucket(estate, f"{PREFIX}/{machine.name}", STORAGE_CA)
     cipher, password = Secret(f"files/{machine.name}/copy-cipher"), f"{HOME}/{machine.name}.copy.pass"
     return Repository(2, url, cipher, estate.files.files_backup_s3_keep, password, options, CREDENTIALS)
 
 
-def client_certificate(machine) -> Certificate:
+def client_certificate(machine: Machine) -> Certificate:
     """By which a host proves whose repository it may open."""
     return Certificate(CLIENT, Subject(f"{CLIENT}.{machine.name}", purpose="client"), bundle=True)
 
 
-def gate_certificate(estate, machine) -> Certificate:
+def gate_certificate(estate: Estate, machine: Machine) -> Certificate:
     """What the gate shows."""
     names = (estate.fqdn(machine.name), machine.name)
     return Certificate("files-gate", Subject(machine.name, names, (machine.address,)), bundle=True)

@@ -2,6 +2,8 @@
 
 from uuid import NAMESPACE_DNS, uuid5
 
+from xteam_infra.estate import Estate
+from xteam_infra.machine import Machine
 from xteam_infra.pki import Subject
 from xteam_infra.plan.needs import Certificate, Listen, Needs
 
@@ -17,7 +19,7 @@ RECEIVER_MB = 32
 UPLOAD_MB = 64
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """Every host sends its journal; the collector also receives."""
     if not estate.members("logs"):
         return Needs()
@@ -45,26 +47,26 @@ def needs(estate, machine) -> Needs:
     )
 
 
-def sender_certificate(machine) -> Certificate:
+def sender_certificate(machine: Machine) -> Certificate:
     """By which the collector knows whose journal it gets."""
     return Certificate(SENDER, Subject(f"{SENDER}.{machine.name}", purpose="client"))
 
 
-def receiver(machine) -> str:
+def receiver(machine: Machine) -> str:
     """The unit that receives the journal of `machine`."""
     return f"xteam-journal@{machine.name}.service"
 
 
-def way_in(machine) -> str:
+def way_in(machine: Machine) -> str:
     """The socket on which it does."""
     return f"xteam-journal@{machine.name}.socket"
 
 
-def directory(machine) -> str:
+def directory(machine: Machine) -> str:
     """Where the journal of `machine` is kept. journalctl reads directories below another only if named like this."""
     return f"{COLLECTED}/{uuid5(NAMESPACE_DNS, machine.name).hex}"
 
 
-def share_mb(estate) -> int:
+def share_mb(estate: Estate) -> int:
     """The most the journal of one host may use, in MiB: nobody's lines push out another's."""
     return estate.logs.logs_max_use_gb * 1024 // len(estate.machines)

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from shlex import quote
 
+from xteam_infra.estate import Estate
+from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import PATRONI_CLIENTS, Account, Certificate, Leave, Listen, Needs
 from xteam_infra.settings.router import DATABASES
@@ -57,7 +59,7 @@ initdb_options = '{INITDB}'
 """
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """A member of the PostgreSQL cluster, reachable by the routers and by the other members; the monthly report."""
     member = _member(estate, machine) if "postgres" in machine.groups else Needs()
     if machine != report_host(estate):
@@ -71,14 +73,15 @@ def needs(estate, machine) -> Needs:
     )
 
 
-def report_host(estate):
+def report_host(estate: Estate) -> Machine | None:
     """Where the monthly report is made and kept: with the metrics, else the logs, else the first member."""
     if not estate.members("postgres"):
         return None
     return next(machine for group in ("metrics", "logs", "postgres") for machine in estate.members(group))
 
 
-def _member(estate, machine) -> Needs:
+def _member(estate: Estate, machine: Machine) -> Needs:
+    reports = report_host(estate)
     return Needs(
         # python3-etcd: Patroni imports it for etcd 3 too, and its package does not demand it.
         packages=("postgresql-17", "postgresql-17-pgaudit", "patroni", "python3-etcd"),
@@ -87,7 +90,7 @@ def _member(estate, machine) -> Needs:
             Listen(
                 PORT,
                 "PostgreSQL",
-                (*CLIENTS, "metrics", report_host(estate).address, *_declared_sources(estate)),
+                (*CLIENTS, "metrics", *((reports.address,) if reports else ()), *_declared_sources(estate)),
                 tls="postgres",
                 clients=(REPLICATOR.name, REWIND.name, "pgbouncer-client"),
                 accounts=("haproxy", "postgres", "root", REPORT_ACCOUNT),
@@ -118,7 +121,7 @@ def _member(estate, machine) -> Needs:
     )
 
 
-def _leave(estate, machine) -> Leave:
+def _leave(estate: Estate, machine: Machine) -> Leave:
     """A leader hands over to a member that has every commit, and follows it; the others have nothing to do."""
     leads = f'xteam-patronictl list -f json | grep -oE \'"Member": "{machine.name}"[^}}]*"Role": "Leader"\''
     over = f"XTEAM_TIMEOUT=120 xteam-patronictl switchover --leader {machine.name} --force"
@@ -127,7 +130,7 @@ def _leave(estate, machine) -> Leave:
     return Leave(f"{over} && {wait} && ! {leads}", leads=leads)
 
 
-def _whole(estate) -> str:
+def _whole(estate: Estate) -> str:
     """Shell: every member runs or streams, one that has every commit is there, and Patroni is not paused."""
     members = len(estate.members("postgres"))
     steps = [
@@ -140,19 +143,19 @@ def _whole(estate) -> str:
     return f"{' && '.join(steps)} || {{ echo 'not all members run and stream: xteam-patronictl list'; exit 1; }}"
 
 
-def _declared_sources(estate) -> tuple[str, ...]:
+def _declared_sources(estate: Estate) -> tuple[str, ...]:
     """Where the added access rules let somebody in from."""
     opening = [rule for rule in estate.postgres.postgres_hba_rules if rule.method != "reject"]
     return tuple(dict.fromkeys(source for rule in opening for source in rule.sources))
 
 
-def patroni_client_certificate(machine) -> Certificate:
+def patroni_client_certificate(machine: Machine) -> Certificate:
     """By which Patroni's API lets in the other members, patronictl and root of a member."""
     subject = Subject(f"{PATRONI_CLIENT}.{machine.name}", purpose="client")
     return Certificate(PATRONI_CLIENT, subject, owner="postgres", issuer=PATRONI_CLIENTS)
 
 
-def server_certificate(estate, machine) -> Certificate:
+def server_certificate(estate: Estate, machine: Machine) -> Certificate:
     """What the server and Patroni's API show. Clients that come through a router verify the service's name."""
     dns = (estate.fqdn("postgres"), machine.name, estate.fqdn(machine.name), "localhost")
     return Certificate("postgres-server", Subject(machine.name, dns, (machine.address, "127.0.0.1")), owner="postgres")

@@ -2,6 +2,8 @@
 
 from math import ceil
 
+from xteam_infra.estate import Estate
+from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import METRICS_CLIENTS, Certificate, Leave, Listen, Needs
 
@@ -18,7 +20,7 @@ EXPORTER_MB = 48
 METRICS_CLIENT = "metrics-client"
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """One instance per role and one Sentinel on every host of group redis; on group metrics, what asks them."""
     asks = (metrics_client_certificate(machine),) if "metrics" in machine.groups and estate.members("redis") else ()
     if "redis" not in machine.groups:
@@ -59,7 +61,7 @@ def needs(estate, machine) -> Needs:
     )
 
 
-def _leave(role: str, machine) -> Leave:
+def _leave(role: str, machine: Machine) -> Leave:
     """A master hands over without losing a write; a replica has nothing to do."""
     master = f"xteam-redis sentinel SENTINEL GET-MASTER-ADDR-BY-NAME {role} | tr -d '\\r' | head -n 1"
     return Leave(f"xteam-redis-handover {role}", leads=f'[ "$({master})" = {machine.address} ]')
@@ -81,14 +83,14 @@ def unit(role: str) -> str:
     return f"redis-server@{role}.service"
 
 
-def memory_mb(estate, role: str) -> int:
+def memory_mb(estate: Estate, role: str) -> int:
     """The most a role may use in MiB: its data, the pages copied while a fork writes them out, its buffers."""
     settings = estate.redis
     data = settings.redis_instances[role].memory_mb
     return ceil(data * settings.redis_fork_headroom) + PROCESS_MB
 
 
-def certificate(estate, machine, name: str) -> Certificate:
+def certificate(estate: Estate, machine: Machine, name: str) -> Certificate:
     """The certificate of a role or of Sentinel. Clients reach it by the host's names, or through a local router.
 
     Redis shows the same one when it calls: a replica its master, Sentinel everybody.
@@ -98,12 +100,12 @@ def certificate(estate, machine, name: str) -> Certificate:
     return Certificate(f"redis-{name}", Subject(f"redis-{name}", dns, ips, "both"), owner="redis")
 
 
-def exporter_certificate(estate, machine) -> Certificate:
+def exporter_certificate(estate: Estate, machine: Machine) -> Certificate:
     """What the exporter shows to Prometheus."""
     return Certificate("redis-exporter", Subject("redis-exporter", (estate.fqdn(machine.name),), (machine.address,)))
 
 
-def metrics_client_certificate(machine) -> Certificate:
+def metrics_client_certificate(machine: Machine) -> Certificate:
     """By which exporters let Prometheus in."""
     subject = Subject(f"{METRICS_CLIENT}.{machine.name}", purpose="client")
     return Certificate(METRICS_CLIENT, subject, issuer=METRICS_CLIENTS)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from xteam_infra.cloud.restic import Repository, in_bucket
+from xteam_infra.estate import Estate
+from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import Certificate, Listen, Needs
 
@@ -15,7 +17,7 @@ PREFIX = "redis"
 TOOLS_MB = 192
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """Takes snapshots, keeps them, proves them, and offers one to the Redis hosts while a restore runs."""
     if not takes_backups(estate, machine):
         return Needs()
@@ -29,17 +31,17 @@ def needs(estate, machine) -> Needs:
     )
 
 
-def takes_backups(estate, machine) -> bool:
+def takes_backups(estate: Estate, machine: Machine) -> bool:
     """Whether `machine` keeps the backups of Redis."""
     return "backup" in machine.groups and bool(estate.members("redis"))
 
 
-def memory_mb(estate) -> int:
+def memory_mb(estate: Estate) -> int:
     """The largest role in a scratch instance, and what reads and encrypts it."""
     return max(one.memory_mb for one in estate.redis.redis_instances.values()) + TOOLS_MB
 
 
-def certificate(estate, machine) -> Certificate:
+def certificate(estate: Estate, machine: Machine) -> Certificate:
     """What the instance shows that offers a snapshot."""
     dns = (machine.name, estate.fqdn(machine.name))
     return Certificate("redis-backup", Subject("redis-backup", dns, (machine.address,)))
@@ -64,7 +66,7 @@ class Job:
         return f"xteam-redis-{self.name}.service"
 
 
-def jobs(estate) -> tuple[Job, ...]:
+def jobs(estate: Estate) -> tuple[Job, ...]:
     """Every job of the host that keeps the backups, in the order of a first run."""
     settings = estate.redis
     found = [Job("backup", settings.redis_backup_on, "When Redis is backed up")]
@@ -73,7 +75,7 @@ def jobs(estate) -> tuple[Job, ...]:
     return (*found, Job("prove", settings.redis_backup_prove_on, "When Redis' backups are proved"))
 
 
-def repositories(estate) -> tuple[Repository, ...]:
+def repositories(estate: Estate) -> tuple[Repository, ...]:
     """The directory on the backup host, and the bucket if there is one."""
     settings = estate.redis
     first = Repository(

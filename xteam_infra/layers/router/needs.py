@@ -1,5 +1,7 @@
 """What the router layer needs of a host: local ways to whoever leads PostgreSQL and Redis now."""
 
+from xteam_infra.estate import Estate
+from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
 from xteam_infra.plan.needs import PATRONI_CLIENTS, Certificate, Listen, Needs
 
@@ -16,25 +18,25 @@ ROUTER_MB = 96
 POOLER_MB = 64
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """HAProxy and PgBouncer on loopback, on hosts that run the application or its workers."""
     if not {"app", "worker"} & set(machine.groups):
         return Needs()
     return _join(_postgres(estate, machine), _redis(estate), _haproxy(estate))
 
 
-def has_router(estate) -> bool:
+def has_router(estate: Estate) -> bool:
     """Whether there is anything to route to."""
     return bool(estate.members("postgres") or estate.members("redis"))
 
 
-def redis_ports(estate) -> dict[str, int]:
+def redis_ports(estate: Estate) -> dict[str, int]:
     """Local port of each Redis role's master; empty without Redis."""
     instances = getattr(estate.redis, "redis_instances", {}) if estate.members("redis") else {}
     return {name: instance.port + REDIS_OFFSET for name, instance in instances.items()}
 
 
-def pooler_certificate(estate, machine) -> Certificate:
+def pooler_certificate(estate: Estate, machine: Machine) -> Certificate:
     """What PgBouncer shows to its clients."""
     dns = (estate.fqdn("pgbouncer"), estate.fqdn(machine.name), "localhost")
     return Certificate("pgbouncer", Subject("pgbouncer", dns, ("127.0.0.1",)), owner="postgres")
@@ -45,19 +47,19 @@ def pooler_client_certificate() -> Certificate:
     return Certificate("pgbouncer-client", Subject("pgbouncer", purpose="client"), owner="postgres")
 
 
-def router_client_certificate(machine) -> Certificate:
+def router_client_certificate(machine: Machine) -> Certificate:
     """By which Patroni answers the router's checks."""
     subject = Subject(f"router-client.{machine.name}", purpose="client")
     return Certificate("router-client", subject, owner="haproxy", bundle=True, issuer=PATRONI_CLIENTS)
 
 
-def _haproxy(estate) -> Needs:
+def _haproxy(estate: Estate) -> Needs:
     if not has_router(estate):
         return Needs()
     return Needs(packages=("haproxy",), memory_mb={"router": ROUTER_MB}, units=(ROUTER_UNIT,))
 
 
-def _postgres(estate, machine) -> Needs:
+def _postgres(estate: Estate, machine: Machine) -> Needs:
     if not estate.members("postgres"):
         return Needs()
     return Needs(
@@ -77,7 +79,7 @@ def _postgres(estate, machine) -> Needs:
     )
 
 
-def _redis(estate) -> Needs:
+def _redis(estate: Estate) -> Needs:
     ports = redis_ports(estate)
     return Needs(
         listens=tuple(Listen(port, f"master of Redis {name}", ("local",), tls="tls") for name, port in ports.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xteam_infra.estate import Estate
 from xteam_infra.plan.needs import Listen, Needs
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ BRANCHES = (
 )
 
 
-def needs(estate, machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> Needs:
     """An encrypted tree on every database host; tang on the hosts that hold keys."""
     tree, keys = encrypts(estate, machine), machine in key_hosts(estate)
     port = estate.storage.storage_key_port
@@ -53,12 +54,12 @@ def needs(estate, machine) -> Needs:
     )
 
 
-def encrypts(estate, machine) -> bool:
+def encrypts(estate: Estate, machine: Machine) -> bool:
     """Whether this host has an encrypted tree."""
     return estate.storage.storage_encryption == "fscrypt" and "postgres" in machine.groups
 
 
-def key_hosts(estate) -> tuple[Machine, ...]:
+def key_hosts(estate: Estate) -> tuple[Machine, ...]:
     """The hosts that run tang, in inventory order: those named, else the best one of each region."""
     settings = estate.storage
     if settings.storage_encryption != "fscrypt" or not estate.members("postgres"):
@@ -77,7 +78,7 @@ def _rank(machine: Machine) -> int:
     return min((KEY_GROUPS.index(group) for group in machine.groups if group in KEY_GROUPS), default=len(KEY_GROUPS))
 
 
-def key_url(estate, machine: Machine) -> str:
+def key_url(estate: Estate, machine: Machine) -> str:
     """Where a key host answers: its address, for a host must open its data also when it knows no names.
 
     Plain HTTP: what tang exchanges is of no use to a listener.
