@@ -4,9 +4,9 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# What the project needs of Debian 12 or 13 beyond git and python3.
-DEBIAN_PACKAGES=(ca-certificates debian-archive-keyring e2fsprogs iproute2 mmdebstrap nftables openssh-client procps
-    python3-venv systemd-container)
+# What is needed of Debian 12 or 13 beyond git and python3: by tests/unit and tests/repo, and by a lab beside it.
+TEST_PACKAGES=(ca-certificates nftables openssh-client openssl python3-venv)
+LAB_PACKAGES=(debian-archive-keyring e2fsprogs iproute2 mmdebstrap procps systemd-container)
 
 # Ctrl-C ends the whole command: pyinfra would turn it into success.
 trap 'exit 130' INT
@@ -30,9 +30,10 @@ require_root() {
     [ "$(id -u)" = 0 ] || die "needs root, to install packages and to boot the lab: sudo $0"
 }
 
+# install_debian_packages NAME...: those that are missing.
 install_debian_packages() {
     local missing=() name
-    for name in "${DEBIAN_PACKAGES[@]}"; do
+    for name in "$@"; do
         dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
@@ -83,7 +84,10 @@ unpack_promtool() {
     local work
     work=$(mktemp -d)
     chmod 755 "$work"
-    (cd "$work" && quietly apt-get -q download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar x ./usr/bin/promtool)
+    if ! (cd "$work" && quietly apt-get -q download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar x ./usr/bin/promtool); then
+        rm -rf "$work"
+        return 1
+    fi
     mkdir -p build/tools
     mv "$work/usr/bin/promtool" build/tools/
     rm -rf "$work"
@@ -91,7 +95,7 @@ unpack_promtool() {
 
 prepare() {
     require_root
-    step "install Debian packages" install_debian_packages
+    step "install Debian packages" install_debian_packages "${TEST_PACKAGES[@]}" "${LAB_PACKAGES[@]}"
     step "make the Python environment" make_environment
     step "unpack promtool" unpack_promtool
     PATH=$PWD/.venv/bin:$PATH:/usr/sbin:/sbin

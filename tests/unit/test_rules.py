@@ -11,9 +11,9 @@ RULES = sorted((PROJECT / "rules").glob("*.yml"))
 
 
 def promtool(*words):
-    """From Debian's package prometheus, or unpacked from it by script/test."""
+    """From Debian's package prometheus, or unpacked from it by script/setup."""
     program = shutil.which("promtool", path=f"{PROJECT}/build/tools:/usr/bin:/usr/local/bin")
-    assert program, "no promtool: run script/test, or install Debian's package prometheus"
+    assert program, "no promtool: run script/setup"
     return subprocess.run([program, *words], capture_output=True, text=True, timeout=120, check=False)
 
 
