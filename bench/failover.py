@@ -72,8 +72,7 @@ class Run:
                 f"XTEAM_TIMEOUT=60 xteam-patronictl switchover --leader {leader} --candidate {wanted} --force; true"
             )
             self.bench.wait(cluster.whole, PATIENCE)
-            leader = cluster.leader()
-        return leader
+        return cluster.present_leader()
 
     def _lead_etcd(self, leader: str) -> None:
         """etcd's leader is where it is to be. Asked for at the last moment: the heartbeat moves it away by itself."""

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from checklist.estate import EstateError, EstateReader
 from checklist.evidence import Recorder, Redactor
@@ -43,7 +44,7 @@ class Bench:
         """Until it holds."""
         return eventually(holds, seconds=seconds, interval=0.3)
 
-    def writer(self, orders: dict, host: CheckedHost | None = None) -> Writer:
+    def writer(self, orders: dict[str, Any], host: CheckedHost | None = None) -> Writer:
         """An application that writes from a host; by default from one of the application's."""
         members = self.cluster.members
         clients = [h for h in self.hosts if {"app", "worker"} & set(h.machine.groups) and h not in members]

@@ -84,7 +84,7 @@ def pooling(bench: Bench, options: argparse.Namespace) -> list[dict[str, Any]]:
     cluster, clients = bench.cluster, bench.hosts.group("app") or bench.hosts.group("worker")
     if not clients:
         raise BenchError("no host of the application in the inventory")
-    leader = bench.hosts[cluster.leader()]
+    leader = bench.hosts[cluster.present_leader()]
     _refuse_too_few_connections(bench, leader, options.clients)
     client = clients[0]
     make = (
@@ -106,7 +106,7 @@ def pooling(bench: Bench, options: argparse.Namespace) -> list[dict[str, Any]]:
     finally:
         client.run(f"rm -f {PROGRAM}")
         drop = "DROP TABLE IF EXISTS pgbench_accounts, pgbench_branches, pgbench_history, pgbench_tellers"
-        cluster.sql(bench.hosts[cluster.leader()], drop)
+        cluster.sql(bench.hosts[cluster.present_leader()], drop)
 
 
 def _refuse_too_few_connections(bench: Bench, leader: CheckedHost, clients: int) -> None:

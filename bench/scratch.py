@@ -57,7 +57,8 @@ class Scratch:
         if done.rc:
             log = self.host.run(f"tail -n 5 {self.directory}/log 2>/dev/null; true").stdout
             raise PairError(f"{command.split()[0]} on {self.host.name} ended with {done.rc}: {done.stderr}{log}")
-        return done.stdout
+        output: str = done.stdout
+        return output
 
 
 @contextmanager

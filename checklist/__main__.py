@@ -17,7 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 when something can't be read or written."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        status: int = options.run(options)
+        return status
     except (OSError, ValueError, mutations.MutationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -38,7 +38,7 @@ class Memo:
         self._answers.clear()
 
 
-class RootBackend(BaseBackend):
+class RootBackend(BaseBackend):  # type: ignore[misc] # testinfra has no types
     """testinfra's way to the machine."""
 
     NAME = "root-shell"
@@ -74,7 +74,7 @@ class RootBackend(BaseBackend):
         return self.result(answer.rc, self.encode(command), answer.stdout, answer.stderr)
 
 
-class CheckedHost(Host):
+class CheckedHost(Host):  # type: ignore[misc] # testinfra has no types
     """A testinfra host (`host.service("x").is_running`, `host.file`, `host.run` ...) seen as root.
 
     `host.machine` holds name, address, region and groups.

@@ -197,7 +197,8 @@ def _child(
 
 def _ask(pipe: Connection) -> int | None:
     pipe.send(None)
-    return pipe.recv()
+    number: int | None = pipe.recv()
+    return number
 
 
 def _run(item: pytest.Item, after: pytest.Item | None) -> list[dict[str, Any]]:

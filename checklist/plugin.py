@@ -170,7 +170,8 @@ def controller(pytestconfig: pytest.Config) -> Controller:
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> dict[str, int | float | str]:
     """What a drill measures: `figures["outage_seconds"] = 21.3`. Kept with its dated result and shown in reports."""
-    return request.node.stash.setdefault(FIGURES, {})
+    kept: dict[str, int | float | str] = request.node.stash.setdefault(FIGURES, {})
+    return kept
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,7 +128,9 @@ class ChecklistRun:
             self.recorder.muted = f"[hidden, for the secrets are not known: {_first_line(str(error))}]"
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]):
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         check = None
         if call.when == "call" or call.excinfo is not None:
             # Before the report is made, for the report copies the properties: that brings them into JUnit's file.

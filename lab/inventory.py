@@ -34,7 +34,7 @@ def read(name: str, state_directory: Path = STATE) -> dict[str, Any]:
     """Read a lab's lab.json. Raises LabError when the lab is not up."""
     path = state_directory / name / "lab.json"
     try:
-        lab = json.loads(path.read_text())
+        lab: dict[str, Any] = json.loads(path.read_text())
     except PermissionError:
         raise LabError(f"{path} is readable by root only: run this as root") from None
     except FileNotFoundError:

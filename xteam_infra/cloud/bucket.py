@@ -90,7 +90,8 @@ def _write_lock(s3: Any, name: str, value: dict[str, Any]) -> object:
 
 def _read_encryption(s3: Any, name: str) -> str:
     rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
-    return rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
+    algorithm: str = rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
+    return algorithm
 
 
 def _write_encryption(s3: Any, name: str, value: str) -> object:

@@ -18,7 +18,7 @@ from gevent.pool import Pool
 from pyinfra import state
 from pyinfra.api import StringCommand
 from pyinfra.api.host import Host
-from pyinfra.api.state import BaseStateCallback
+from pyinfra.api.state import BaseStateCallback, State
 from pyinfra.connectors.util import CommandOutput, OutputLine
 from pyinfra.context import ctx_host
 
@@ -75,13 +75,13 @@ class Lookahead(BaseStateCallback):
         self._used: set[tuple[str, str | None, Question]] = set()
 
     # pyinfra's handlers are classes with static methods; this one knows what it has seen.
-    def operation_start(self, run, op_hash):  # type: ignore[override]
+    def operation_start(self, run: State, op_hash: str) -> None:  # type: ignore[override]
         """Before the first operation."""
         if not self._looked:
             self._looked = True
             self._look(run)
 
-    def _look(self, run) -> None:
+    def _look(self, run: State) -> None:
         hosts = list(run.inventory.get_active_hosts())
         left = {host: operations_of(run, host) for host in hosts}
         for host in hosts:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pyinfra import state
 from pyinfra.api.host import Host
-from pyinfra.api.state import StateStage
+from pyinfra.api.state import State, StateStage
 from pyinfra.connectors.util import CommandOutput
 
 KEEPALIVE_SECONDS = 30
@@ -34,28 +34,30 @@ def shows_diff() -> bool:
     return state.config.DIFF and not (state.is_executing and state.should_check_for_changes())
 
 
-def operation_names(run: Any, op_hash: str) -> str:
+def operation_names(run: State, op_hash: str) -> str:
     """The names of an operation, after those of the files that include one another."""
     return ", ".join(run.op_meta[op_hash].names)
 
 
-def run_on(host: Any, command: Any, show: bool = False) -> Answer:
+def run_on(host: Host, command: Any, show: bool = False) -> Answer:
     """Run a command on a host outside of any operation, or in a function that is one of its commands.
 
     show: what it says, while it says it. pyinfra does not hand on the host's sudo to such a command.
     """
-    return host.run_shell_command(command, print_output=show, _sudo=bool(host.data.get("_sudo")))
+    answer: Answer = host.run_shell_command(command, print_output=show, _sudo=bool(host.data.get("_sudo")))
+    return answer
 
 
-def run_with(host: Any, command: Any, **options: Any) -> Answer:
+def run_with(host: Host, command: Any, **options: Any) -> Answer:
     """The same with options of pyinfra's of one's own, such as _sudo and _timeout (seconds)."""
-    return host.run_shell_command(command, **options)
+    answer: Answer = host.run_shell_command(command, **options)
+    return answer
 
 
 # --- A run, as it is carried out
 
 
-def operations_of(run: Any, host: Host) -> list[Any]:
+def operations_of(run: State, host: Host) -> list[Any]:
     """The operations that a host has before it, the first one first."""
     return list(run.ops[host].values())
 
@@ -67,7 +69,8 @@ def wrap_commands(operation: Any, wrap: Callable[[Callable[[], Iterator[Any]]], 
 
 def play(operation: Any) -> Generator[Any, None, None]:
     """The operation's commands, given one by one."""
-    return operation.command_generator()
+    commands: Generator[Any, None, None] = operation.command_generator()
+    return commands
 
 
 def operation_at_work(host: Host) -> str | None:
@@ -91,7 +94,7 @@ def run_at_once(host: Host, command: Any, options: dict[str, Any]) -> Answer:
 
 
 @contextmanager
-def as_planned(run: Any) -> Iterator[None]:
+def as_planned(run: State) -> Iterator[None]:
     """Within it operations believe that they are planned: nothing is stored, nothing is told."""
     before = (run.is_executing, run.current_stage, run.print_noop_info)
     run.is_executing, run.current_stage, run.print_noop_info = False, StateStage.Prepare, False
@@ -114,14 +117,14 @@ def has_planned() -> bool:
 # --- Connections
 
 
-def log_in_anew(host: Any) -> None:
+def log_in_anew(host: Host) -> None:
     """Connect to a host once more, beside the connection in use, and end that again. Raises whatever keeps it out."""
     connector = type(host.connector)(state, host)
     connector.connect()
     connector.disconnect()
 
 
-def tune_connection(host: Any) -> None:
+def tune_connection(host: Host) -> None:
     """Spare 40 ms a command: paramiko leaves Nagle's algorithm on, which waits for the delayed ACK."""
     client = getattr(host.connector, "client", None)
     transport = client.get_transport() if client else None

@@ -30,7 +30,7 @@ class Target:
     estate: Estate
     options: Options
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if problems := [
             *self.options.problems(),
             *self._without_backends(),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from xteam_infra.errors import CertificateError
@@ -57,7 +57,10 @@ class Authority:
     def __init__(self, bundle: str, name: str = CA_SECRET.name):
         self._name = name
         try:
-            self._key = serialization.load_pem_private_key(bundle.encode(), None)
+            key = serialization.load_pem_private_key(bundle.encode(), None)
+            if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+                raise ValueError("the key is neither EC nor RSA")
+            self._key = key
             self.certificate = x509.load_pem_x509_certificate(bundle[bundle.index("-----BEGIN CERT") :].encode())
         except ValueError as error:
             raise CertificateError(

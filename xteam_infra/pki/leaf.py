@@ -8,6 +8,7 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 Purpose = Literal["server", "client", "both"]
@@ -41,14 +42,14 @@ class Leaf:
     certificate: str
 
 
-def pem_of_key(key) -> str:
+def pem_of_key(key: ec.EllipticCurvePrivateKey) -> str:
     """Unencrypted PKCS#8: services read it at start, without anyone to type a passphrase."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
 
 
-def make_leaf(ca_key, ca: x509.Certificate, subject: Subject, days: int) -> Leaf:
+def make_leaf(ca_key: CertificateIssuerPrivateKeyTypes, ca: x509.Certificate, subject: Subject, days: int) -> Leaf:
     """Sign a new EC P-256 key for `subject`, usable for its purpose alone."""
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "XTeam")]
@@ -70,7 +71,9 @@ def make_leaf(ca_key, ca: x509.Certificate, subject: Subject, days: int) -> Leaf
     return Leaf(pem_of_key(key), certificate.public_bytes(serialization.Encoding.PEM).decode())
 
 
-def _extensions(public, ca: x509.Certificate, subject: Subject) -> list[tuple[x509.ExtensionType, bool]]:
+def _extensions(
+    public: ec.EllipticCurvePublicKey, ca: x509.Certificate, subject: Subject
+) -> list[tuple[x509.ExtensionType, bool]]:
     ca_id = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     found: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),

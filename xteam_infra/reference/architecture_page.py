@@ -5,6 +5,9 @@ from collections import defaultdict
 from xteam_infra.estate import Estate
 from xteam_infra.plan.compose import plans
 
+# The names of the hosts that are in the same groups.
+Boxes = dict[tuple[str, ...], list[str]]
+
 
 def mermaid(estate: Estate) -> str:
     """A Mermaid flowchart: one box a set of groups with its hosts, one arrow for each declared way in."""
@@ -18,14 +21,14 @@ def mermaid(estate: Estate) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _boxes(estate: Estate) -> dict[tuple[str, ...], list[str]]:
-    boxes: dict[tuple[str, ...], list[str]] = defaultdict(list)
+def _boxes(estate: Estate) -> Boxes:
+    boxes: Boxes = defaultdict(list)
     for machine in estate.machines:
         boxes[machine.groups].append(machine.name)
     return boxes
 
 
-def _arrows(estate: Estate, boxes) -> dict[tuple[str, str], set[str]]:
+def _arrows(estate: Estate, boxes: Boxes) -> dict[tuple[str, str], set[str]]:
     arrows: dict[tuple[str, str], set[str]] = defaultdict(set)
     for groups, names in boxes.items():
         for listen in plans(estate)[names[0]].listens:
@@ -36,7 +39,7 @@ def _arrows(estate: Estate, boxes) -> dict[tuple[str, str], set[str]]:
     return arrows
 
 
-def _origins(source: str, boxes) -> list[str]:
+def _origins(source: str, boxes: Boxes) -> list[str]:
     if source in ("world", "management"):
         return [source]
     return [_id(groups) for groups in boxes if source in groups]

@@ -11,7 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from xteam_infra.secrets import Secret
-from xteam_infra.settings import MODELS, LayerSettings
+from xteam_infra.settings import MODELS
+from xteam_infra.settings.model import LayerSettings
 
 PATH = Path(__file__).parents[2] / "docs/reference/settings.md"
 HEAD = """# Settings

@@ -4,7 +4,8 @@ The archive holds `site-packages/`, the application's wheel and all its locked d
 named after what it is made of, so the same input is never built twice and a host can tell whether it has it.
 """
 
-from xteam_infra.release.build import PYTHON_VERSION, Release, build
+from xteam_infra.release.build import Release, build
 from xteam_infra.release.errors import ReleaseError
+from xteam_infra.release.source import PYTHON_VERSION
 
 __all__ = ["PYTHON_VERSION", "Release", "ReleaseError", "build"]

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from xteam_infra.release import ReleaseError, build
-from xteam_infra.release.build import OUT, PLATFORM, PYTHON_VERSION
+from xteam_infra.release.build import OUT, PLATFORM
+from xteam_infra.release.source import PYTHON_VERSION
 
 
 def main() -> int:

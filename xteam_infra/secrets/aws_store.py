@@ -19,7 +19,8 @@ class AwsStore:
 
     def get(self, name: str) -> str | None:
         try:
-            return self.client.get_secret_value(SecretId=self._id(name))["SecretString"]
+            value: str = self.client.get_secret_value(SecretId=self._id(name))["SecretString"]
+            return value
         except self.client.exceptions.ResourceNotFoundException:
             return None
         except (BotoCoreError, ClientError) as error:

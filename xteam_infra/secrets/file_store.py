@@ -42,7 +42,8 @@ class FileStore:
         try:
             if self.path.stat().st_mode & 0o077:
                 raise SecretsError(f"{self.path} can be read by others; fix: chmod 600 {self.path}")
-            return json.loads(self.path.read_text())
+            values: dict[str, str] = json.loads(self.path.read_text())
+            return values
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:

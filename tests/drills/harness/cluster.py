@@ -1,9 +1,13 @@
 """The PostgreSQL cluster as a drill sees it: who leads, whether all is well, a table to write to."""
 
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from shlex import quote
+from typing import Any
 
+from checklist.hosts import CheckedHost, Hosts
 from checklist.shell import CannotLook
+from xteam_infra.estate import Estate
 
 CURL = (
     "curl -s -m 3 --cacert /etc/xteam/pki/ca.crt "
@@ -15,7 +19,7 @@ PATIENCE = 240
 
 
 @contextmanager
-def kept_whole(hosts, estate, eventually):
+def kept_whole(hosts: Hosts, estate: Estate, eventually: Callable[..., object]) -> Iterator["Cluster"]:
     """The cluster for one drill: whole before it, and after it."""
     found = Cluster(hosts, estate)
     eventually(found.whole, seconds=PATIENCE, interval=1)
@@ -26,18 +30,19 @@ def kept_whole(hosts, estate, eventually):
 class Cluster:
     """hosts: all of the inventory; settings are the estate's."""
 
-    def __init__(self, hosts, estate):
+    def __init__(self, hosts: Hosts, estate: Estate) -> None:
         self.hosts, self.estate = hosts, estate
         self.members = hosts.group("postgres")
 
-    def sql(self, host, statements, database=""):
+    def sql(self, host: CheckedHost, statements: str, database: str = "") -> str:
         """Ask the server on a host as its own account."""
         command = (
             f"psql -XAtq -v ON_ERROR_STOP=1 -d {database or self.estate.postgres.POSTGRES_DB} -c {quote(statements)}"
         )
-        return host.check_output(f"cd / && timeout 30 runuser -u postgres -- {command}")
+        answer: str = host.check_output(f"cd / && timeout 30 runuser -u postgres -- {command}")
+        return answer
 
-    def states(self, without=()):
+    def states(self, without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
         """{name: what Patroni on that member says of itself} of the members that answer."""
         found = {}
         for host in self.members:
@@ -51,12 +56,18 @@ class Cluster:
                 found[host.name] = host.json(f"{CURL} {REST}/patroni")
         return found
 
-    def leader(self, without=()):
+    def leader(self, without: Collection[str] = ()) -> str | None:
         """The name of the member that leads; None when nobody does. without: members not to be asked."""
         roles = {name: (one.get("role"), one.get("state")) for name, one in self.states(without).items()}
         return next((name for name, said in roles.items() if said == ("primary", "running")), None)
 
-    def whole(self):
+    def present_leader(self) -> str:
+        """The name of the member that leads. Fails when nobody does."""
+        name = self.leader()
+        assert name, "nobody leads"
+        return name
+
+    def whole(self) -> str:
         """Assert that all members are there, on one timeline, streaming from one leader, one of them synchronous."""
         states = self.states()
         missing = {host.name for host in self.members} - set(states)
@@ -70,7 +81,7 @@ class Cluster:
         assert not followers or any(one.get("sync_standby") for one in states.values()), "no synchronous replica"
         return leaders[0]
 
-    def etcd_leader(self):
+    def etcd_leader(self) -> str:
         """The name of the host whose etcd member leads."""
         host = next(one for one in self.hosts.group("etcd"))
         states = host.json("xteam-etcdctl endpoint status -w json")
@@ -80,7 +91,7 @@ class Cluster:
                 return next(h.name for h in self.hosts.group("etcd") if h.address == address)
         raise AssertionError("etcd has no leader")
 
-    def move_etcd_leader(self, deciding, heir):
+    def move_etcd_leader(self, deciding: str, heir: str) -> None:
         """Only etcd's leader takes this order."""
         host, address = self.hosts[deciding], self.hosts[heir].address
         listed = host.json("xteam-etcdctl member list -w json")["members"]
@@ -88,11 +99,11 @@ class Cluster:
         host.check_output(f"XTEAM_ETCD_ENDPOINTS=https://{host.address}:2379 xteam-etcdctl move-leader {identifier}")
 
     @contextmanager
-    def table(self, name: str, columns: str):
+    def table(self, name: str, columns: str) -> Iterator[str]:
         """A table the application may write to, gone afterwards."""
         drop = f"DROP TABLE IF EXISTS {name}"
-        self.sql(self.hosts[self.leader()], f"{drop}; SET ROLE migrator; CREATE TABLE {name} ({columns})")
+        self.sql(self.hosts[self.present_leader()], f"{drop}; SET ROLE migrator; CREATE TABLE {name} ({columns})")
         try:
             yield name
         finally:
-            self.sql(self.hosts[self.leader()], drop)
+            self.sql(self.hosts[self.present_leader()], drop)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from checklist.hosts import Hosts
 from checklist.run import not_applicable
 from lab import lifecycle, state
 from lab.errors import LabError
@@ -12,7 +13,7 @@ from lab.errors import LabError
 class Faults:
     """Faults on the hosts of one inventory. Power and cables are within reach in a lab only."""
 
-    def __init__(self, hosts):
+    def __init__(self, hosts: Hosts) -> None:
         self.hosts = hosts
         self._undo: dict[str, Callable[[], None]] = {}
         self._lab: state.Lab | None = None

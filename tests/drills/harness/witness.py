@@ -5,6 +5,8 @@ A member that is cut off can't be asked from outside; its witness is read when i
 
 from dataclasses import dataclass
 
+from checklist.hosts import CheckedHost
+
 UNIT = "xteam-drill-witness"
 DIRECTORY = "/run/xteam-drill-witness"
 # A commit that waits for no replica: what is asked is whether the server takes it, not whether it is safe.
@@ -36,7 +38,7 @@ class Seen:
 class Witness:
     """Asks on one member from now on. table: has one column with a default; `database` holds it."""
 
-    def __init__(self, host, database: str, table: str):
+    def __init__(self, host: CheckedHost, database: str, table: str):
         self.host = host
         self.remove()
         host.check_output(f"install -d -m 700 {DIRECTORY}")

@@ -4,14 +4,20 @@ import base64
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg as psycopg_library
 import typing_extensions
 
+from checklist.hosts import CheckedHost
+from xteam_infra.estate import Estate
 from xteam_infra.layers.router.needs import redis_ports
 
+# checklist.plugin: waits until something holds.
+Eventually = Callable[..., object]
 ON_HOST = Path(__file__).with_name("on_host")
 CA = "/etc/xteam/pki/ca.crt"
 UNIT = "xteam-drill-writer"
@@ -50,7 +56,7 @@ class Writer:
     orders: see postgres_orders, redis_orders.
     """
 
-    def __init__(self, host, orders: dict, name: str = ""):
+    def __init__(self, host: CheckedHost, orders: dict[str, Any], name: str = ""):
         self.host = host
         self.unit, self.directory = f"{UNIT}{name}", f"{DIRECTORY}{name}"
         self.remove()
@@ -75,17 +81,17 @@ class Writer:
         """How many writes have been acknowledged up to now."""
         return int(self.host.run(f"wc -l < {self.directory}/ledger 2>/dev/null || echo 0").stdout or 0)
 
-    def started(self, eventually) -> "Writer":
+    def started(self, eventually: Eventually) -> "Writer":
         """Wait until it really writes."""
         eventually(lambda: self.acknowledged() > 20, seconds=60, interval=0.2)
         return self
 
-    def goes_on(self, eventually, seconds: float) -> None:
+    def goes_on(self, eventually: Eventually, seconds: float) -> None:
         """Wait until it writes again, or still."""
         before = self.acknowledged()
         eventually(lambda: self.acknowledged() > before + 20, seconds=seconds, interval=0.2)
 
-    def result(self, eventually, seconds: float = 180) -> Result:
+    def result(self, eventually: Eventually, seconds: float = 180) -> Result:
         """Tell it to stop; what came of it."""
         self.host.check_output(f"touch {self.directory}/stop")
         state = f"systemctl show -p SubState --value {self.unit}; true"
@@ -107,7 +113,7 @@ class Writer:
         )
 
 
-def postgres_orders(estate, secret, table: str, way: str = "pooler") -> dict:
+def postgres_orders(estate: Estate, secret: Callable[[str], str], table: str, way: str = "pooler") -> dict[str, Any]:
     """Write as the application does. way: "pooler", "router" (the write port), or "members" (libpq's list of hosts)."""
     settings = estate.postgres
     members = estate.members("postgres")
@@ -127,7 +133,9 @@ def postgres_orders(estate, secret, table: str, way: str = "pooler") -> dict:
     return {"kind": "postgres", "conninfo": conninfo, "password": password, "table": table}
 
 
-def redis_orders(estate, secret, role: str, key: str, way: str = "sentinel") -> dict:
+def redis_orders(
+    estate: Estate, secret: Callable[[str], str], role: str, key: str, way: str = "sentinel"
+) -> dict[str, Any]:
     """Write below a key on a role's master, as the application does.
 
     way: a Sentinel names the master, or the writer's own "router" leads there.

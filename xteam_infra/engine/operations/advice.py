@@ -1,16 +1,18 @@
 """What to do when a run fails half-way, said once, beside the error."""
 
+from typing import Any
+
 from pyinfra import logger, state
 from pyinfra.api.state import BaseStateCallback
 
 
 class _Advice(BaseStateCallback):
-    def __init__(self, text: str):
+    def __init__(self, text: str) -> None:
         self.text = text
         self.given = False
 
     # pyinfra's handlers are classes with static methods; one that knows its text is called in the same way.
-    def operation_host_error(self, *_args, **_more):  # type: ignore[override]
+    def operation_host_error(self, *_args: Any, **_more: Any) -> None:  # type: ignore[override]
         if not self.given:
             self.given = True
             logger.error("--> %s", self.text)

@@ -1,7 +1,7 @@
 """State of pgBackRest's repositories."""
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from typing_extensions import override
@@ -47,7 +47,7 @@ class Repositories(FactBase[dict[int, RepositoryState]]):
         return {repo["key"]: _state(stanza, repo) for repo in stanza.get("repo", [])}
 
 
-def _state(stanza: dict, repo: dict) -> RepositoryState:
+def _state(stanza: dict[str, Any], repo: dict[str, Any]) -> RepositoryState:
     clusters = {one["id"]: str(one["system-id"]) for one in stanza.get("db", ()) if one["repo-key"] == repo["key"]}
     present = clusters[max(clusters)] if clusters else ""
     own = (backup for backup in stanza["backup"] if backup["database"]["repo-key"] == repo["key"])

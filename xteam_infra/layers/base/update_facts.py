@@ -20,7 +20,8 @@ class UpdatesWaiting(FactBase[dict[str, Any]]):
 
     @override
     def process(self, output: list[str]) -> dict[str, Any]:
-        return json.loads("".join(output) or "{}")
+        found: dict[str, Any] = json.loads("".join(output) or "{}")
+        return found
 
 
 class Leads(FactBase[int]):

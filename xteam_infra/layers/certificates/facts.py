@@ -11,7 +11,7 @@ class CertificatePems(FactBase[dict[str, str]]):
 
     @override
     def command(self, pairs: list[tuple[str, str]]) -> StringCommand:
-        bits: list = []
+        bits: list[str | QuoteString] = []
         for crt, key in pairs:
             bits += [
                 "echo", QuoteString(f"FILE {crt}"), "; stat -c '%U %a' --", QuoteString(key), "2>/dev/null;",

@@ -1,7 +1,7 @@
 """State of an etcd member and of the cluster's access rules."""
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from typing_extensions import override
@@ -87,5 +87,5 @@ class EtcdAccess(FactBase[frozenset[str]]):
         return frozenset(found if "enabled" in found else found - {"password"})
 
 
-def _permits_prefix(permissions: list[dict]) -> bool:
+def _permits_prefix(permissions: list[dict[str, Any]]) -> bool:
     return len(permissions) == 1 and permissions[0].get("permType") == 2

@@ -145,7 +145,9 @@ class Answers(FactBase[dict[str, str]]):
     @override
     def command(self, questions: list[Question]) -> StringCommand:
         code = f"$({CURL} -o /dev/null -w '%{{http_code}}' {HERE}/primary)"
-        bits: list = [f"case {code} in 200) echo leads=t;; 503) echo follows=t; exit 0;; *) exit 0;; esac;"]
+        bits: list[str | QuoteString] = [
+            f"case {code} in 200) echo leads=t;; 503) echo follows=t; exit 0;; *) exit 0;; esac;"
+        ]
         for database in dict.fromkeys(question.database for question in questions):
             asked = [one for one in questions if one.database == database]
             sql = "\n".join(f"SELECT '{one.name}=' || ({one.expression});" for one in asked)

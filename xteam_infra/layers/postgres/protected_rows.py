@@ -7,6 +7,7 @@ partition of the audit, or a new column, is never open for a moment.
 # ruff: noqa: S608 - the names in these statements are checked against a pattern by the settings
 
 from xteam_infra.layers.postgres.goal import Goal
+from xteam_infra.settings.postgres import PostgresSettings
 
 SCHEMA, FUNCTION, TRIGGER = "xteam_rights", "xteam_rights.protect()", "xteam_protect"
 # What an audited table's rows are changed by. The application's own INSERT is not logged again.
@@ -20,7 +21,7 @@ MEMBERS = """WITH RECURSIVE member AS (
 SELECT member.oid FROM member JOIN pg_class USING (oid) WHERE relowner = 'migrator'::regrole"""
 
 
-def goals(settings) -> list[Goal]:
+def goals(settings: PostgresSettings) -> list[Goal]:
     """The function, the trigger, and that both have done their work."""
     database = settings.POSTGRES_DB
     body = _body(settings)
@@ -63,7 +64,7 @@ def goals(settings) -> list[Goal]:
     ]
 
 
-def wrong(settings) -> str:
+def wrong(settings: PostgresSettings) -> str:
     """SQL: each protected table on which somebody has rights he must not have, or lacks those he needs."""
     app = settings.POSTGRES_USER
     return f"SELECT FROM ({_append_only(settings)}) AS t WHERE {_wrong_table(app)}" + "".join(
@@ -72,17 +73,17 @@ def wrong(settings) -> str:
     )
 
 
-def names(settings) -> tuple[str, ...]:
+def names(settings: PostgresSettings) -> tuple[str, ...]:
     """Tables whose rights are not those of the others."""
     return (*settings.postgres_append_only_tables, *settings.postgres_owner_columns)
 
 
-def members(settings) -> str:
+def members(settings: PostgresSettings) -> str:
     """SQL: the oid of each of them and of their partitions."""
     return MEMBERS.format(names=_quoted(names(settings)))
 
 
-def _append_only(settings) -> str:
+def _append_only(settings: PostgresSettings) -> str:
     return MEMBERS.format(names=_quoted(settings.postgres_append_only_tables))
 
 
@@ -115,7 +116,7 @@ def _wrong_columns(app: str, columns: tuple[str, ...]) -> str:
     )
 
 
-def _body(settings) -> str:
+def _body(settings: PostgresSettings) -> str:
     """PL/pgSQL. It touches only what is wrong; a GRANT calls no event trigger of ours, so it does not call itself."""
     app = settings.POSTGRES_USER
     loops = [

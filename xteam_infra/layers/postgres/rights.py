@@ -4,6 +4,7 @@
 
 from xteam_infra.layers.postgres import protected_rows as protected
 from xteam_infra.layers.postgres.goal import Goal
+from xteam_infra.settings.postgres import PostgresSettings
 
 # What the application and readers may do with the tables, sequences and functions that migrations make.
 TABLE_RIGHTS = {"app": ("SELECT", "INSERT", "UPDATE", "DELETE"), "readonly": ("SELECT",)}
@@ -21,7 +22,7 @@ LOOKUP = """
 """
 
 
-def goals(settings) -> list[Goal]:
+def goals(settings: PostgresSettings) -> list[Goal]:
     """Every goal, in the order in which they can be reached."""
     app, database = settings.POSTGRES_USER, settings.POSTGRES_DB
     roles = (app, "migrator", "readonly", "monitor", "pgbouncer", "backup")
@@ -60,7 +61,7 @@ def _role(role: str) -> Goal:
     )
 
 
-def _role_settings(settings) -> list[Goal]:
+def _role_settings(settings: PostgresSettings) -> list[Goal]:
     wanted = {
         settings.POSTGRES_USER: {
             "idle_in_transaction_session_timeout": f"{settings.postgres_idle_transaction_seconds}s",
@@ -187,7 +188,7 @@ def _default_rights(database: str, app: str) -> Goal:
     )
 
 
-def _table_rights(settings) -> Goal:
+def _table_rights(settings: PostgresSettings) -> Goal:
     """The same rights on what is there already, such as restored tables. Protected ones have others."""
     database, app = settings.POSTGRES_DB, settings.POSTGRES_USER
     held, grants = [], []

@@ -5,6 +5,8 @@ docs/operations/postgres.md says where each rule is from.
 
 from typing import NamedTuple
 
+from xteam_infra.settings.postgres import PostgresSettings
+
 LIBRARIES = ("pg_stat_statements", "pgaudit", "auto_explain")
 WORK_MEM_FLOOR_MB = 4
 # Worker processes are the cluster's, not the host's, and a change of them restarts every member.
@@ -21,7 +23,7 @@ class Hardware(NamedTuple):
     disk_mb: int
 
 
-def of_host(settings, hardware: Hardware) -> dict[str, str | int]:
+def of_host(settings: PostgresSettings, hardware: Hardware) -> dict[str, str | int]:
     """Parameters that follow from the host's cores and disk, less those that the settings give by hand."""
     cores = settings.postgres_cores or hardware.cores
     max_wal = settings.postgres_max_wal_mb or _between(hardware.disk_mb // 10, MAX_WAL_MB)
@@ -37,7 +39,7 @@ def of_host(settings, hardware: Hardware) -> dict[str, str | int]:
     return {key: value for key, value in wanted.items() if key not in settings.postgres_parameters}
 
 
-def disk_shortage(settings, hardware: Hardware) -> str:
+def disk_shortage(settings: PostgresSettings, hardware: Hardware) -> str:
     """What is wrong when WAL alone could fill the disk; empty when it fits."""
     wanted = of_host(settings, hardware)
     sizes = [str(wanted.get(key, "0MB")) for key in ("max_wal_size", "max_slot_wal_keep_size")]
@@ -47,7 +49,7 @@ def disk_shortage(settings, hardware: Hardware) -> str:
     return f"WAL of up to {most} MiB on a disk of {hardware.disk_mb} MiB"
 
 
-def table(settings, hardware: Hardware) -> list[str]:
+def table(settings: PostgresSettings, hardware: Hardware) -> list[str]:
     """What was decided, in short lines."""
     chosen = {**_memory(settings.postgres_memory_mb, settings.postgres_max_connections), **of_host(settings, hardware)}
     chosen |= {key: _text(value) for key, value in settings.postgres_parameters.items()}
@@ -59,7 +61,7 @@ def _between(value: int, bounds: tuple[int, int]) -> int:
     return min(max(value, bounds[0]), bounds[1])
 
 
-def parameters(settings, archived: bool) -> dict[str, str | int]:
+def parameters(settings: PostgresSettings, archived: bool) -> dict[str, str | int]:
     """Every parameter that Patroni passes to PostgreSQL. archived: whether there is a host that takes backups."""
     wanted: dict[str, str | int] = {
         **_memory(settings.postgres_memory_mb, settings.postgres_max_connections),
@@ -85,7 +87,7 @@ def _memory(total_mb: int, connections: int) -> dict[str, str | int]:
     }
 
 
-def _connections(settings) -> dict[str, str | int]:
+def _connections(settings: PostgresSettings) -> dict[str, str | int]:
     return {
         "max_connections": settings.postgres_max_connections,
         "password_encryption": "scram-sha-256",
@@ -101,7 +103,7 @@ def _connections(settings) -> dict[str, str | int]:
     }
 
 
-def _durability(settings, archived: bool) -> dict[str, str | int]:
+def _durability(settings: PostgresSettings, archived: bool) -> dict[str, str | int]:
     archive: dict[str, str | int] = {
         "archive_mode": "on",
         "archive_command": "pgbackrest --stanza=main archive-push %p",
@@ -118,7 +120,7 @@ def _durability(settings, archived: bool) -> dict[str, str | int]:
     }
 
 
-def _observation(settings) -> dict[str, str | int]:
+def _observation(settings: PostgresSettings) -> dict[str, str | int]:
     return {
         "shared_preload_libraries": ",".join(LIBRARIES),
         "pgaudit.log": "ddl,role",

@@ -40,5 +40,5 @@ class MemberOutdated(FactBase[Outdated]):
         return Outdated(newer, replaced)
 
 
-def _spaced(names: list[QuoteString]) -> list:
+def _spaced(names: list[QuoteString]) -> list[QuoteString | str]:
     return [part for name in names for part in (name, " ")]
