@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.conftest import HA, Declaration
 from xteam_infra.reference import environment_page as environment
+from xteam_infra.reference import ports_page
 from xteam_infra.reference import settings_page as document
 from xteam_infra.reference.architecture_page import mermaid
 
@@ -33,6 +34,15 @@ def test_the_architecture_is_drawn_as_it_is_planned(tmp_path):
     page = (PROJECT / "docs/reference/architecture.md").read_text()
     drawn = re.search(r"```mermaid\n(.*?)```", page, re.DOTALL)
     assert drawn and drawn[1] == mermaid(estate), "run python -m xteam_infra.plan inventories/lab.py diagram (ha)"
+
+
+@pytest.mark.item("DOC-05")
+def test_ports_and_units_are_listed_as_they_are_planned(tmp_path):
+    estate = Declaration(tmp_path / "secrets.json", dict(HA)).read()
+    _, begin, listed = (PROJECT / "docs/reference/ports.md").read_text().partition("## every host")
+    assert begin + listed == ports_page.document(estate), "run python -m xteam_infra.plan inventories/lab.py ports (ha)"
+    changed = Declaration(tmp_path / "secrets.json", dict(HA), {"app_port": 8100}).read()
+    assert begin + listed != ports_page.document(changed)
 
 
 @pytest.mark.item("DOC-05")

@@ -68,7 +68,8 @@ def test_every_link_of_every_page_leads_somewhere():
 def test_every_page_that_is_named_is_there():
     """In errors, comments, alerts and the texts of commands: a moved page must not leave a reader without it."""
     missing = set()
-    for path in committed("*.py", "*.yml", "*.j2", "*.md", "script", "lab", "rules"):
+    changelog = PROJECT / "CHANGELOG.md"  # names what was, too
+    for path in {*committed("*.py", "*.yml", "*.j2", "*.md", "script", "lab", "rules")} - {changelog}:
         for named in NAMED.findall(path.read_text(errors="replace")):
             name, _, heading = named.partition("#")
             page = PROJECT / name

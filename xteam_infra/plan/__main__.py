@@ -8,15 +8,16 @@ from pyinfra.api.exceptions import PyinfraError
 from xteam_infra.plan.compose import plans
 from xteam_infra.plan.openings import openings
 from xteam_infra.plan.outbound import outbound
+from xteam_infra.reference import ports_page
 from xteam_infra.reference.architecture_page import mermaid
 from xteam_infra.validate import declared
 
 
 def main() -> None:
-    """Print the hosts' plan, their firewall openings, their ways out, or the architecture diagram (Mermaid)."""
+    """Print hosts, firewall openings, ways out, the architecture diagram (Mermaid), or the page of ports and units."""
     parser = argparse.ArgumentParser(prog="python -m xteam_infra.plan", description=main.__doc__)
     parser.add_argument("inventory", help="path of an inventory file, such as inventories/prod.py")
-    parser.add_argument("what", choices=("hosts", "openings", "outbound", "diagram"), help="what to print")
+    parser.add_argument("what", choices=("hosts", "openings", "outbound", "diagram", "ports"), help="what to print")
     arguments = parser.parse_args()
     try:
         estate = declared(arguments.inventory)
@@ -24,6 +25,8 @@ def main() -> None:
         sys.exit(str(error))
     if arguments.what == "diagram":
         print(mermaid(estate), end="")
+    if arguments.what == "ports":
+        print(ports_page.document(estate), end="")
     for machine in estate.machines:
         if arguments.what == "openings":
             for one in openings(estate, machine):
