@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from xteam_backup.common import BackupError, as_postgres, say
+from xteam_backup.common import BackupError, Record, Settings, as_postgres, say
 from xteam_backup.repository import usable
 from xteam_backup.scratch import ENDED_EARLY, backup_for, configuration, refuse_small_disk
 from xteam_backup.targets import Target
@@ -21,7 +21,7 @@ PG_CTL = "/usr/lib/postgresql/17/bin/pg_ctl"
 LEFTOVER = re.compile(r"^(restore_command|recovery_target\w*)\s*=.*\n?", re.MULTILINE)
 
 
-def refuse(settings: dict, target: Target, repository: int, label: str) -> dict:
+def refuse(settings: Settings, target: Target, repository: int, label: str) -> Record:
     """The backup to begin with. Raises BackupError when the restore can't be carried out on this host."""
     backup = backup_for(usable(settings, repository), target, label)
     refuse_small_disk(DATA.parent, backup["info"]["size"])
@@ -40,7 +40,7 @@ def set_aside() -> Path | None:
     return aside
 
 
-def restore(settings: dict, target: Target, repository: int, label: str, timeline: str) -> None:
+def restore(settings: Settings, target: Target, repository: int, label: str, timeline: str) -> None:
     """Make this host's data directory what the repository says, and open it once, so that its new timeline begins."""
     backup = refuse(settings, target, repository, label)
     aside = set_aside()
@@ -59,7 +59,7 @@ def restore(settings: dict, target: Target, repository: int, label: str, timelin
         shutil.rmtree(WORK, ignore_errors=True)
 
 
-def _copy(settings: dict, target: Target, repository: int, label: str, timeline: str) -> None:
+def _copy(settings: Settings, target: Target, repository: int, label: str, timeline: str) -> None:
     say(f"restore backup {label} from repository {repository} into {DATA}")
     for path in (DATA, WORK):
         path.mkdir(mode=0o700)
@@ -70,7 +70,7 @@ def _copy(settings: dict, target: Target, repository: int, label: str, timeline:
     )  # fmt: skip
 
 
-def _replay(settings: dict, target: Target) -> None:
+def _replay(settings: Settings, target: Target) -> None:
     (WORK / "pg_hba.conf").write_text("local all all peer\n")
     (WORK / "pg_ident.conf").write_text("")
     text = configuration(WORK, DATA, settings)
@@ -94,7 +94,7 @@ def _replay(settings: dict, target: Target) -> None:
     say("restored: Patroni may start")
 
 
-def _opens(settings: dict) -> bool:
+def _opens(settings: Settings) -> bool:
     """Start it and wait until it has replayed what it should and accepts connections; False when it ends instead."""
     words = ["-o", f"-c config_file={WORK}/postgresql.conf", "-l", f"{WORK}/log", "--no-wait"]
     as_postgres(PG_CTL, "start", "-D", str(DATA), *words)
@@ -109,7 +109,7 @@ def _opens(settings: dict) -> bool:
     return False
 
 
-def _ask(settings: dict, sql: str, check: bool = True) -> subprocess.CompletedProcess:
+def _ask(settings: Settings, sql: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     where = ("-h", str(WORK), "-p", str(settings["port"]), "-d", "postgres")
     return as_postgres("psql", "-XqAt", *where, "-c", sql, check=check)
 

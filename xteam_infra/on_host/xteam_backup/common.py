@@ -6,6 +6,7 @@ import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypedDict
 
 SETTINGS = Path("/etc/xteam/backup.json")
 RESULTS = Path("/var/lib/xteam/backup")
@@ -16,9 +17,35 @@ class BackupError(Exception):
     """What a person must read and act on."""
 
 
-def read_settings() -> dict:
-    """What the deploy says: templates/backup/backup.json.j2."""
-    return json.loads(SETTINGS.read_text())
+class Settings(TypedDict):
+    """What the deploy says: templates/backup/backup.json.j2. paths: of each repository's stanza, by its number."""
+
+    stanza: str
+    repositories: list[int]
+    paths: dict[str, str]
+    keys: str
+    directory: str
+    port: int
+    memory_mb: int
+    seconds: int
+    processes: int
+    database: str
+    rehearsals: str
+    ca: str
+    migrator: str
+    migrate_module: str
+    preload: str
+    archive_seconds: int
+
+
+# What pgBackRest tells of a stanza, a backup; what is kept of a job or drill.
+Record = dict[str, Any]
+
+
+def read_settings() -> Settings:
+    """Those of this host."""
+    settings: Settings = json.loads(SETTINGS.read_text())
+    return settings
 
 
 def say(line: str) -> None:
@@ -26,7 +53,7 @@ def say(line: str) -> None:
     print(f"[{time.monotonic() - STARTED:6.1f} s] {line}", flush=True)
 
 
-def as_postgres(*words: str, check: bool = True, show: bool = False) -> subprocess.CompletedProcess:
+def as_postgres(*words: str, check: bool = True, show: bool = False) -> subprocess.CompletedProcess[str]:
     """Run a program as the owner of the repository and of the instances, who may be running this. show: its output."""
     command = ["runuser", "-u", "postgres", "--", *words] if os.geteuid() == 0 else list(words)
     done = subprocess.run(
@@ -49,7 +76,7 @@ def stamp(moment: datetime) -> str:
     return f"{moment.astimezone(UTC).strftime(form)}+00"
 
 
-def save_result(name: str, result: dict) -> None:
+def save_result(name: str, result: Record) -> None:
     """Keep what came of a job or drill: the metrics and the checks read it."""
     path = RESULTS / f"{name}.json"
     new = path.with_suffix(".new")
@@ -58,6 +85,6 @@ def save_result(name: str, result: dict) -> None:
     new.replace(path)
 
 
-def results() -> dict[str, dict]:
+def results() -> dict[str, Record]:
     """Every result by its name."""
     return {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}

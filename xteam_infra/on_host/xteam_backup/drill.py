@@ -5,7 +5,7 @@ What came of it is kept for the checks (drill-repoN.json) and the metrics, and s
 
 import time
 
-from xteam_backup.common import STARTED, BackupError, as_postgres, results, save_result, say
+from xteam_backup.common import STARTED, BackupError, Record, Settings, as_postgres, results, save_result, say
 from xteam_backup.identity import running
 from xteam_backup.scratch import Scratches
 from xteam_backup.targets import Target
@@ -22,18 +22,18 @@ select count(*), count(*) filter (where before is not null and hash <>
 from rows"""
 
 
-def choose(settings: dict) -> int:
+def choose(settings: Settings) -> int:
     """The repository whose last drill is the longest ago: they alternate."""
     last = {name: result["completed"] for name, result in results().items()}
     return min(settings["repositories"], key=lambda number: last.get(f"drill-repo{number}", 0))
 
 
-def drill(settings: dict, repository: int) -> bool:
+def drill(settings: Settings, repository: int) -> bool:
     """Carry it out and keep the result; False when it failed."""
     began = time.time()
     scratches = Scratches(settings, repository)
     name = f"drill-repo{repository}"
-    result: dict = {"repository": repository, "began": round(began), "good": False, "rpo_seconds": None}
+    result: Record = {"repository": repository, "began": round(began), "good": False, "rpo_seconds": None}
     try:
         if (scratches.directory / name).exists():
             scratches.remove(name)
@@ -48,10 +48,10 @@ def drill(settings: dict, repository: int) -> bool:
         result |= {"completed": round(time.time()), "seconds": round(time.monotonic() - STARTED, 1)}
         save_result(name, result)
     say(f"restore drill from repository {repository}: {'good' if result['good'] else 'FAILED'}, {result}")
-    return result["good"]
+    return bool(result["good"])
 
 
-def _look(scratches: Scratches, name: str, began: float, result: dict) -> None:
+def _look(scratches: Scratches, name: str, began: float, result: Record) -> None:
     backup = scratches.make(name, Target("default"))
     result |= {"backup": backup["label"], "open_seconds": round(time.monotonic() - STARTED, 1)}
     restored = scratches.answer(name, "postgres", "select system_identifier from pg_control_system()")

@@ -3,7 +3,7 @@
 This host can't ask the databases. The deploy notes what they say, and so does each job in which pgBackRest compares.
 """
 
-from xteam_backup.common import RESULTS, BackupError
+from xteam_backup.common import RESULTS, BackupError, Record
 
 RUNNING = RESULTS / "cluster"
 # Noted when pgBackRest has found that another cluster runs: no repository is this one's own then.
@@ -26,23 +26,23 @@ def note(identifier: str) -> None:
         new.replace(RUNNING)
 
 
-def identifiers(stanza: dict, repository: int) -> dict[int, str]:
+def identifiers(stanza: Record, repository: int) -> dict[int, str]:
     """The clusters a repository has been of, by pgBackRest's number; the last is its present one."""
     return {one["id"]: str(one["system-id"]) for one in stanza.get("db", ()) if one["repo-key"] == repository}
 
 
-def present(stanza: dict, repository: int) -> str:
+def present(stanza: Record, repository: int) -> str:
     """The cluster a repository is of now; empty when it is of none."""
     found = identifiers(stanza, repository)
     return found[max(found)] if found else ""
 
 
-def owned(stanza: dict, repository: int) -> bool:
+def owned(stanza: Record, repository: int) -> bool:
     """Whether a repository is of the cluster that runs."""
     return present(stanza, repository) == running() != ""
 
 
-def require_owned(stanza: dict, repository: int) -> None:
+def require_owned(stanza: Record, repository: int) -> None:
     """Raise BackupError when a repository is of another cluster than the one that runs."""
     if not owned(stanza, repository):
         found, runs = present(stanza, repository) or "none", running() or "not known"

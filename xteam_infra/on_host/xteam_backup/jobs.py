@@ -5,10 +5,11 @@ import fcntl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from xteam_backup.common import BackupError, read_settings, save_result
+from xteam_backup.common import BackupError, Settings, read_settings, save_result
 from xteam_backup.identity import ANOTHER, FOREIGN, note, present, require_owned, running
 from xteam_backup.reached import reached_hosts
 from xteam_backup.repository import info
@@ -37,14 +38,14 @@ def main() -> int:
 
 
 @contextmanager
-def _turn(job: str):
+def _turn(job: str) -> Iterator[None]:
     with LOCK.open("w") as file:
         if job.endswith(EXCLUSIVE):
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _run(settings: dict, job: str) -> bool:
+def _run(settings: Settings, job: str) -> bool:
     pgbackrest = ["pgbackrest", f"--stanza={settings['stanza']}", "--log-level-console=info"]
     if job == "check":
         with reached_hosts() as words:
@@ -61,7 +62,7 @@ def _run(settings: dict, job: str) -> bool:
         return _compares(settings, [*pgbackrest, *words, f"--type={kind}", "backup"])
 
 
-def _owned(settings: dict, repository: int) -> bool:
+def _owned(settings: Settings, repository: int) -> bool:
     """Of another cluster nothing is proved, and nothing is removed: it may be all that is left of it."""
     try:
         require_owned(info(settings), repository)
@@ -71,7 +72,7 @@ def _owned(settings: dict, repository: int) -> bool:
     return True
 
 
-def _compares(settings: dict, words: list[str]) -> bool:
+def _compares(settings: Settings, words: list[str]) -> bool:
     """Run what compares the repository with the cluster that runs, and note which one that is."""
     done = subprocess.run(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False

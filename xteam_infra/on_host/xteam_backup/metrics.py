@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from xteam_backup.common import BackupError, read_settings, results
+from xteam_backup.common import BackupError, Settings, read_settings, results
 from xteam_backup.identity import owned, running
 from xteam_backup.repository import archive, info, own_backups, status_of
 
@@ -52,7 +52,7 @@ def main() -> int:
     return 0 if whole else 1
 
 
-def _repositories(settings: dict) -> Iterator[Sample]:
+def _repositories(settings: Settings) -> Iterator[Sample]:
     stanza = info(settings)
     for repository in settings["repositories"]:
         label = f'repository="{repository}"'

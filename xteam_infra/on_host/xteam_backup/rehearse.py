@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from xteam_backup.common import BackupError, say
+from xteam_backup.common import BackupError, Settings, say
 from xteam_backup.scratch import Scratches
 from xteam_backup.targets import Target
 
@@ -20,7 +20,7 @@ CONFINED = ("DynamicUser=yes", "PrivateNetwork=yes", "PrivateDevices=yes", "Prot
 MEMORY = "MemoryMax=512M"
 
 
-def rehearse(settings: dict, release: str) -> None:
+def rehearse(settings: Settings, release: str) -> None:
     """Restore, migrate, and remove both again. Raises BackupError when the migrations fail on the copy."""
     # Who may log in without a password has to come through a directory that is postgres' and root's alone.
     access = f"local {settings['database']} {settings['migrator']} trust\n"

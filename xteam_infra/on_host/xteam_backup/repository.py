@@ -3,25 +3,26 @@
 import json
 from itertools import pairwise
 
-from xteam_backup.common import BackupError, as_postgres
+from xteam_backup.common import BackupError, Record, Settings, as_postgres
 from xteam_backup.identity import identifiers, running
 
 SEGMENTS_PER_LOG = 256  # 16 MiB segments in the 4 GiB that the middle of their names counts
 HOLE_LIMIT = 5
 
 
-def info(settings: dict, *options: str) -> dict:
+def info(settings: Settings, *options: str) -> Record:
     """pgBackRest's answer about the stanza."""
     words = ("pgbackrest", f"--stanza={settings['stanza']}", *options, "--output=json", "--log-level-console=off")
     answer = as_postgres(*words, "info", check=False)
     try:
-        [stanza] = json.loads(answer.stdout)
+        found: list[Record] = json.loads(answer.stdout)
+        [stanza] = found
     except ValueError:
         raise BackupError(f"the repository can't be read: {answer.stderr or answer.stdout}") from None
     return stanza
 
 
-def status_of(stanza: dict, repository: int) -> tuple[int, str]:
+def status_of(stanza: Record, repository: int) -> tuple[int, str]:
     """pgBackRest's code of one repository (0: good) and its words."""
     for repo in stanza["repo"]:
         if repo["key"] == repository:
@@ -29,18 +30,18 @@ def status_of(stanza: dict, repository: int) -> tuple[int, str]:
     return 99, "not configured"
 
 
-def backups_of(stanza: dict, repository: int) -> list[dict]:
+def backups_of(stanza: Record, repository: int) -> list[Record]:
     """Backups in one repository, oldest first."""
     return [one for one in stanza["backup"] if one["database"]["repo-key"] == repository]
 
 
-def own_backups(stanza: dict, repository: int) -> list[dict]:
+def own_backups(stanza: Record, repository: int) -> list[Record]:
     """Those of the cluster that runs."""
     clusters, runs = identifiers(stanza, repository), running()
     return [one for one in backups_of(stanza, repository) if clusters.get(one["database"]["id"]) == runs != ""]
 
 
-def usable(settings: dict, repository: int, *options: str) -> list[dict]:
+def usable(settings: Settings, repository: int, *options: str) -> list[Record]:
     """The backups a restore can begin with. Raises BackupError when there is none that can be read."""
     stanza = info(settings, f"--repo={repository}", *options)
     found = backups_of(stanza, repository)
@@ -58,7 +59,7 @@ def number(segment: str) -> int:
     return int(segment[8:16], 16) * SEGMENTS_PER_LOG + int(segment[16:24], 16)
 
 
-def archive(settings: dict, repository: int, stanza: dict) -> tuple[int, int]:
+def archive(settings: Settings, repository: int, stanza: Record) -> tuple[int, int]:
     """Segments missing since the newest backup, and when (epoch) the newest segment was stored."""
     found = backups_of(stanza, repository)
     if not found:

@@ -17,7 +17,7 @@ import sys
 from datetime import UTC, datetime
 
 from xteam_backup import cluster, drill
-from xteam_backup.common import BackupError, read_settings, stamp
+from xteam_backup.common import BackupError, Settings, read_settings, stamp
 from xteam_backup.rehearse import rehearse
 from xteam_backup.scratch import Scratches
 from xteam_backup.targets import FORMS, Target, parse
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace, settings: dict) -> bool:
+def _run(options: argparse.Namespace, settings: Settings) -> bool:
     if options.command == "drill":
         which = options.which.removeprefix("repo")
         return drill.drill(settings, drill.choose(settings) if which == "next" else int(which))

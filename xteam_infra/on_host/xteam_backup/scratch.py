@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from xteam_backup.common import BackupError, as_postgres, say, stamp
+from xteam_backup.common import BackupError, Record, Settings, as_postgres, say, stamp
 from xteam_backup.identity import require_owned
 from xteam_backup.repository import info, usable
 from xteam_backup.targets import Target
@@ -18,7 +18,7 @@ ARCHIVE_SLACK_SECONDS = 15
 COUNT_SECONDS = 20
 
 
-def backup_for(backups: list[dict], target: Target, label: str = "") -> dict:
+def backup_for(backups: list[Record], target: Target, label: str = "") -> Record:
     """The backup a restore begins with: the newest before the target, or the one of that label."""
     if label:
         named = [one for one in backups if one["label"] == label]
@@ -55,7 +55,7 @@ def refuse_small_disk(directory: Path, size: int) -> None:
         )
 
 
-def configuration(path: Path, data: Path, settings: dict) -> str:
+def configuration(path: Path, data: Path, settings: Settings) -> str:
     """Debian keeps the server's configuration outside of the data directory, so a backup has none."""
     return "\n".join(
         [
@@ -80,7 +80,9 @@ def configuration(path: Path, data: Path, settings: dict) -> str:
 class Scratches:
     """The scratch instances of this host, made from one repository."""
 
-    def __init__(self, settings: dict, repository: int, timeline: str = "latest", access: str = "", aside: str = ""):
+    def __init__(
+        self, settings: Settings, repository: int, timeline: str = "latest", access: str = "", aside: str = ""
+    ):
         """access: lines of pg_hba.conf that let in others than postgres. aside: a cluster that is kept aside."""
         self.settings, self.repository, self.timeline, self.access = settings, repository, timeline, access
         kept = f"{settings['paths'][str(repository)]}/aside/{aside}"
@@ -123,7 +125,7 @@ class Scratches:
         self.make(name, target, label)
         self.report(name, target)
 
-    def make(self, name: str, target: Target, label: str = "") -> dict:
+    def make(self, name: str, target: Target, label: str = "") -> Record:
         """Copy a backup, start it and replay up to the target; the backup. Leaves nothing behind when it fails."""
         backup = backup_for(self.usable(), target, label)
         refuse_small_disk(self.directory, backup["info"]["size"])
@@ -144,10 +146,10 @@ class Scratches:
             info(self.settings, f"--repo={self.repository}", f"--config={self.settings['keys']}"), self.repository
         )
 
-    def usable(self) -> list[dict]:
+    def usable(self) -> list[Record]:
         return usable(self.settings, self.repository, f"--config={self.settings['keys']}", *self.place)
 
-    def _copy(self, path: Path, target: Target, backup: dict) -> None:
+    def _copy(self, path: Path, target: Target, backup: Record) -> None:
         size = backup["info"]["size"] / 2**20
         say(f"restore backup {backup['label']} ({size:.0f} MB) from repository {self.repository} into {path}")
         (path / "postgresql.conf").write_text(configuration(path, path / "data", self.settings))

@@ -116,7 +116,7 @@ def _identify(ledger: Ledger, repository: Repository) -> None:
 
 
 def _id(repository: Repository) -> str:
-    return json.loads(repository.restic("cat", "config", "--no-lock"))["id"]
+    return str(json.loads(repository.restic("cat", "config", "--no-lock"))["id"])
 
 
 def _arrival(moment: float, one: dict[str, Any] | None, repository: Repository) -> Arrival | None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from xteam_restic.figures import Figures
 from xteam_restic.repository import Repository
@@ -16,7 +17,7 @@ STATE = Path(SETTINGS["state"])
 KEPT = Path(SETTINGS["path"])
 OWNER: str = SETTINGS["owner"]
 SENDERS: list[str] = SETTINGS["senders"]
-BUCKET: dict | None = SETTINGS["bucket"]
+BUCKET: dict[str, Any] | None = SETTINGS["bucket"]
 SECONDS: int = SETTINGS["seconds"]
 ROOM_MB: int = SETTINGS["room_mb"]
 DIRECTORIES: list[str] = SETTINGS["directories"]

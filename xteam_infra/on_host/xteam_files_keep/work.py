@@ -11,7 +11,7 @@ from xteam_files_keep.choose import Arrival
 from xteam_files_keep.ledger import Ledger
 from xteam_files_keep.places import BUCKET, DIRECTORIES, DISTINCT, KEPT, OWNER, SETTINGS, STATE, copied, ledger, local
 from xteam_restic.programs import BackupError, replace
-from xteam_restic.repository import Repository
+from xteam_restic.repository import Repository, taken
 
 # Of what is kept, read and checked on each day.
 SUBSET = "5%"
@@ -138,7 +138,7 @@ def _take_times(host: str, made: Repository) -> None:
     before = {(one.tree, one.taken): one for one in arrivals.look_copy(host).ordered()}
     known = Ledger(path=ledger(host), repository=json.loads(made.restic("cat", "config", "--no-lock"))["id"])
     for one in made.snapshots():
-        if found := before.get((one["tree"], arrivals.taken(one))):
+        if found := before.get((one["tree"], taken(one))):
             known.arrivals[one["id"]] = changed(found, id=one["id"])
     known.save()
 

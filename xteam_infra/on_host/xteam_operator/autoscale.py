@@ -17,7 +17,7 @@ from xteam_operator import broker
 LOOK_SECONDS = 1
 
 
-class QueueAutoscaler(Autoscaler):
+class QueueAutoscaler(Autoscaler):  # type: ignore[misc] # Celery has no types
     """Grows to its upper bound while all its processes are at work and tasks wait in a queue it serves."""
 
     _looked = 0.0
@@ -25,7 +25,7 @@ class QueueAutoscaler(Autoscaler):
     @property
     def qty(self) -> int:
         """Tasks to work on: those that are held, and those that wait if there is nobody for them."""
-        held = super().qty
+        held: int = super().qty
         return held if held < self.processes or self.processes >= self.max_concurrency else held + self._waiting()
 
     def _waiting(self) -> int:

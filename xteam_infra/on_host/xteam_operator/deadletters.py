@@ -105,7 +105,9 @@ def _records(client: Any, key: str) -> list[tuple[bytes, dict[str, Any]]]:
     return [(raw, json.loads(raw)) for raw in client.lrange(key, 0, -1)]
 
 
-def _chosen(records: list[tuple[bytes, dict[str, Any]]], options: argparse.Namespace) -> list[tuple[bytes, dict]]:
+def _chosen(
+    records: list[tuple[bytes, dict[str, Any]]], options: argparse.Namespace
+) -> list[tuple[bytes, dict[str, Any]]]:
     if options.all == bool(options.ids):
         raise SystemExit("name the ids, or --all")
     found = [one for one in records if options.all or one[1]["id"] in options.ids]

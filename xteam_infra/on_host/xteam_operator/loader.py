@@ -17,7 +17,7 @@ SENT = "xteam_sent"
 TRANSPORT = "xteam_operator.transport:Transport"
 
 
-class Loader(AppLoader):
+class Loader(AppLoader):  # type: ignore[misc] # Celery has no types
     """Used by every process that makes the Celery application: workers, Beat, commands, and the API as a producer."""
 
     def __init__(self, app: Any, **arguments: Any):

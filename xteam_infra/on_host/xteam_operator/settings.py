@@ -16,6 +16,7 @@ def read() -> dict[str, Any]:
     Raises RuntimeError when the file can't be read: running with Celery's own defaults would lose tasks."""
     path = os.environ.get(VARIABLE, "")
     try:
-        return json.loads(Path(path).read_text())
+        values: dict[str, Any] = json.loads(Path(path).read_text())
+        return values
     except (OSError, ValueError) as error:
         raise RuntimeError(f"{VARIABLE}={path or '(not set)'}: Celery's settings can't be read: {error}") from error

@@ -82,7 +82,7 @@ class Client:
 
 def log_in(client: Client, user: str, password: str) -> str:
     body = json.dumps({"name": user, "password": password}).encode()
-    return client.expect(200, "POST", "/auth/login", body=body)["access_token"]
+    return str(client.expect(200, "POST", "/auth/login", body=body)["access_token"])
 
 
 def task(client: Client, token: str) -> None:

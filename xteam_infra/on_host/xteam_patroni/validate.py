@@ -18,7 +18,7 @@ class Offline:
     AI_PASSIVE = socket.AI_PASSIVE
     gaierror = socket.gaierror
 
-    def getaddrinfo(self, host: str | None, *_more: Any) -> list[tuple]:
+    def getaddrinfo(self, host: str | None, *_more: Any) -> list[tuple[Any, ...]]:
         """Where a name leads does not matter, nobody goes there. An address must be one."""
         if host is None or not host.replace(".", "").isdigit():
             return [(socket.AF_INET, self.SOCK_STREAM, 0, "", (host or "0.0.0.0", 0))]  # noqa: S104 - nobody listens

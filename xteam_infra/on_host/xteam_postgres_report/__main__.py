@@ -5,6 +5,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from xteam_postgres_report import collect, findings
@@ -35,13 +36,15 @@ def main(config_path: str, directory: str) -> None:
     print(f"{len(values['todo'])} to look at: " + ("; ".join(line for _, line in values["todo"]) or "nothing"))
 
 
-def page_values(members: dict, parameters: dict, earlier: dict, silent: dict[str, str]) -> dict:
+def page_values(
+    members: collect.Answers, parameters: dict[str, Any], earlier: dict[str, Any], silent: dict[str, str]
+) -> dict[str, Any]:
     """What the page shows, from the members' answers.
 
     parameters: as declared. earlier: the figures of the last report. silent: why a member can't be asked.
     """
     leader = next((one for one in members.values() if not one["overview"][0]["follows"]), next(iter(members.values())))
-    measured: list[dict] = next((one["bloat"] for one in members.values() if "bloat" in one), [])
+    measured: collect.Rows = next((one["bloat"] for one in members.values() if "bloat" in one), [])
     found = {
         "statements": findings.statements(members),
         "unused": findings.unused_indexes(members),
@@ -56,7 +59,7 @@ def page_values(members: dict, parameters: dict, earlier: dict, silent: dict[str
     return {**found, **shared, "todo": _todo(found, findings.bloated(measured), silent)}
 
 
-def _todo(found: dict, bloated: list[dict], silent: dict[str, str]) -> list[tuple[str, str]]:
+def _todo(found: dict[str, Any], bloated: collect.Rows, silent: dict[str, str]) -> list[tuple[str, str]]:
     """A line for each sort of finding, and the part of the page that has them."""
     slow = [row for row in found["statements"] if row["mean_ms"] >= findings.SLOW_MS and row["share"] >= 5]
     large = [row for row in found["unused"] if row["bytes"] >= 1024**2]
@@ -76,7 +79,7 @@ def _counted(count: int, words: str) -> str:
     return f"{count} {words.format(s='', es='') if count == 1 else words.format(s='s', es='es')}"
 
 
-def render(values: dict) -> str:
+def render(values: dict[str, Any]) -> str:
     """The page. Everything that comes from the database is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
@@ -93,10 +96,11 @@ def _size(value: float) -> str:
     return f"{value:.1f} TiB"
 
 
-def _earlier(directory: Path, month: str) -> dict:
+def _earlier(directory: Path, month: str) -> dict[str, Any]:
     """Figures of the newest report of an earlier month."""
     found = sorted(path for path in directory.glob("????-??.json") if path.stem < month)
-    return json.loads(found[-1].read_text()) if found else {}
+    figures: dict[str, Any] = json.loads(found[-1].read_text()) if found else {}
+    return figures
 
 
 def _write(path: Path, text: str) -> None:

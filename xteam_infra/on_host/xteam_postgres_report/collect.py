@@ -1,9 +1,14 @@
 """What the members are asked. Every answer is a list of dictionaries."""
 
+from typing import Any
+
 import psycopg
 from psycopg.rows import dict_row
 
-Rows = list[dict]
+Row = dict[str, Any]
+Rows = list[Row]
+# {member: {question: its answer}}
+Answers = dict[str, dict[str, Rows]]
 
 # Of everything this database has run since the statistics began, without the monitoring's own questions.
 STATEMENTS = """
@@ -57,9 +62,9 @@ FROM pg_stat_database WHERE datname = current_database()
 BLOAT_TABLES, BLOAT_FLOOR = 25, 1024 * 1024
 
 
-def members(conninfos: dict[str, str], password: str) -> tuple[dict[str, dict[str, Rows]], dict[str, str]]:
+def members(conninfos: dict[str, str], password: str) -> tuple[Answers, dict[str, str]]:
     """What each member says, and of those that can't be asked, why. Bloat is measured on the first that answers."""
-    answers: dict[str, dict[str, Rows]] = {}
+    answers: Answers = {}
     silent = {}
     for name, conninfo in conninfos.items():
         try:
@@ -81,10 +86,10 @@ def member(conninfo: str, password: str, deep: bool) -> dict[str, Rows]:
     return found
 
 
-def _bloat(connection: psycopg.Connection[dict], tables: Rows) -> Rows:
+def _bloat(connection: psycopg.Connection[Row], tables: Rows) -> Rows:
     large = [table for table in tables if table["heap"] >= BLOAT_FLOOR][:BLOAT_TABLES]
     return [{"name": t["name"], **_one(connection.execute(BLOAT, [t["relid"]]).fetchall())} for t in large]
 
 
-def _one(rows: Rows) -> dict:
+def _one(rows: Rows) -> Row:
     return rows[0] if rows else {}

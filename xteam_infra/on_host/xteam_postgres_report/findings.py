@@ -2,6 +2,8 @@
 
 import re
 
+from xteam_postgres_report.collect import Answers, Row, Rows
+
 # Units of pg_settings and of values as people write them, in bytes and in milliseconds.
 BYTES = {"B": 1, "kB": 1024, "8kB": 8192, "MB": 1024**2, "16MB": 16 * 1024**2, "GB": 1024**3, "TB": 1024**4}
 MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -11,9 +13,9 @@ SLOW_MS, LARGE_SCAN_ROWS, MANY_SCANS = 100, 10_000, 50
 BLOATED_PERCENT, BLOATED_BYTES = 30, 8 * 1024**2
 
 
-def statements(members: dict) -> list[dict]:
+def statements(members: Answers) -> Rows:
     """The statements that took most time, of all members together, with their share of all time."""
-    total: dict[str, dict] = {}
+    total: dict[str, Row] = {}
     for answers in members.values():
         for row in answers["statements"]:
             one = total.setdefault(row["id"], {**row, "calls": 0, "seconds": 0.0, "rows": 0, "worst_ms": 0.0})
@@ -28,10 +30,10 @@ def statements(members: dict) -> list[dict]:
     return slowest
 
 
-def unused_indexes(members: dict) -> list[dict]:
+def unused_indexes(members: Answers) -> Rows:
     """Indexes that no member has used: reads of a replica count there alone."""
     scans: dict[str, int] = {}
-    rows: dict[str, dict] = {}
+    rows: dict[str, Row] = {}
     for answers in members.values():
         for row in answers["indexes"]:
             scans[row["name"]] = scans.get(row["name"], 0) + row["scans"]
@@ -40,9 +42,9 @@ def unused_indexes(members: dict) -> list[dict]:
     return sorted(unused, key=lambda row: -row["bytes"])
 
 
-def scanned_tables(members: dict) -> list[dict]:
+def scanned_tables(members: Answers) -> Rows:
     """Tables that are read from end to end, often and with many rows each time: an index may be missing."""
-    total: dict[str, dict] = {}
+    total: dict[str, Row] = {}
     for answers in members.values():
         for row in answers["tables"]:
             one = total.setdefault(row["name"], {**row, "scans": 0, "scanned": 0, "lookups": 0})
@@ -54,18 +56,18 @@ def scanned_tables(members: dict) -> list[dict]:
     return sorted(found, key=lambda one: -one["scanned"])
 
 
-def bloated(rows: list[dict]) -> list[dict]:
+def bloated(rows: Rows) -> Rows:
     """Tables of which much is dead or free space."""
     wasted = [{**row, "percent": (row["dead_percent"] or 0) + (row["free_percent"] or 0)} for row in rows]
     return [row for row in wasted if row["percent"] >= BLOATED_PERCENT and row["bytes"] >= BLOATED_BYTES]
 
 
-def growth(tables: list[dict], before: dict[str, int]) -> list[dict]:
+def growth(tables: Rows, before: dict[str, int]) -> Rows:
     """Size of each table and what came to it since the last report; None for one that was not there."""
     return [{**row, "grown": row["bytes"] - before[row["name"]] if row["name"] in before else None} for row in tables]
 
 
-def drift(members: dict, wanted: dict[str, str]) -> list[dict]:
+def drift(members: Answers, wanted: dict[str, str]) -> Rows:
     """Parameters that a member runs with although another value is declared, or was set behind Patroni's back."""
     found = []
     for name, answers in members.items():

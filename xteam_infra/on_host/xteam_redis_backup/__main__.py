@@ -16,6 +16,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from xteam_redis_backup import metrics
 from xteam_redis_backup.common import ROLES, BackupError
@@ -68,7 +69,9 @@ def _job(parser: argparse.ArgumentParser, name: str, wanted: list[str]) -> int:
     return 0 if all(good) else 1
 
 
-def _attempt(role: str, repository: Repository, work, prefix: str) -> bool:
+def _attempt(
+    role: str, repository: Repository, work: Callable[[str, Repository], dict[str, float]], prefix: str
+) -> bool:
     """Do the work for one role and note in the metrics what came of it. One role's failure does not stop the others."""
     started = time.time()
     try:

@@ -36,7 +36,7 @@ class Repository(restic.Repository):
             raise BackupError(f"snapshot {snapshot!r}: latest, or an id that `xteam-redis-backup list` shows")
         self.restic("restore", snapshot, "--tag", role, "--host", HOST, "--target", str(directory))
         home = directory / role
-        facts = json.loads((home / "facts.json").read_text())
+        facts: dict[str, Any] = json.loads((home / "facts.json").read_text())
         if digest(home / "dump.rdb") != facts["sha256"]:
             raise BackupError(f"{role}: the snapshot is not what was stored")
         check(home / "dump.rdb")
@@ -45,8 +45,14 @@ class Repository(restic.Repository):
 
 def _repository(number: int, **more: Any) -> Repository:
     password, credentials = HOME / f"repository{number}.pass", str(HOME / "s3.credentials")
-    common = {"seconds": SECONDS, "password_file": password, "credentials": credentials}
-    return Repository(number=number, name=f"repository {number}", **common, **more)
+    return Repository(
+        number=number,
+        name=f"repository {number}",
+        seconds=SECONDS,
+        password_file=password,
+        credentials=credentials,
+        **more,
+    )
 
 
 REPOSITORIES = [_repository(**one) for one in SETTINGS["repositories"]]
@@ -61,7 +67,7 @@ def proof(role: str, repository: Repository) -> Path:
 def proved(role: str, repository: Repository, since: float) -> bool:
     """Whether a snapshot that was taken since then was restored, seconds since the epoch."""
     try:
-        facts = json.loads(proof(role, repository).read_text())
+        facts: dict[str, Any] = json.loads(proof(role, repository).read_text())
         return datetime.fromisoformat(facts["taken"]).timestamp() >= since
     except (FileNotFoundError, ValueError, KeyError):
         return False

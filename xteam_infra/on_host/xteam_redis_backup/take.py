@@ -20,18 +20,19 @@ def take(role: str, repository: Repository) -> dict[str, float]:
         snapshot = home / "dump.rdb"
         source = _receive(role, snapshot)
         keys = _keys(check(snapshot))
+        size = snapshot.stat().st_size
         facts = {
             "role": role,
             "source": source,
             "keys": keys,
-            "bytes": snapshot.stat().st_size,
+            "bytes": size,
             "sha256": digest(snapshot),
             "taken": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         (home / "facts.json").write_text(json.dumps(facts))
         repository.add(role, directory)
-    print(f"{role}: {keys} keys, {facts['bytes']} bytes from {source}", flush=True)
-    return {"keys": keys, "size_bytes": facts["bytes"], **age(repository, role)}
+    print(f"{role}: {keys} keys, {size} bytes from {source}", flush=True)
+    return {"keys": keys, "size_bytes": size, **age(repository, role)}
 
 
 def copy(role: str, repository: Repository) -> dict[str, float]:

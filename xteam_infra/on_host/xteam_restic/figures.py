@@ -1,7 +1,7 @@
 """Figures for the node exporter, by labels, remembered between runs."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ class Figures:
     def __init__(self, kept: Path, target: Path, prefix: str, meaning: Mapping[str, str], labels: tuple[str, ...]):
         self.kept, self.target, self.prefix, self.meaning, self.labels = kept, target, prefix, meaning, labels
 
-    def note(self, places: list[tuple[str, ...]], at: tuple[str, ...], figures: Mapping[str, float]) -> None:
+    def note(self, places: Sequence[tuple[str, ...]], at: tuple[str, ...], figures: Mapping[str, float]) -> None:
         """Add figures to what is known of one place. places: all that are declared; others are forgotten."""
         found = json.loads(self.kept.read_text()) if self.kept.exists() else {}
         known = {place: _within(found, place) for place in places}

@@ -26,7 +26,7 @@ def run(*words: str, seconds: float, env: dict[str, str] | None = None, cwd: str
     """
     name = Path(words[0]).name
     try:
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             words, capture_output=True, text=True, errors="replace", cwd=cwd, timeout=seconds, check=False,
             env={**os.environ, **(env or {})}, **_as(account),
         )  # fmt: skip
