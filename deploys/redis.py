@@ -10,6 +10,7 @@ from pyinfra import host
 from xteam_infra.engine.absent import down, up
 from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import password_file
+from xteam_infra.engine.host_packages import shell_command
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, service, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.redis.needs import (
@@ -72,10 +73,13 @@ cli_ports = {
     "ports": {**ports, SENTINEL: settings.redis_sentinel_port},
     "backup": next((one.address for one in estate.members("backup")), "nobody"),
 }
+ELIGIBLE = "xteam-redis-eligible@.service"
 administration = [
     HostFile("/usr/local/sbin/xteam-redis", "redis/xteam-redis.j2", cli_ports, mode="700"),
     HostFile("/usr/local/sbin/xteam-redis-restore", "redis/xteam-redis-restore.j2", cli_ports, mode="700"),
     HostFile("/usr/local/sbin/xteam-redis-handover", "redis/xteam-redis-handover.j2", cli_ports, mode="700"),
+    shell_command("xteam-redis-eligible"),
+    HostFile(f"/etc/systemd/system/{ELIGIBLE}", f"redis/{ELIGIBLE}.j2", {"estate": estate}),
     *(password_file(f"/etc/xteam/redis/{name}.pass", f"redis/{name}/admin") for name in (*roles, SENTINEL)),
     *(password_file(f"/etc/xteam/redis/{name}.replica.pass", f"redis/{name}/replica") for name in roles),
 ]

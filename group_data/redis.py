@@ -49,6 +49,8 @@ redis_fork_headroom = 1.5
 redis_sentinel_port = 26379
 redis_down_after_ms = 3000
 redis_failover_timeout_ms = 30000
+# How long a replica whose host has just started waits for its master before it may take its place.
+redis_boot_grace_seconds = 60
 
 # Snapshots: taken by the backup host from a replica, encrypted by restic. The password is a name in the secrets store.
 redis_backup_path = "/var/lib/xteam/redis-backup"

@@ -209,6 +209,8 @@ def test_every_role_survives_the_loss_of_a_host(host, hosts, estate, eventually)
     for role in estate.redis.redis_instances:
         eventually(lambda role=role: agreed(role), seconds=20)
         wanted = estate.redis.redis_instances[role].min_replicas if len(members) >= 3 else 0
-        found = json.loads(ask(host, role, "--json CONFIG GET min-replicas-to-write min-replicas-max-lag"))
+        asked = "min-replicas-to-write min-replicas-max-lag replica-priority"
+        found = json.loads(ask(host, role, f"--json CONFIG GET {asked}"))
         lag = estate.redis.redis_instances[role].max_lag_s
-        assert found == {"min-replicas-to-write": str(wanted), "min-replicas-max-lag": str(lag)}, f"{role}: {found}"
+        settings = {"min-replicas-to-write": str(wanted), "min-replicas-max-lag": str(lag), "replica-priority": "100"}
+        assert found == settings, f"{role}: {found}"

@@ -123,6 +123,9 @@ class RedisSettings(RedisBackupSettings):
     max_lag_s, so that a cut-off master has stopped when another takes over."""
     redis_failover_timeout_ms: int = Field(default=30_000, ge=5000, le=600_000)
     """How long Sentinel waits before it tries a failed failover again."""
+    redis_boot_grace_seconds: int = Field(default=60, ge=0, le=600)
+    """How long a replica whose host has just started waits for its master before it may take its place. After a power
+    loss of all hosts the master's own file has all that was acknowledged; a replica's may lack the last of it."""
 
     @field_validator("redis_instances")
     @classmethod
@@ -164,6 +167,8 @@ class RedisSettings(RedisBackupSettings):
             "repl-backlog-size": str(max(1, instance.memory_mb // BACKLOG_SHARE) * 1024 * 1024),
             # Replicas are few: waiting for more of them to share a transfer only delays a repair.
             "repl-diskless-sync-delay": "0",
+            # An instance that started with its host keeps what it was told there in its state file.
+            "replica-priority": "100",
             "timeout": "0",
             "tcp-keepalive": "60",
             "maxclients": "4096",
