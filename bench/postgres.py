@@ -22,9 +22,11 @@ from bench.lab import Bench, BenchError
 from bench.pairs import PairError, keep, paired, table, transactions
 from bench.scratch import BIN, Scratch, running
 from checklist.hosts import CheckedHost
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.layers.postgres.tuning import LIBRARIES, Hardware, of_host, parameters
+from xteam_infra.plan.needs import CA_PATH
 
-DIRECTORY = "/var/lib/postgresql/17/xteam-bench"
+DIRECTORY = f"{DISTRIBUTION.postgres_home}/xteam-bench"
 LOADS = {"select": "-S -c 4 -j 2", "tpc-b": "-c 4 -j 2"}
 CLIENTS = "-c {clients} -j 2"
 POOLED = {
@@ -129,7 +131,7 @@ def _through(bench: Bench, client: CheckedHost, port: int, load: str, seconds: i
     name = bench.estate.fqdn("pgbouncer" if port == POOLER else "postgres")
     conninfo = (
         f"host={name} port={port} user={settings.POSTGRES_USER} dbname={settings.POSTGRES_DB} sslmode=verify-full "
-        "sslrootcert=/etc/xteam/pki/ca.crt"
+        f"sslrootcert={CA_PATH}"
     )
     command = f"IFS= read -r PGPASSWORD; export PGPASSWORD; {PROGRAM} -n {load} -T {seconds} '{conninfo}' 2>&1"
 

@@ -6,8 +6,9 @@ from shlex import quote
 
 from bench.pairs import PairError, transactions
 from checklist.hosts import CheckedHost
+from xteam_infra.distribution import DISTRIBUTION
 
-BIN = "/usr/lib/postgresql/17/bin"
+BIN = DISTRIBUTION.postgres_programs
 SOCKETS = "/tmp"  # noqa: S108 - pgbench's and the servers' private ports are what tells them apart
 SECONDS = 900
 

@@ -13,8 +13,9 @@ from functools import partial
 from bench.lab import Bench, BenchError
 from bench.pairs import PairError, keep, paired, table
 from bench.scratch import Scratch, running
+from xteam_infra.distribution import DISTRIBUTION
 
-TREE, PLAIN = "/var/lib/postgresql/17/xteam-bench", "/srv/data/xteam-bench"
+TREE, PLAIN = f"{DISTRIBUTION.postgres_home}/xteam-bench", "/srv/data/xteam-bench"
 # Little of the set fits in: pages come and go through the file system.
 PARAMETERS: dict[str, str | int] = {"shared_buffers": "32MB", "max_wal_size": "4GB"}
 LOADS = {"select": "-S -c 4 -j 2", "tpc-b": "-c 4 -j 2"}

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, field_validator
+
+from xteam_infra.layers import GROUPS
 
 PATH = Path(__file__).with_name("catalogue.yml")
 
@@ -25,6 +27,11 @@ class Item(BaseModel):
     layer: str
     how: str
     note: str = ""
+
+    @field_validator("groups")
+    @classmethod
+    def _every(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return GROUPS if value == ("all",) else value
 
 
 @cache

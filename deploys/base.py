@@ -19,6 +19,7 @@ from xteam_infra.layers.base.operations import shared_configuration
 from xteam_infra.layers.base.override_operations import refuse_overridden
 from xteam_infra.layers.base.sshd import confirmed_sshd
 from xteam_infra.plan.checks import sysctls_hold
+from xteam_infra.plan.needs import METRICS_DIRECTORY
 
 estate = open_estate()
 settings = estate.base
@@ -35,7 +36,7 @@ ensure(
 )
 
 # Jobs of any layer leave their figures here as xteam-SUBJECT.prom, for Prometheus' node exporter.
-directories([HostDirectory("/var/lib/prometheus/node-exporter")], name="Make the directory of the jobs' metrics")
+directories([HostDirectory(METRICS_DIRECTORY)], name="Make the directory of the jobs' metrics")
 
 accounts = HostFile("/etc/sysusers.d/xteam.conf", "base/sysusers.conf.j2", {"accounts": plan().accounts})
 shared = shared_configuration(here())

@@ -20,6 +20,7 @@ from xteam_infra.layers.backup.bucket import bucket, bucket_client, refuse_unusa
 from xteam_infra.layers.backup.files import storage_authority
 from xteam_infra.layers.files import needs as plan
 from xteam_infra.layers.files.restic_validation import opens, reachable
+from xteam_infra.plan.needs import METRICS_DIRECTORY
 
 estate = open_estate()
 settings = estate.files
@@ -59,6 +60,7 @@ def keeping() -> dict[str, Any]:
     return {
         "path": settings.files_backup_path,
         "state": plan.STATE,
+        "metrics": METRICS_DIRECTORY,
         "owner": plan.SERVER_ACCOUNT,
         "senders": [one.name for one in senders],
         "keep": settings.files_backup_keep,

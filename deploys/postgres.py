@@ -79,7 +79,7 @@ def patroni(hardware: Hardware) -> HostFile:
     """Patroni's file on this host; its own parameters follow from what the host has."""
     return HostFile(
         PATRONI,
-        "postgres/17-main.yml.j2",
+        "postgres/patroni.yml.j2",
         {**context, "tuned": of_host(settings, hardware)},
         owner="postgres",
         group="postgres",

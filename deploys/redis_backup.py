@@ -26,6 +26,7 @@ from xteam_infra.layers.redis_backup.needs import (
 )
 from xteam_infra.layers.redis_backup.operations import first_of_each_role
 from xteam_infra.plan import CA_PATH
+from xteam_infra.plan.needs import METRICS_DIRECTORY
 
 estate = open_estate()
 settings = estate.redis
@@ -50,6 +51,7 @@ context = {
         "state": state,
         "seconds": settings.redis_backup_seconds,
         "ca": CA_PATH,
+        "metrics": METRICS_DIRECTORY,
     },
 }
 

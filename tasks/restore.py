@@ -18,7 +18,7 @@ from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.backup.needs import repositories
 from xteam_infra.layers.backup.operations import aim, refuse_unclear_restore, restore, step
 from xteam_infra.layers.postgres.facts import CURL, HERE
-from xteam_infra.layers.postgres.needs import UNIT
+from xteam_infra.layers.postgres.needs import CLUSTER, UNIT
 
 estate = open_estate()
 refuse_unclear_restore(estate, partial=not takes_part_whole(estate))
@@ -49,7 +49,7 @@ if is_first:
     step(run, "/usr/local/sbin/xteam-restore cluster", aim(settings), name="Restore the data directory")
     # What etcd knows of the cluster (its last position, who may lead) is of the time after the target.
     step(
-        "printf '%s\\n' 17-main 'Yes I am aware' | xteam-patronictl remove 17-main",
+        f"printf '%s\\n' {CLUSTER} 'Yes I am aware' | xteam-patronictl remove {CLUSTER}",
         name="Forget the old cluster's state",
     )
     until = f"until {CURL} -f -o /dev/null {HERE}/primary; do sleep 0.5; done"

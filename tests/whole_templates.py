@@ -65,7 +65,7 @@ def contexts(estate: Any) -> dict[str, Mapping[str, Any]]:
         "settings": estate.backup,
         "storage_ca": backup.STORAGE_CA,
     }
-    found["postgres/17-main.yml.j2"] = {
+    found["postgres/patroni.yml.j2"] = {
         "machine": first["postgres"],
         "etcd_members": estate.members("etcd"),
         "etcd_port": etcd_plan.CLIENT_PORT,

@@ -13,11 +13,12 @@ from typing import Any
 from bench.lab import Bench, BenchError
 from bench.results import Results, table
 from checklist.hosts import CheckedHost
+from xteam_infra.plan.needs import CA_PATH
 
 RESULTS = Results(Path("build/bench/redis-tls.json"))
 DIRECTORY = "/run/xteam-bench"
 CERTIFICATE = "/etc/xteam/pki/redis-cache"
-CA = "/etc/xteam/pki/ca.crt"
+CA = CA_PATH
 COMMON = "--bind 127.0.0.1 --save '' --appendonly no --maxmemory 64mb --maxmemory-policy allkeys-lru --logfile ''"
 TLS = (
     f"--port 0 --tls-cert-file {DIRECTORY}/crt --tls-key-file {DIRECTORY}/key --tls-ca-cert-file {CA}"

@@ -7,6 +7,7 @@ import pytest
 
 from checklist.run import not_applicable
 from tests.drills.harness.asker import Asker
+from xteam_infra.plan.needs import CA_PATH
 
 pytestmark = pytest.mark.group("edge", first=True)
 PATIENCE = 60
@@ -33,7 +34,7 @@ def holder(hosts, address):
 @pytest.fixture
 def asker(outsider, estate, address):
     """Asks at the address."""
-    found = Asker(outsider, estate.all.domain, address, "--cacert /etc/xteam/pki/ca.crt")
+    found = Asker(outsider, estate.all.domain, address, f"--cacert {CA_PATH}")
     yield found
     found.stop()
 

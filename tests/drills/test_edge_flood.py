@@ -8,6 +8,7 @@ import pytest
 from tests.drills.harness.asker import Asker
 from tests.drills.harness.flood import CONNECTIONS, KINDS, V6_EDGE, V6_OTHER, Flood, Ipv6, v6_sources
 from tests.drills.harness.users import Users
+from xteam_infra.plan.needs import CA_PATH
 
 pytestmark = pytest.mark.group("edge", first=True)
 USERS = {"kept": 8, "slow": 4, "websockets": 12, "logins": 2}
@@ -35,7 +36,7 @@ def ipv6(host, hosts, outsider):
 @pytest.fixture
 def asker(host, hosts, estate, ipv6):
     """Asks this edge by IPv4 and IPv6, each time over a new connection, from a host that floods nobody."""
-    trust = "--cacert /etc/xteam/pki/ca.crt"
+    trust = f"--cacert {CA_PATH}"
     addresses = f"{host.address} [{V6_EDGE}]"
     found = Asker(hosts.group("app")[0], estate.all.domain, addresses, trust, patience=10)
     yield found

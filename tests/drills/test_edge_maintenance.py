@@ -6,6 +6,7 @@ import pytest
 
 from tests.drills.harness.asker import Asker
 from xteam_infra.layers.app.needs import API_UNIT
+from xteam_infra.plan.needs import CA_PATH
 
 pytestmark = pytest.mark.group("edge", first=True)
 TEXT, SECONDS = "New rooms & a new roof <tonight>", 120
@@ -48,7 +49,7 @@ def master(host):
 @pytest.fixture
 def asker(host, outsider, estate):
     """Asks this edge."""
-    found = Asker(outsider, estate.all.domain, host.address, "--cacert /etc/xteam/pki/ca.crt")
+    found = Asker(outsider, estate.all.domain, host.address, f"--cacert {CA_PATH}")
     yield found
     found.stop()
 

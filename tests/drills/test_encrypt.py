@@ -8,10 +8,11 @@ from checklist.rerun import RerunError, deploy
 from checklist.run import not_applicable
 from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.writers import COLUMNS, postgres_orders
+from xteam_infra.distribution import DISTRIBUTION
 
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill_encrypt"
-DATA = "/var/lib/postgresql/17"
+DATA = DISTRIBUTION.postgres_home
 STORAGE = Path("deploys/storage.py")
 # What makes a bare host a member, without a tree.
 PLAIN = ("base", "firewall", "certificates", "etcd", "postgres", "backup")

@@ -12,6 +12,7 @@ from checklist.run import not_applicable
 from tests.drills.harness.kept import nothing_displaced
 from xteam_infra.layers.files.needs import client_certificate
 from xteam_infra.plan import CA_PATH as CA
+from xteam_infra.plan.needs import METRICS_DIRECTORY
 
 pytestmark = pytest.mark.group("app", first=True)
 UPLOADS = "/srv/xteam/uploads"
@@ -115,7 +116,7 @@ def test_an_intruder_on_an_api_host_displaces_no_backup(host, hosts, estate, fig
         keeper.check_output("systemctl start xteam-files-keep.service", timeout=900)
         kept = _ids(keeper, ledger)
         nothing_displaced(before, kept, EMPTY)
-        told = keeper.check_output("cat /var/lib/prometheus/node-exporter/xteam-files_kept.prom")
+        told = keeper.check_output(f"cat {METRICS_DIRECTORY}/xteam-files_kept.prom")
         assert f'xteam_files_kept_held{{host="{host.name}"}} 1' in told, "nobody is told that the files have shrunk"
         assert f'xteam_files_kept_refused{{host="{host.name}"}} 0' not in told, "dates ahead are believed"
         figures |= {"before": len(before), "sent": EMPTY, "kept": len(kept)}

@@ -8,6 +8,7 @@ from checklist.run import not_applicable
 from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.controller import pyinfra
 from tests.drills.harness.writers import COLUMNS, postgres_orders
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.layers import GROUPS
 
 pytestmark = pytest.mark.group("postgres", first=True)
@@ -59,7 +60,7 @@ def test_members_leave_and_come_back(
             assert etcd_members(hosts[leader]) == {leader}
             # What a member says of itself in etcd is kept for its `ttl` after it has gone.
             eventually(lambda: patroni_members(hosts[leader]) == names - {leaves}, seconds=PATIENCE, interval=1)
-            for unit in ("patroni@17-main.service", "etcd.service"):
+            for unit in (DISTRIBUTION.postgres_unit, "etcd.service"):
                 assert not hosts[leaves].service(unit).is_running, f"{unit} still runs on {leaves}"
             application.goes_on(eventually, seconds=PATIENCE)
         finally:

@@ -13,11 +13,12 @@ from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.witness import Witness, handovers, overlaps
 from tests.drills.harness.writers import COLUMNS, postgres_orders
 from tests.haproxy import servers_up
+from xteam_infra.distribution import DISTRIBUTION
 
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill"
 ASKED = "public.xteam_drill_asked"
-PATRONI = "patroni@17-main.service"
+PATRONI = DISTRIBUTION.postgres_unit
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from xteam_infra.distribution import DISTRIBUTION
+
 pytestmark = pytest.mark.group("backup", first=True)
 SCHEMA = "xteam_restore_drill"
 PSQL = f"cd / && PGOPTIONS='-c search_path={SCHEMA}' runuser -u postgres -- psql -XqAt"
@@ -135,10 +137,10 @@ def _the_cluster_went_back(hosts, eventually, database):
     for member in hosts.group("postgres"):
         ids = f"select string_agg(id::text, ',') from {SCHEMA}.items"  # noqa: S608
         eventually(lambda m=member, sql=ids: ask(m, sql, database) == "1", seconds=60)
-        assert member.check_output("ls -d /var/lib/postgresql/17/main.before-*"), f"{member.name}'s old data is gone"
-        settings = "/var/lib/postgresql/17/main/postgresql.auto.conf"
+        assert member.check_output(f"ls -d {DISTRIBUTION.postgres_data}.before-*"), f"{member.name}'s old data is gone"
+        settings = f"{DISTRIBUTION.postgres_data}/postgresql.auto.conf"
         assert not member.run("grep recovery_target %s", settings).stdout, f"{member.name} keeps the target"
-        member.check_output("rm -rf /var/lib/postgresql/17/main.before-*")
+        member.check_output(f"rm -rf {DISTRIBUTION.postgres_data}.before-*")
 
 
 def _full_backups(host):
@@ -194,19 +196,20 @@ def test_the_runbook_restores(host, hosts, runbook, rows, estate, eventually):
 
 
 # In place of the first repository's stanza one of a cluster that was never here. Backups lie beside it meanwhile.
-FOREIGN = """
+FOREIGN = f"""
 set -eu
 cd /
-as() { runuser -u postgres -- "$@"; }
+as() {{ runuser -u postgres -- "$@"; }}
 place=/var/lib/xteam/restore/foreign
 install -d -o postgres -g postgres -m 700 $place
-as /usr/lib/postgresql/17/bin/initdb -k -D $place/data >/dev/null
+as {DISTRIBUTION.postgres_programs}/initdb -k -D $place/data >/dev/null
 for part in backup archive; do mv PATH/$part/main PATH/$part/main.own; done
 install -o postgres -g postgres -m 600 /dev/null $place/pgbackrest.conf
-{ echo '[global]'; grep ^repo1 /etc/pgbackrest/conf.d/repository.conf; printf '[main]\\npg1-path=%s\\n' $place/data; } \
+{{ echo '[global]'; grep ^repo1 /etc/pgbackrest/conf.d/repository.conf; \
+printf '[main]\\npg1-path=%s\\n' $place/data; }} \
   > $place/pgbackrest.conf
 as pgbackrest --config=$place/pgbackrest.conf --stanza=main --no-online stanza-create >&2
-as /usr/lib/postgresql/17/bin/pg_controldata -D $place/data | sed -n 's/^Database system identifier: *//p'
+as {DISTRIBUTION.postgres_programs}/pg_controldata -D $place/data | sed -n 's/^Database system identifier: *//p'
 """
 OWN_AGAIN = """
 for part in backup archive; do

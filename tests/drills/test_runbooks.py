@@ -4,6 +4,7 @@ import pytest
 
 from checklist.run import not_applicable
 from tests.drills.harness.cluster import Cluster
+from xteam_infra.distribution import DISTRIBUTION
 
 pytestmark = pytest.mark.group("postgres", first=True)
 PATIENCE = 240
@@ -101,7 +102,7 @@ def test_disk_full(cluster, runbook, faults, eventually):
     """The leader's volume has no byte left: it dies, another is taken, and it comes back when there is room."""
     book = runbook("disk-full")
     full = cluster.hosts[cluster.leader()]
-    directory = "/var/lib/postgresql/17"
+    directory = DISTRIBUTION.postgres_home
     faults.fill(full.name, directory, "postgres")
     # Until its log needs a file that it can't make.
     emit = "SELECT count(pg_logical_emit_message(false, 'drill', repeat('x', 1000000))) FROM generate_series(1, 1000)"

@@ -13,10 +13,11 @@ import pytest
 from checklist.run import not_applicable
 from lab.host import volume_image
 from tests.drills.harness.cluster import PATIENCE, kept_whole
+from xteam_infra.distribution import DISTRIBUTION
 
 pytestmark = [pytest.mark.group("postgres", first=True), pytest.mark.item("DB-07", "LAW-04", kind="host")]
 TABLE = "public.xteam_storage_drill"
-PATRONI = "patroni@17-main.service"
+PATRONI = DISTRIBUTION.postgres_unit
 OPENER = "xteam-storage.service"
 TANG = "tangd.socket"
 CHUNK = 16 * 2**20
@@ -58,7 +59,7 @@ def test_the_device_holds_no_row(cluster, faults, figures, eventually):
         cluster.sql(leader, f"INSERT INTO {TABLE} {rows}")
         cluster.sql(leader, "CHECKPOINT", "postgres")
         path = cluster.sql(leader, f"SELECT pg_relation_filepath('{TABLE}')")
-        held = leader.check_output(f"grep -caF {row} /var/lib/postgresql/17/main/{path}")
+        held = leader.check_output(f"grep -caF {row} {DISTRIBUTION.postgres_data}/{path}")
         assert int(held) > 0, "the row is not in the table's file: the drill shows nothing"
         try:
             leader.check_output(f"echo {control} > {plain} && sync -f {plain}")
@@ -77,8 +78,8 @@ def test_a_host_without_its_key_keeps_postgresql_down(cluster, key_hosts, member
     faults.kill(member.name)
     faults.start(member.name)
     stays_closed(member, eventually)
-    assert not member.run("ls -A /var/lib/postgresql/17").stdout, "the data directory can be read without a key"
-    write = member.run("runuser -u postgres -- touch /var/lib/postgresql/17/probe")
+    assert not member.run(f"ls -A {DISTRIBUTION.postgres_home}").stdout, "the data directory can be read without a key"
+    write = member.run(f"runuser -u postgres -- touch {DISTRIBUTION.postgres_home}/probe")
     assert write.rc != 0, "without a key something is written where the database belongs"
     tree = f"{cluster.estate.storage.storage_path}/xteam"
     names = member.run(f"ls {quote(tree)}").stdout.split()

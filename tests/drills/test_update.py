@@ -8,14 +8,16 @@ from checklist.rerun import planned
 from tests.drills.harness.cluster import PATIENCE
 from tests.drills.harness.controller import pyinfra
 from tests.drills.harness.writers import COLUMNS, postgres_orders
+from xteam_infra.distribution import DISTRIBUTION
 
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill"
 UPDATE = Path("tasks/update_postgres.py")
 NEWER = Path(__file__).parent / "harness" / "newer.sh"
 OFFER, SOURCE = "/var/lib/xteam-drill-packages", "/etc/apt/sources.list.d/xteam-drill.list"
-PATRONI = "patroni@17-main.service"
-VERSION = "dpkg-query -W -f '${Version}' postgresql-17"
+PATRONI = DISTRIBUTION.postgres_unit
+PACKAGE = DISTRIBUTION.postgres_server
+VERSION = f"dpkg-query -W -f '${{Version}}' {PACKAGE}"
 # The processes of the member whose program is not the file that is there now.
 OUTDATED = (
     f"for p in $(cat /sys/fs/cgroup$(systemctl show -p ControlGroup --value {PATRONI})/cgroup.procs); do"
@@ -36,14 +38,17 @@ def put_back(host, version):
     apt = "DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-downgrades --no-install-recommends install"
     host.check_output(
         f"printf '#!/bin/sh\\nexit 101\\n' > {guard}; chmod 755 {guard}; trap 'rm -f {guard}' EXIT;"
-        f" {apt} postgresql-17={version}"
+        f" {apt} {PACKAGE}={version}"
     )
 
 
 @pytest.fixture
 def newer(cluster):
     """A newer package on offer to every member: (version installed, version on offer). Put back afterwards."""
-    said = {host.name: host.run_with_stdin(f"bash -s {OFFER} {SOURCE}", NEWER.read_text()) for host in cluster.members}
+    said = {
+        host.name: host.run_with_stdin(f"bash -s {OFFER} {SOURCE} {PACKAGE}", NEWER.read_text())
+        for host in cluster.members
+    }
     assert all(one.rc == 0 for one in said.values()), {name: one.stderr[-300:] for name, one in said.items()}
     old, new = said[cluster.members[0].name].stdout.split()
     yield old, new

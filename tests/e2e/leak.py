@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.secrets.escape import FORMATS, NotCarried
 
 # A shorter beginning of a value tells nobody anything.
 BEGINNING = 8
 # Written by a person into files that a deploy writes, open and closed ones; none of them is in any store.
 BY_HAND = "hand-written-Vq8Zt3Lw9Xc2"
-CLOSED = ("/etc/xteam/app.env", "/etc/redis/redis-queue.start.conf", "/etc/patroni/17-main.yml")
+CLOSED = (
+    "/etc/xteam/app.env",
+    "/etc/redis/redis-queue.start.conf",
+    f"/etc/patroni/{DISTRIBUTION.postgres_cluster}.yml",
+)
 OPEN = ("/etc/systemd/journald.conf.d/10-xteam.conf", "/etc/haproxy/haproxy.cfg", "/etc/pgbouncer/pgbouncer.ini")
 # Taken away again, each file has the inode and the time that it had: it is no reason to restart anything.
 WRITE_BY_HAND = f"""

@@ -2,11 +2,14 @@
 
 from shlex import quote
 
+from xteam_infra.distribution import DISTRIBUTION
+from xteam_infra.plan.needs import CA_PATH
+
 PORT = 5432
-CA = "/etc/xteam/pki/ca.crt"
+CA = CA_PATH
 CURL = f"curl -s -m 5 --cacert {CA} --cert /etc/xteam/pki/patroni-client.crt --key /etc/xteam/pki/patroni-client.key"
 REST = "https://127.0.0.1:8008"
-UNIT = "patroni@17-main.service"
+UNIT = DISTRIBUTION.postgres_unit
 
 
 def sql(host, statements, database="postgres"):

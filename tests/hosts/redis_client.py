@@ -7,12 +7,13 @@ from uuid import uuid4
 
 from tests.drills.harness.redis import ask
 from xteam_infra.layers.redis.needs import SENTINEL
+from xteam_infra.plan.needs import CA_PATH
 
 
 def as_user(host, port, user, password, commands, options=""):
     """Commands, one a line, as another user. The password travels on standard input."""
     lines = "\n".join([password, *commands]) + "\n"
-    cli = f"redis-cli -h 127.0.0.1 -p {port} --tls --cacert /etc/xteam/pki/ca.crt --no-auth-warning {options}"
+    cli = f"redis-cli -h 127.0.0.1 -p {port} --tls --cacert {CA_PATH} --no-auth-warning {options}"
     return host.run_with_stdin(f"read -r REDISCLI_AUTH; export REDISCLI_AUTH; exec {cli} --user {user}", lines)
 
 

@@ -9,6 +9,7 @@ from ages import seconds_since
 from postgres_client import leader, sql
 
 from checklist.run import not_applicable
+from xteam_infra.plan.needs import METRICS_DIRECTORY
 
 repository = pytest.mark.group("backup", first=True)
 # The mode, whether the last try failed, and the age (seconds) of the oldest segment that waits.
@@ -192,7 +193,7 @@ def test_a_marker_is_written_each_minute(hosts, host):
 @repository
 def test_metrics_are_exported(host, estate, eventually):
     """For the node exporter: young, readable for it, and of every repository."""
-    path = "/var/lib/prometheus/node-exporter/xteam-backup.prom"
+    path = f"{METRICS_DIRECTORY}/xteam-backup.prom"
 
     def young():
         age = seconds_since(float(host.check_output("stat -c %%Y %s", path)))

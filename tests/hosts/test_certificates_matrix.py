@@ -25,6 +25,7 @@ from xteam_infra.layers.redis import needs as redis
 from xteam_infra.pki import Authority, Subject
 from xteam_infra.plan import INTERNAL_CA
 from xteam_infra.plan.compose import plans
+from xteam_infra.plan.needs import CA_PATH
 
 PROGRAM = Path(__file__).with_name("knock.py").read_text()
 RELOAD_SECONDS = 15
@@ -228,7 +229,7 @@ def test_pgbackrest_authorises_its_callers_by_name(host, estate, machine, doors,
         f"&& chown postgres {work}/pem && chmod 600 {work}/pem && runuser -u postgres -- pgbackrest --config=/dev/null "
         f"--stanza={backup.STANZA} "
         f"--repo1-path=/nothing --repo1-host={estate.fqdn(machine.name)} --repo1-host-type=tls "
-        f"--repo1-host-port={backup.PORT} --repo1-host-ca-file=/etc/xteam/pki/ca.crt {pair} --log-level-file=off "
+        f"--repo1-host-port={backup.PORT} --repo1-host-ca-file={CA_PATH} {pair} --log-level-file=off "
         f"repo-ls 2>&1; rm -rf {work}"
     )
     # One of every name, and of pgBackRest's own all.

@@ -12,11 +12,12 @@ from xteam_client import serving
 from checklist.run import not_applicable
 from xteam_infra.layers.app.needs import COLOURS
 from xteam_infra.layers.edge import public
+from xteam_infra.plan.needs import CA_PATH
 
 # One by one: the controller is one client, whose requests they count.
 pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one, pytest.mark.usefixtures("unlimited")]
 
-CA = "/etc/xteam/pki/ca.crt"
+CA = CA_PATH
 
 
 @pytest.mark.item("SEC-03")

@@ -6,8 +6,9 @@ import pytest
 from postgres_client import leader
 
 from checklist.run import not_applicable
+from xteam_infra.plan.needs import CA_PATH
 
-CA = "--cacert=/etc/xteam/pki/ca.crt"
+CA = f"--cacert={CA_PATH}"
 MEMBER = "--cert=/etc/xteam/pki/etcd.crt --key=/etc/xteam/pki/etcd.key"
 CTL = "timeout 10 etcdctl --dial-timeout=2s --command-timeout=5s"
 

@@ -19,11 +19,12 @@ from xteam_infra.layers.files.needs import (
     room_mb,
     timer,
 )
+from xteam_infra.plan.needs import CA_PATH, METRICS_DIRECTORY
 
 sender = pytest.mark.group("app")
 keeps = pytest.mark.group("backup")
-METRICS = "/var/lib/prometheus/node-exporter"
-CA = "/etc/xteam/pki/ca.crt"
+METRICS = METRICS_DIRECTORY
+CA = CA_PATH
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from xteam_infra.layers.edge.needs import VRRP
 from xteam_infra.layers.firewall import ways as firewall
 from xteam_infra.layers.firewall.outbound_facts import NamesAndTime
 from xteam_infra.plan.compose import plans
+from xteam_infra.plan.needs import METRICS_DIRECTORY
 from xteam_infra.plan.outbound import confined, outbound
 
 UNUSED = 59_999
@@ -190,7 +191,7 @@ def test_what_is_refused_is_counted(host, eventually):
     """For Prometheus; a few of them are in the journal too, where the kernel lets a host log."""
 
     def written():
-        lines = host.check_output("cat /var/lib/prometheus/node-exporter/xteam-firewall.prom").splitlines()
+        lines = host.check_output(f"cat {METRICS_DIRECTORY}/xteam-firewall.prom").splitlines()
         figures = dict(line.split() for line in lines if not line.startswith("#"))
         figure = int(figures["xteam_firewall_outbound_refused_packets_total"])
         assert 0 <= figure <= _refused(host), f"{figure} are reported, {_refused(host)} counted"

@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import pytest
 
+from xteam_infra.plan.needs import CA_PATH
+
 COLLECTED = "journalctl --directory /var/log/journal/remote --output json --no-pager"
 
 
@@ -82,7 +84,7 @@ def forge(host, estate, collector, name, certificate):
     )
     url = f"https://{estate.fqdn(collector.name)}:{estate.logs.logs_port}/upload"
     send = (
-        f"curl --silent --show-error --max-time 10 --cacert /etc/xteam/pki/ca.crt --cert {certificate}.crt "
+        f"curl --silent --show-error --max-time 10 --cacert {CA_PATH} --cert {certificate}.crt "
         f"--key {certificate}.key --header 'Content-Type: application/vnd.fdo.journal' --data-binary @- {url}"
     )
     return mark, host.run_with_stdin(send, "\n".join(fields) + "\n\n")

@@ -8,6 +8,7 @@ import pytest
 from postgres_client import CURL, REST, UNIT, clients, connect, journal_since, leader, patroni, readable_tables, sql
 
 from checklist.run import not_applicable
+from xteam_infra.distribution import DISTRIBUTION
 
 
 @pytest.mark.item("DB-01")
@@ -17,7 +18,7 @@ def test_postgresql_runs_under_patroni(host):
     assert sql(host, "SHOW data_checksums") == "on", "data checksums are off"
     said = patroni(host)
     assert said["state"] == "running", f"Patroni says {said['state']}"
-    assert said["patroni"]["scope"] == "17-main"
+    assert said["patroni"]["scope"] == DISTRIBUTION.postgres_cluster
     assert not said.get("pause"), "Patroni is paused: nobody would replace a lost leader"
 
 
@@ -94,7 +95,7 @@ def test_parameters_fit_the_host(host, estate, eventually):
     settings = estate.postgres
     asked = ", ".join(f"'{name}'" for name in names)
     query = f"SELECT name, setting FROM pg_settings WHERE name IN ({asked})"  # noqa: S608 - this test's own names
-    disk_mb = int(host.check_output("df -Pm /var/lib/postgresql/17/main | tail -1").split()[1])
+    disk_mb = int(host.check_output(f"df -Pm {DISTRIBUTION.postgres_data} | tail -1").split()[1])
 
     def bounded():
         running = {name: int(value) for name, value in (row.split("|") for row in sql(host, query).splitlines())}
@@ -221,9 +222,9 @@ def test_changes_of_definitions_are_audited(hosts, estate, eventually):
 def test_patroni_configuration_is_validated_without_the_network(host):
     """As every deploy does before it replaces the file: with a member of etcd down it would be valid nowhere else."""
     validate = "unshare --net /usr/bin/python3 -I /usr/local/lib/xteam/xteam_patroni/validate.py"
-    good = host.run(f"{validate} /etc/patroni/17-main.yml")
+    good = host.run(f"{validate} /etc/patroni/{DISTRIBUTION.postgres_cluster}.yml")
     assert good.rc == 0, f"the file in use is not valid: {good.stderr[:300]}"
-    wrong = "sed 's/verify_client: required/verify_client: perhaps/' /etc/patroni/17-main.yml"
+    wrong = f"sed 's/verify_client: required/verify_client: perhaps/' /etc/patroni/{DISTRIBUTION.postgres_cluster}.yml"
     # For root alone: passwords are in it.
     bad = host.run(f"file=$(mktemp) && trap 'rm -f $file' EXIT && {wrong} > $file && {validate} $file")
     assert bad.rc == 1 and "restapi.verify_client" in bad.stderr, f"a wrong file is valid: {bad.stderr[:300]}"

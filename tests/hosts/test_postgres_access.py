@@ -9,6 +9,7 @@ import pytest
 from postgres_client import CURL, PORT, REST, clients, connect, conninfo_of, leader, readable_tables, sql
 
 from checklist.run import not_applicable
+from xteam_infra.distribution import DISTRIBUTION
 
 PATIENCE = 3  # seconds until a port counts as closed
 
@@ -163,7 +164,7 @@ def test_roles_with_power_have_no_way_over_the_network(host):
         assert method in ("cert", "reject") or turned_away, f"a rule before they are turned away: {line}"
         assert method == "reject" or not powerful & set(roles.split(",")) or method == "cert", f"by password: {line}"
     assert turned_away, "no rule turns away the roles with power over the server"
-    titles = host.check_output("grep -c '^# ' /etc/postgresql/17/main/pg_hba.conf")
+    titles = host.check_output(f"grep -c '^# ' {DISTRIBUTION.postgres_configuration}/pg_hba.conf")
     assert int(titles) >= 9, "the rules on the host don't say what each is for"
 
 

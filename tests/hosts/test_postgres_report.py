@@ -5,6 +5,8 @@ from shlex import quote
 
 import pytest
 
+from xteam_infra.plan.needs import METRICS_DIRECTORY
+
 UNIT = "xteam-postgres-report"
 METRIC = "xteam_postgres_report_success_timestamp_seconds"
 DIRECTORY = "/var/lib/xteam-reports/postgres"
@@ -71,7 +73,7 @@ def test_a_report_made_now_has_heard_every_member(keeper, estate):
         assert f">{member.name}<" in text, f"{member.name} is not in the report"
     for title in ("most time", "nobody uses", "may be missing", "dead or free space", "drifted"):
         assert title in text, f"the report has nothing on: {title}"
-    figure = f"runuser -u nobody -- awk '/^{METRIC} /{{print $2}}' /var/lib/prometheus/node-exporter/{UNIT}.prom"
+    figure = f"runuser -u nobody -- awk '/^{METRIC} /{{print $2}}' {METRICS_DIRECTORY}/{UNIT}.prom"
     age = int(keeper.check_output("date +%s")) - int(keeper.run(figure).stdout or 0)
     assert age < 120, "the metrics do not say that a report was made just now"
 

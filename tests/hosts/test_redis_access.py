@@ -10,6 +10,7 @@ from redis_client import as_user, ports, test_key
 
 from tests.drills.harness.redis import ask, master_of
 from xteam_infra.layers.redis.needs import SENTINEL
+from xteam_infra.plan.needs import CA_PATH
 from xteam_infra.secrets.escape import redis
 
 pytestmark = pytest.mark.group("redis")
@@ -51,7 +52,7 @@ def test_strangers_are_refused(host, estate, secret, figures):
             ("another role's password", f"AUTH app {redis(secret(f'redis/{other}/app'))}", "WRONGPASS"),
             ("a client that failed to log in", "PING", "NOAUTH"),
         )
-        cli = f"redis-cli -p {port} --tls --cacert /etc/xteam/pki/ca.crt"
+        cli = f"redis-cli -p {port} --tls --cacert {CA_PATH}"
         said = host.run_with_stdin(cli, "".join(f"{command}\n" for _, command, _ in tries)).stdout.split("\n")
         answers = [line for line in said if line]
         tried += len(tries)
@@ -93,7 +94,7 @@ def test_nobody_may_do_anything(host, estate, secret, figures):
 def answered(host, port, before, commands):
     """Those that are not refused on a connection with something before them, each with its answer."""
     lines = "".join(f"{line}\r\n" for line in (*before, *commands, "QUIT"))
-    cli = f"timeout 30 openssl s_client -quiet -connect 127.0.0.1:{port} -CAfile /etc/xteam/pki/ca.crt 2>/dev/null"
+    cli = f"timeout 30 openssl s_client -quiet -connect 127.0.0.1:{port} -CAfile {CA_PATH} 2>/dev/null"
     *said, _ = host.run_with_stdin(cli, lines).stdout.splitlines()
     head, answers = said[: -len(commands)], said[-len(commands) :]
     assert ("RESET" in before) == ("+RESET" in head), f"what comes before was not done: {head}"
@@ -185,7 +186,7 @@ def test_certificates_are_verifiable(host, estate):
     for role, port in ports(estate).items():
         for name in (estate.fqdn("redis"), estate.fqdn(host.name)):
             said = host.run(
-                f"openssl s_client -connect 127.0.0.1:{port} -CAfile /etc/xteam/pki/ca.crt -verify_return_error"
+                f"openssl s_client -connect 127.0.0.1:{port} -CAfile {CA_PATH} -verify_return_error"
                 f" -verify_hostname {name} -brief </dev/null 2>&1"
             ).stdout
             assert "Verification: OK" in said, f"{role}'s certificate is not good for {name}: {said}"

@@ -13,10 +13,11 @@ from checklist.run import not_applicable
 from xteam_infra.cloud import live
 from xteam_infra.layers.redis_backup.needs import PREFIX, repositories
 from xteam_infra.layers.redis_backup.operations import CLOCKS
+from xteam_infra.plan.needs import METRICS_DIRECTORY
 
 pytestmark = pytest.mark.group("backup", first=True)
 HOME = "/etc/xteam/redis-backup"
-METRICS = "/var/lib/prometheus/node-exporter/xteam-redis_backup.prom"
+METRICS = f"{METRICS_DIRECTORY}/xteam-redis_backup.prom"
 REDIS_MAGIC = "REDIS00"
 
 

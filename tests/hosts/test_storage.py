@@ -9,10 +9,11 @@ from shlex import quote
 import pytest
 
 from checklist.run import not_applicable
+from xteam_infra.distribution import DISTRIBUTION
 
 pytestmark = pytest.mark.group("postgres")
 BINDING = "/etc/xteam/storage-binding.json"
-WAITING = {"patroni@17-main.service": "/var/lib/postgresql/17", "pgbackrest.service": "/var/spool/pgbackrest"}
+WAITING = {DISTRIBUTION.postgres_unit: DISTRIBUTION.postgres_home, "pgbackrest.service": "/var/spool/pgbackrest"}
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_the_database_lies_in_an_encrypted_tree(host, estate, encrypted):
         said = host.run(f'fscrypt status "$(readlink -f {quote(place)})"')
         assert said.rc == 0 and "is encrypted with fscrypt" in said.stdout, f"{place} is not encrypted"
         assert "contents:AES_256_XTS" in said.stdout, f"{place}: {said.stdout}"
-    outside = host.check_output("find /var/lib/postgresql/17/main/pg_tblspc -mindepth 1 -maxdepth 1")
+    outside = host.check_output(f"find {DISTRIBUTION.postgres_data}/pg_tblspc -mindepth 1 -maxdepth 1")
     assert not outside, f"tablespaces outside the tree: {outside}"
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 from xteam_infra.layers.app.needs import API_UNIT, HELD, ports
+from xteam_infra.plan.needs import CA_PATH
 
-CA = "/etc/xteam/pki/ca.crt"
+CA = CA_PATH
 
 
 def serving(host: Any, estate: Any) -> tuple[str, int]:

@@ -26,7 +26,7 @@ OUTERMOST = {
     "app/app.env.j2": "env",
     "app/migrate.env.j2": "env",
     "backup/repository.conf.j2": "ini",
-    "postgres/17-main.yml.j2": "yaml",
+    "postgres/patroni.yml.j2": "yaml",
     "redis/exporter.json.j2": "json",
     "redis/redis.acl.j2": "acl",
     "redis/redis.start.conf.j2": "redis",

@@ -30,12 +30,18 @@ class Keeper(Host):
 
     def __init__(self, root, **settings):
         super().__init__(root)
-        self.state, self.kept = root / "state", root / "kept"
+        self.state, self.kept, self.metrics = root / "state", root / "kept", root / "metrics"
         self.state.mkdir()
         self.kept.mkdir()
-        values = {**SETTINGS, "state": str(self.state), "path": str(self.kept), **settings}
+        values = {
+            **SETTINGS,
+            "state": str(self.state),
+            "path": str(self.kept),
+            "metrics": str(self.metrics),
+            **settings,
+        }
         self.file("/etc/xteam/files/keep.json", values)
-        self.file("/var/lib/prometheus/node-exporter/x")
+        self.metrics.mkdir()
         self.program("systemctl")
         self.sent, self.copied = [], []
 
@@ -70,7 +76,7 @@ class Keeper(Host):
         return json.loads((self.state / "ledger" / f"{name}.json").read_text())
 
     def told(self, name):
-        return (self.root / "var/lib/prometheus/node-exporter" / f"xteam-files_{name}.prom").read_text()
+        return (self.metrics / f"xteam-files_{name}.prom").read_text()
 
 
 @pytest.fixture

@@ -14,8 +14,10 @@ POLICY = "sh:case $2 in old) new=2;; *) new=1;; esac; printf '  Installed: 1\\n 
 def host(tmp_path, monkeypatch):
     with Host(tmp_path) as made:
         made.file("/var/lib/xteam/x")
-        made.file("/var/lib/prometheus/node-exporter/x")
-        made.file("/etc/xteam/updates.json", {"whole": {"etcd": "exit 0"}, "units": ["etcd.service"]})
+        made.metrics = tmp_path / "metrics"
+        made.metrics.mkdir()
+        settings = {"whole": {"etcd": "exit 0"}, "units": ["etcd.service"], "metrics": str(made.metrics)}
+        made.file("/etc/xteam/updates.json", settings)
         waiting = made.load("xteam_updates.waiting")
         monkeypatch.setattr(waiting, "PROC", tmp_path / "proc")
         monkeypatch.setattr(waiting, "REBOOT", tmp_path / "reboot-required")
@@ -56,15 +58,12 @@ def test_since_when_is_remembered_until_the_restart(host, capsys):
     host.process(1, "postgresql.service", OLD)
     seen = host.file("/var/lib/xteam/outdated-units.json", {"postgresql.service": 1000.0})
     assert run(host, "record") == 0
-    told = (host.root / "var/lib/prometheus/node-exporter/xteam-updates.prom").read_text()
+    told = (host.metrics / "xteam-updates.prom").read_text()
     assert "xteam_updates_outdated_since_timestamp_seconds 1000" in told
     host.process(1, "postgresql.service", "")
     assert run(host, "record") == 0
     assert json.loads(seen.read_text()) == {}
-    assert (
-        "xteam_updates_outdated_units 0"
-        in (host.root / "var/lib/prometheus/node-exporter/xteam-updates.prom").read_text()
-    )
+    assert "xteam_updates_outdated_units 0" in (host.metrics / "xteam-updates.prom").read_text()
 
 
 def test_first_seen_is_now(host):
@@ -72,5 +71,5 @@ def test_first_seen_is_now(host):
     assert run(host, "record") == 0
     found = json.loads((host.root / "var/lib/xteam/outdated-units.json").read_text())
     assert found["postgresql.service"] == pytest.approx(time.time(), abs=60)
-    told = host.root / "var/lib/prometheus/node-exporter/xteam-updates.prom"
+    told = host.metrics / "xteam-updates.prom"
     assert told.stat().st_mode & 0o777 == 0o644

@@ -101,7 +101,7 @@ def test_one_member_alone_may_be_restarted_and_none_can_not(declaration, ha):
 def test_patroni_uses_a_watchdog_where_there_is_one():
     lines = {}
     for there in (True, False):
-        text = _templates().loader.get_source(_templates(), "postgres/17-main.yml.j2")[0].partition("watchdog:")[2]
+        text = _templates().loader.get_source(_templates(), "postgres/patroni.yml.j2")[0].partition("watchdog:")[2]
         lines[there] = _templates().from_string(text).render(watchdog=there, watchdog_device="/dev/watchdog")
     assert "mode: automatic" in lines[True] and "device: /dev/watchdog" in lines[True]
     assert 'mode: "off"' in lines[False] and "device:" not in lines[False]

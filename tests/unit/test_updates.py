@@ -170,10 +170,9 @@ def test_what_keeps_a_host_from_being_taken_away(waiting):
     assert said == ["Redis queue: queue is down", "x: status 3"]
 
 
-def test_metrics(waiting, monkeypatch, tmp_path):
+def test_metrics(waiting, tmp_path):
     metrics = importlib.import_module("xteam_updates.metrics")
-    monkeypatch.setattr(metrics, "TARGET", tmp_path / "x.prom")
-    metrics.write(["haproxy"], 12.4, {"etcd.service": 5.0}, 100)
-    lines = [line for line in (tmp_path / "x.prom").read_text().splitlines() if not line.startswith("#")]
+    metrics.write(str(tmp_path), ["haproxy"], 12.4, {"etcd.service": 5.0}, 100)
+    lines = [line for line in (tmp_path / "xteam-updates.prom").read_text().splitlines() if not line.startswith("#")]
     assert "xteam_updates_kept_back_packages 1" in lines and "xteam_updates_outdated_since_timestamp_seconds 5" in lines
     assert "xteam_updates_reboot_required_since_timestamp_seconds 12" in lines

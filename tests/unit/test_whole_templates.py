@@ -84,7 +84,7 @@ READERS = {
     "app/app.env.j2": of_env,
     "app/migrate.env.j2": of_env,
     "backup/repository.conf.j2": of_ini,
-    "postgres/17-main.yml.j2": lambda text: flat(yaml.safe_load(text)),
+    "postgres/patroni.yml.j2": lambda text: flat(yaml.safe_load(text)),
     "redis/exporter.json.j2": lambda text: flat(json.loads(text)),
     "redis/redis.acl.j2": of_redis,
     "redis/redis.start.conf.j2": of_redis,

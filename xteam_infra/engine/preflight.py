@@ -7,13 +7,14 @@ from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 from pyinfra import inventory
 
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.engine.facts.fitness import Fitness, HostFitness
 from xteam_infra.engine.runtime import authority, open_estate
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.estate import Estate
 from xteam_infra.plan.compose import plans
 
-SUPPORTED = ("debian 13",)
+SUPPORTED = (DISTRIBUTION.os,)
 CLOCK_SKEW_SECONDS = 30  # certificates are dated five minutes back; logs and tokens want better than that
 _lock = BoundedSemaphore()
 _found: list[list[Problem]] = []

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pyinfra import host, inventory, state
 
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.engine.pyinfra_internals import tune_connection, tune_stack_lookup
 from xteam_infra.errors import SettingsError
 from xteam_infra.estate import Estate
@@ -16,6 +17,7 @@ from xteam_infra.machine import Machine
 from xteam_infra.pki import Authority, make_authority, secret_of
 from xteam_infra.plan import CA_PATH, INTERNAL_CA, TLS_CIPHERS, HostPlan, trust_path
 from xteam_infra.plan.compose import plans
+from xteam_infra.plan.needs import METRICS_DIRECTORY
 from xteam_infra.secrets import Secret, Vault, escape, open_store
 from xteam_infra.settings import BY_LAYER
 from xteam_infra.validate import read_estate
@@ -82,7 +84,13 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 - configuration files, not HTML
     )
-    environment.globals.update(ca_path=CA_PATH, trust_path=trust_path, tls_ciphers=TLS_CIPHERS)
+    environment.globals.update(
+        ca_path=CA_PATH,
+        trust_path=trust_path,
+        tls_ciphers=TLS_CIPHERS,
+        metrics_directory=METRICS_DIRECTORY,
+        distribution=DISTRIBUTION,
+    )
     escape.register(environment.filters)
     return environment
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.errors import Problem
 from xteam_infra.plan.needs import INTERNAL_CA, Account, Certificate, Leave, Listen, Needs, Reach
 
@@ -12,7 +13,7 @@ UNITS_OF_PACKAGES = {
     "keepalived": ("keepalived.service",),
     "patroni": ("patroni.service",),
     # Starts the clusters of Debian's own kind; Patroni's are started by Patroni.
-    **dict.fromkeys(("pgbouncer", "postgresql-17", "postgresql-client-17"), ("postgresql.service",)),
+    **dict.fromkeys(("pgbouncer", DISTRIBUTION.postgres_server, DISTRIBUTION.postgres_client), ("postgresql.service",)),
     "pgbouncer": ("pgbouncer.service", "postgresql.service"),
     "restic-rest-server": ("restic-rest-server.service",),
 }

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from xteam_infra.pki.leaf import Subject
 
 PKI_DIRECTORY = "/etc/xteam/pki"
+# Jobs leave their metrics here; the node exporter reads them.
+METRICS_DIRECTORY = "/var/lib/prometheus/node-exporter"
 CA_PATH = f"{PKI_DIRECTORY}/ca.crt"
 # Signs every server's certificate, and clients' of those servers that look at a client's name.
 INTERNAL_CA = "ca"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.plan.compose import plans
@@ -18,7 +19,7 @@ ACCOUNTS_OF_PACKAGES = {
     "haproxy": "haproxy",
     "pgbackrest": "postgres",
     "pgbouncer": "postgres",
-    "postgresql-17": "postgres",
+    DISTRIBUTION.postgres_server: "postgres",
     "redis-server": "redis",
     "restic-rest-server": "restic-rest-server",
 }

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.release import index
 from xteam_infra.release.errors import ReleaseError
 
 LOCK = "requirements.lock"
-PYTHON_VERSION = "3.13"  # Debian 13's
+PYTHON_VERSION = DISTRIBUTION.python
 _GIT = re.compile(r"^(?P<address>.+?)(?:@(?P<ref>[^@/#:][^@#:]*))?(?:#subdirectory=(?P<subdirectory>[^#]+))?$")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -68,7 +69,8 @@ def _lock_in(directory: Path) -> Path:
     if not lock.is_file():
         raise ReleaseError(
             f"no {LOCK} in {directory}. Make one where pyproject.toml is: "
-            f"uv pip compile pyproject.toml --generate-hashes --python-version 3.13 --no-emit-index-url -o {LOCK}"
+            f"uv pip compile pyproject.toml --generate-hashes --python-version {PYTHON_VERSION}"
+            f" --no-emit-index-url -o {LOCK}"
         )
     return lock
 

@@ -8,10 +8,10 @@ from typing import Any
 from checklist.hosts import CheckedHost, Hosts
 from checklist.shell import CannotLook
 from xteam_infra.estate import Estate
+from xteam_infra.plan.needs import CA_PATH
 
 CURL = (
-    "curl -s -m 3 --cacert /etc/xteam/pki/ca.crt "
-    "--cert /etc/xteam/pki/patroni-client.crt --key /etc/xteam/pki/patroni-client.key"
+    f"curl -s -m 3 --cacert {CA_PATH} --cert /etc/xteam/pki/patroni-client.crt --key /etc/xteam/pki/patroni-client.key"
 )
 REST = "https://127.0.0.1:8008"
 # Seconds; a bound against hanging, far above what is measured: people judge figures (bench/, docs/measurements).

@@ -4,6 +4,8 @@ import json
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
+from xteam_infra.plan.needs import CA_PATH
+
 ON_HOST = Path(__file__).with_name("flood_on_host.py")
 FILES, UNIT = "/run/xteam-drill-flood", "xteam-drill-flood"
 CONNECTIONS, ATTEMPTS, SECONDS = 5000, 20_000, 12
@@ -88,7 +90,7 @@ class Flood:
     def run(self, kind: str, sources: int, family: int, eventually) -> dict[str, int]:
         """What became of the connections."""
         settings = {
-            "name": self.estate.all.domain, "ca": "/etc/xteam/pki/ca.crt", "kind": kind,
+            "name": self.estate.all.domain, "ca": CA_PATH, "kind": kind,
             "address": V6_EDGE if family == 6 else self.edge.address, "sources": self.addresses(sources, family),
             "connections": CONNECTIONS, "attempts": ATTEMPTS, "seconds": SECONDS,
             "file": self.file,

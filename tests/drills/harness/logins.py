@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from xteam_infra.plan.needs import CA_PATH
+
 LOOP = Path(__file__).with_name("logins.sh")
 UNIT = "xteam-drill-logins"
 FILES = "/run/xteam-drill-logins"
@@ -36,7 +38,7 @@ class Logins:
             "PGHOSTADDR": "127.0.0.1",
             "PGDATABASE": estate.postgres.POSTGRES_DB,
             "PGSSLMODE": "verify-ca",
-            "PGSSLROOTCERT": "/etc/xteam/pki/ca.crt",
+            "PGSSLROOTCERT": CA_PATH,
             "PGCONNECT_TIMEOUT": "10",
             "PORTS": f'"{POOLER} {ROUTER}"',
             "ENVIRONMENT": environment,

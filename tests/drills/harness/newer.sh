@@ -1,9 +1,9 @@
 #!/bin/bash
 # Packs one of Debian's packages again under a higher version, and offers it to this host's apt from a directory.
-# $1: the directory, $2: its entry in apt's sources, $3: the package (postgresql-17), $4: a configuration file of it that
+# $1: the directory, $2: its entry in apt's sources, $3: the package, $4: a configuration file of it that
 # differs in the new version. Prints the version that is installed, and the one on offer.
 set -euo pipefail
-directory=$1 source=$2 package=${3:-postgresql-17} conffile=${4:-}
+directory=$1 source=$2 package=$3 conffile=${4:-}
 export DEBIAN_FRONTEND=noninteractive
 installed=$(dpkg-query -W -f '${Version}' "$package")
 rm -rf "$directory" && install -d -m 755 "$directory/old" "$directory/new"

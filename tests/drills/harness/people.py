@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
+from xteam_infra.plan.needs import CA_PATH
+
 ON_HOST = Path(__file__).with_name("people_on_host.py")
 DIRECTORY = "/var/lib/xteam-drill-people"
 UNIT = "xteam-drill-people"
@@ -26,7 +28,7 @@ class People:
             assert made.rc == 0, made.stderr[-500:]
         settings = {
             "domain": estate.all.domain,
-            "ca": "/etc/xteam/pki/ca.crt",
+            "ca": CA_PATH,
             "password": password,
             "users": self.names,
             "task_seconds": task_seconds,
@@ -79,7 +81,7 @@ class Outsiders:
         for one in self.names:
             made = app.run_with_stdin(f"{self.manage} create-user {one}", f"{password}\n")
             assert made.rc == 0, made.stderr[-500:]
-        (directory / "ca.crt").write_text(app.check_output("cat /etc/xteam/pki/ca.crt") + "\n")
+        (directory / "ca.crt").write_text(app.check_output(f"cat {CA_PATH}") + "\n")
         settings = {
             "domain": estate.all.domain,
             "address": estate.edge.edge_floating_address.partition("/")[0],
@@ -114,7 +116,7 @@ class Outsiders:
         """
         settings = json.loads((self.directory / "settings.json").read_text())
         del settings["address"]
-        settings["ca"] = "/etc/xteam/pki/ca.crt"
+        settings["ca"] = CA_PATH
         files = {"people.py": ON_HOST.read_text(), "settings.json": json.dumps(settings)}
         files["ledger"] = (self.directory / "ledger").read_text()
         edge.check_output(f"install -d -m 700 {DIRECTORY}")

@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from xteam_infra.plan.needs import CA_PATH
+
 ON_HOST = Path(__file__).with_name("users_on_host.py")
 FILES = "/run/xteam-drill-users"
 UNIT = "xteam-drill-users"
@@ -21,7 +23,7 @@ class Load:
     def __init__(self, edge, estate, token, first, numbers, person):
         self.edge = edge
         settings = {
-            "name": estate.all.domain, "ca": "/etc/xteam/pki/ca.crt", "go": f"{FILES}.go", "ready": f"{FILES}.ready",
+            "name": estate.all.domain, "ca": CA_PATH, "go": f"{FILES}.go", "ready": f"{FILES}.ready",
             "first": first, "logins": 0, **numbers, "pause": 0.8, "slow_seconds": 5, "websocket_pause": 3,
             "login_pause": 6, "seconds": LONGEST,
         }  # fmt: skip

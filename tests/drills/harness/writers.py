@@ -15,11 +15,12 @@ import typing_extensions
 from checklist.hosts import CheckedHost
 from xteam_infra.estate import Estate
 from xteam_infra.layers.router.needs import redis_ports
+from xteam_infra.plan.needs import CA_PATH
 
 # checklist.plugin: waits until something holds.
 Eventually = Callable[..., object]
 ON_HOST = Path(__file__).with_name("on_host")
-CA = "/etc/xteam/pki/ca.crt"
+CA = CA_PATH
 UNIT = "xteam-drill-writer"
 # Not below /run: what was acknowledged outlives a power loss of the writer's own host.
 DIRECTORY = "/var/lib/xteam-drill-writer"

@@ -16,7 +16,7 @@ echo "user=$(id -un)"
 
 
 class Fitness(NamedTuple):
-    """os: "debian 13"; memory_mb, disk_free_gb: what the host has; clock: seconds since 1970.
+    """os: name and version; memory_mb, disk_free_gb: what the host has; clock: seconds since 1970.
 
     user: whom commands run as.
     """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xteam_infra.cloud import Bucket
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.estate import Estate
 from xteam_infra.layers.postgres.needs import CREATECLUSTER, CREATECLUSTER_TEXT
 from xteam_infra.pki.leaf import Subject
@@ -34,8 +35,8 @@ EXPIRE_ON, CHECK_ON = "06:30", "hourly"
 ARCHIVER_MB = 128
 
 # What a scratch instance needs to run the cluster's databases: the same server and the same extensions.
-SERVER = ("postgresql-17", "postgresql-17-pgaudit")
-SERVER_PROGRAMS = "/usr/lib/postgresql/17/bin"
+SERVER = (DISTRIBUTION.postgres_server, DISTRIBUTION.postgres_pgaudit)
+SERVER_PROGRAMS = DISTRIBUTION.postgres_programs
 
 
 def needs(estate: Estate, machine: Machine) -> Needs:

@@ -2,7 +2,7 @@
 
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
-from xteam_infra.plan.needs import Needs
+from xteam_infra.plan.needs import METRICS_DIRECTORY, Needs
 from xteam_infra.settings.celery import CelerySettings
 
 BEAT_UNIT = "xteam-beat.service"
@@ -10,7 +10,7 @@ BEAT_UNIT = "xteam-beat.service"
 BEAT_TASKS = 32
 LIVENESS_TIMER = "xteam-liveness.timer"
 METRICS_TIMER = "xteam-celery-metrics.timer"
-METRICS = "/var/lib/prometheus/node-exporter/xteam-celery.prom"
+METRICS = f"{METRICS_DIRECTORY}/xteam-celery.prom"
 
 
 def needs(estate: Estate, machine: Machine) -> Needs:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from shlex import quote
 
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
@@ -13,12 +14,11 @@ PORT = 5432
 REST_PORT = 8008
 # Connections a host may have to PostgreSQL beside those of its pooler.
 BESIDE_POOL = 30
-UNIT = "patroni@17-main.service"
+CLUSTER, UNIT, DATA = DISTRIBUTION.postgres_cluster, DISTRIBUTION.postgres_unit, DISTRIBUTION.postgres_data
 # After a handover the old leader makes a last checkpoint and comes back as a replica.
 LEAVE_SECONDS = 300
 PATRONI_CLIENT = "patroni-client"
-PATRONI = "/etc/patroni/17-main.yml"
-DATA = "/var/lib/postgresql/17/main"
+PATRONI = f"/etc/patroni/{CLUSTER}.yml"
 # Patroni is asked by the routers and by the other members; PostgreSQL also by the monitoring.
 CLIENTS = ("app", "worker", "postgres")
 
@@ -46,9 +46,9 @@ REWIND = Certificate("rewind", Subject("rewind", purpose="client"), owner="postg
 # etcd's gateway, which Patroni speaks to, refuses certificates that have a common name.
 ETCD_CLIENT = Certificate("etcd-client", Subject("", purpose="client"), owner="postgres")
 
-# postgresql-17 makes and starts a cluster of its own on installation unless this file is there before it.
+# The server's package makes and starts a cluster of its own on installation unless this file is there before it.
 CREATECLUSTER = "/etc/postgresql-common/createcluster.d/10-xteam.conf"
-# Checksums are not PostgreSQL 17's default; the built-in C.UTF-8 sorts the same on every host and release.
+# Checksums are not PostgreSQL's default; the built-in C.UTF-8 sorts the same on every host and release.
 INITDB = (
     "--data-checksums --auth-local=peer --auth-host=scram-sha-256 "
     "--encoding=UTF8 --locale-provider=builtin --locale=C.UTF-8"
@@ -84,7 +84,7 @@ def _member(estate: Estate, machine: Machine) -> Needs:
     reports = report_host(estate)
     return Needs(
         # python3-etcd: Patroni imports it for etcd 3 too, and its package does not demand it.
-        packages=("postgresql-17", "postgresql-17-pgaudit", "patroni", "python3-etcd"),
+        packages=(DISTRIBUTION.postgres_server, DISTRIBUTION.postgres_pgaudit, "patroni", "python3-etcd"),
         files={CREATECLUSTER: CREATECLUSTER_TEXT},
         listens=(
             Listen(

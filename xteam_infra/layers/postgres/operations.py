@@ -27,14 +27,13 @@ from xteam_infra.layers.postgres.facts import (
     psql,
 )
 from xteam_infra.layers.postgres.goal import Goal
-from xteam_infra.layers.postgres.needs import REST_PORT
+from xteam_infra.layers.postgres.needs import CLUSTER, REST_PORT
 from xteam_infra.layers.postgres.scram import verifier
 from xteam_infra.layers.postgres.switchover import handover
 from xteam_infra.secrets import Secret
 from xteam_infra.secrets.escape import sql
 
 CTL = "/usr/local/sbin/xteam-patronictl"
-CLUSTER = "17-main"
 # A restart begins with a checkpoint; a member that takes longer is better looked at by a person.
 RESTART_SECONDS = 300
 REPLAY_SECONDS = 60
@@ -57,7 +56,7 @@ def dynamic_configuration(wanted: dict[str, Any], seconds: int) -> Commands:
         yield StringCommand(_led())
     current = host.get_fact(DynamicConfiguration)
     if state.is_executing and not current:
-        yield StringCommand('echo "Patroni\'s API does not answer: journalctl -u patroni@17-main" >&2; exit 1')
+        yield StringCommand(f'echo "Patroni\'s API does not answer: journalctl -u patroni@{CLUSTER}" >&2; exit 1')
         return
     paused = {"pause": current["pause"]} if "pause" in current else {}
     target = json.loads(json.dumps({**wanted, **paused}))

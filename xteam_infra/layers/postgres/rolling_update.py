@@ -7,6 +7,7 @@ from gevent.lock import BoundedSemaphore
 from pyinfra import host, inventory, logger, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.engine.absent import first_here, up
 from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.operations.packages import INSTALL
@@ -21,7 +22,14 @@ from xteam_infra.layers.postgres.update_facts import MemberOutdated
 from xteam_infra.machine import Machine
 
 # What belongs to a member and may change the server or Patroni. Majors are packages of another name.
-PACKAGES = ["postgresql-17", "postgresql-client-17", "postgresql-17-pgaudit", "postgresql-common", "libpq5", "patroni"]
+PACKAGES = [
+    DISTRIBUTION.postgres_server,
+    DISTRIBUTION.postgres_client,
+    DISTRIBUTION.postgres_pgaudit,
+    "postgresql-common",
+    "libpq5",
+    "patroni",
+]
 _asking = BoundedSemaphore()
 _orders: dict[int, tuple[Machine, ...]] = {}
 

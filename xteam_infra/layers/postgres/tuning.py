@@ -5,6 +5,7 @@ docs/operations/postgres.md says where each rule is from.
 
 from typing import NamedTuple
 
+from xteam_infra.plan.needs import CA_PATH
 from xteam_infra.settings.postgres import PostgresSettings
 
 LIBRARIES = ("pg_stat_statements", "pgaudit", "auto_explain")
@@ -92,7 +93,7 @@ def _connections(settings: PostgresSettings) -> dict[str, str | int]:
         "max_connections": settings.postgres_max_connections,
         "password_encryption": "scram-sha-256",
         "ssl": "on",
-        "ssl_ca_file": "/etc/xteam/pki/ca.crt",
+        "ssl_ca_file": CA_PATH,
         "ssl_cert_file": "/etc/xteam/pki/postgres-server.crt",
         "ssl_key_file": "/etc/xteam/pki/postgres-server.key",
         "ssl_min_protocol_version": "TLSv1.3",

@@ -1,5 +1,6 @@
 """What the router layer needs of a host: local ways to whoever leads PostgreSQL and Redis now."""
 
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
@@ -63,7 +64,7 @@ def _postgres(estate: Estate, machine: Machine) -> Needs:
     if not estate.members("postgres"):
         return Needs()
     return Needs(
-        packages=("pgbouncer", "postgresql-client-17"),
+        packages=("pgbouncer", DISTRIBUTION.postgres_client),
         listens=(
             Listen(WRITE_PORT, "PostgreSQL's leader", ("local",), tls="postgres"),
             Listen(READ_PORT, "PostgreSQL's replicas", ("local",), tls="postgres"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.estate import Estate
 from xteam_infra.plan.needs import Listen, Needs
 
@@ -15,7 +16,7 @@ UNIT = "xteam-storage.service"
 KEY_UNIT = "tangd.socket"
 KEY_DIRECTORY = "/var/lib/tang"
 CONFIG = "/etc/xteam/storage.json"
-DATA_DIRECTORY = "/var/lib/postgresql/17"
+DATA_DIRECTORY = DISTRIBUTION.postgres_home
 
 # Who holds keys, best first: not where the world knocks, and not where the data is.
 KEY_GROUPS = ("backup", "metrics", "logs", "redis", "etcd", "worker", "app", "edge")
@@ -38,7 +39,7 @@ class Branch:
 
 # The database with its WAL; and the WAL that waits to be archived.
 BRANCHES = (
-    Branch("postgresql", DATA_DIRECTORY, "postgres", "patroni@17-main.service"),
+    Branch("postgresql", DATA_DIRECTORY, "postgres", DISTRIBUTION.postgres_unit),
     Branch("spool", "/var/spool/pgbackrest", "postgres", "pgbackrest.service"),
 )
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 /bin/sh
 # Packets that the firewall has refused since it was loaded, for Prometheus' node exporter.
 set -eu
-target=${1:-/var/lib/prometheus/node-exporter/xteam-firewall.prom}
+target=$1
 umask 022
 new=$(mktemp "$target.XXXXXX")
 trap 'rm -f "$new"' EXIT

@@ -9,14 +9,15 @@ import subprocess
 import time
 from pathlib import Path
 
-from xteam_backup.common import BackupError, Record, Settings, as_postgres, say
+from xteam_backup.common import BackupError, Record, Settings, as_postgres, read_settings, say
 from xteam_backup.repository import usable
 from xteam_backup.scratch import ENDED_EARLY, backup_for, configuration, refuse_small_disk
 from xteam_backup.targets import Target
 
-DATA = Path("/var/lib/postgresql/17/main")
-WORK = Path("/var/lib/postgresql/17/restoring")
-PG_CTL = "/usr/lib/postgresql/17/bin/pg_ctl"
+_SETTINGS = read_settings()
+DATA = Path(_SETTINGS["data"])
+WORK = DATA.with_name("restoring")
+PG_CTL = f"{_SETTINGS['programs']}/pg_ctl"
 # What pgBackRest writes for the recovery; a member that later follows must not find it.
 LEFTOVER = re.compile(r"^(restore_command|recovery_target\w*)\s*=.*\n?", re.MULTILINE)
 

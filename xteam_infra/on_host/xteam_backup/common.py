@@ -32,6 +32,9 @@ class Settings(TypedDict):
     database: str
     rehearsals: str
     ca: str
+    data: str
+    programs: str
+    metrics: str
     migrator: str
     migrate_module: str
     preload: str

@@ -10,7 +10,6 @@ from xteam_backup.identity import running
 from xteam_backup.scratch import Scratches
 from xteam_backup.targets import Target
 
-PROGRAMS = "/usr/lib/postgresql/17/bin"
 # The databases write a marker each minute; it is in the archive a minute later. More than this is a gap.
 RPO_SECONDS = 900
 # Rows, rows whose hash does not follow from the row before, and the age of the newest when the drill began.
@@ -68,9 +67,10 @@ def _look(scratches: Scratches, name: str, began: float, result: Record) -> None
     if float(age) > RPO_SECONDS:
         raise BackupError(f"the newest row is {age} s old: what was written since is not in the repository")
     say(f"{rows} markers, the newest {age} s old; check every table and index")
+    programs = scratches.settings["programs"]
     where = ["-h", str(scratches.directory / name), "-p", str(scratches.settings["port"])]
-    as_postgres(f"{PROGRAMS}/pg_amcheck", *where, "--all", "--install-missing=pg_catalog", "--heapallindexed")
+    as_postgres(f"{programs}/pg_amcheck", *where, "--all", "--install-missing=pg_catalog", "--heapallindexed")
     result["amcheck"] = True
     scratches.stop(name)
-    as_postgres(f"{PROGRAMS}/pg_checksums", "--check", "-D", str(scratches.directory / name / "data"))
+    as_postgres(f"{programs}/pg_checksums", "--check", "-D", str(scratches.directory / name / "data"))
     result["checksums"] = True

@@ -10,8 +10,7 @@ from xteam_backup.common import BackupError, Settings, read_settings, results
 from xteam_backup.identity import owned, running
 from xteam_backup.repository import archive, info, own_backups, status_of
 
-DIRECTORY = Path("/var/lib/prometheus/node-exporter")
-TARGET = DIRECTORY / "xteam-backup.prom"
+TARGET = "xteam-backup.prom"
 HELP = {
     "xteam_backup_repository_status_code": "pgBackRest's word on the repository: 0 is good",
     "xteam_backup_cluster_matches": "1: the repository is of the cluster that runs; of another one nothing counts",
@@ -34,10 +33,11 @@ Sample = tuple[str, str, float]
 
 def main() -> int:
     """Write the file anew, whole. What can't be read is missing in it, and the exit status is 1."""
+    settings = read_settings()
     samples: list[Sample] = []
     whole = True
     try:
-        samples += _repositories(read_settings())
+        samples += _repositories(settings)
     except BackupError as error:
         print(error, file=sys.stderr)
         whole = False
@@ -48,7 +48,7 @@ def main() -> int:
                  for one, labels, value in samples if one == name]  # fmt: skip
         if lines:
             text += f"# HELP {name} {words}\n# TYPE {name} gauge\n{''.join(lines)}"
-    _replace(text)
+    _replace(Path(settings["metrics"]), text)
     return 0 if whole else 1
 
 
@@ -86,12 +86,12 @@ def _results() -> Iterator[Sample]:
             yield f"{prefix}_rpo_seconds", label, result["rpo_seconds"]
 
 
-def _replace(text: str) -> None:
-    handle, new = tempfile.mkstemp(dir=DIRECTORY, prefix=".xteam-backup.")
+def _replace(directory: Path, text: str) -> None:
+    handle, new = tempfile.mkstemp(dir=directory, prefix=".xteam-backup.")
     with os.fdopen(handle, "w") as file:
         file.write(text)
     Path(new).chmod(0o644)
-    Path(new).replace(TARGET)
+    Path(new).replace(directory / TARGET)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 import time
 from pathlib import Path
 
-from xteam_redis_backup.common import ROLES, STATE
+from xteam_redis_backup.common import ROLES, SETTINGS, STATE
 from xteam_redis_backup.repository import REPOSITORIES, Repository
 from xteam_restic.figures import Figures
 
-TARGET = Path("/var/lib/prometheus/node-exporter/xteam-redis_backup.prom")
+TARGET = Path(SETTINGS["metrics"]) / "xteam-redis_backup.prom"
 HELP = {
     "snapshot_timestamp_seconds": "When the role's newest snapshot in the repository was taken.",
     "last_success_timestamp_seconds": "When the role was last backed up, or copied, into the repository.",

@@ -35,7 +35,7 @@ def record() -> int:
     """Write the metrics, and remember since when services run what was replaced."""
     outdated = outdated_units()
     remember(outdated)
-    write(kept_back(), reboot_since(), outdated, time.time())
+    write(json.loads(SETTINGS.read_text())["metrics"], kept_back(), reboot_since(), outdated, time.time())
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-TARGET = Path("/var/lib/prometheus/node-exporter/xteam-updates.prom")
+NAME = "xteam-updates.prom"
 HELP = {
     "kept_back_packages": "Packages that the last unattended upgrade left alone and that are still old.",
     "reboot_required": "Whether a package has asked for a reboot.",
@@ -13,8 +13,8 @@ HELP = {
 }
 
 
-def write(kept: list[str], since: float | None, outdated: dict[str, float], now: float) -> None:
-    """Replace the metrics. since, now: seconds since 1970."""
+def write(directory: str, kept: list[str], since: float | None, outdated: dict[str, float], now: float) -> None:
+    """Replace the metrics in a directory. since, now: seconds since 1970."""
     values = {
         "kept_back_packages": len(kept),
         "reboot_required": int(since is not None),
@@ -27,7 +27,8 @@ def write(kept: list[str], since: float | None, outdated: dict[str, float], now:
     for name, text in HELP.items():
         metric = f"xteam_updates_{name}"
         lines += [f"# HELP {metric} {text}", f"# TYPE {metric} gauge", f"{metric} {values[name]}"]
-    new = TARGET.with_suffix(".new")
+    target = Path(directory, NAME)
+    new = target.with_suffix(".new")
     new.write_text("\n".join(lines) + "\n")
     new.chmod(0o644)
-    new.replace(TARGET)
+    new.replace(target)
