@@ -129,8 +129,8 @@ def _leader_last(leaders: list[Member]) -> Iterator[StringCommand]:
     for leader in leaders:
         others = [one for one in host.get_fact(Members, addresses=_addresses()) if not one.leads and one.running]
         if others:
-            heir = next((one for one in others if one.synchronous), others[0])
-            yield StringCommand(handover(open_estate(), leader.name, heir.name))
+            heirs = sorted(others, key=lambda one: not one.synchronous)
+            yield StringCommand(handover(open_estate(), leader.name, [one.name for one in heirs]))
         yield _restart(leader, "health")
 
 

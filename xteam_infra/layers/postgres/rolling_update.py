@@ -92,7 +92,7 @@ def update_member() -> Commands:
         yield StringCommand("sh -c", QuoteString(INSTALL), "install", *(QuoteString(name) for name in outdated.newer))
     heirs = [one["name"] for one in fit(seen, estate)]
     if heirs and any(one["role"] in LEADS and one["name"] == here().name for one in seen):
-        yield StringCommand(handover(estate, here().name, heirs[0]))
+        yield StringCommand(handover(estate, here().name, heirs))
     yield StringCommand(f"systemctl restart {UNIT} && {_whole_again(estate)}")
 
 

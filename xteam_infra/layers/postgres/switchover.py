@@ -21,6 +21,8 @@ from xteam_infra.machine import Machine
 CTL = "/usr/local/sbin/xteam-patronictl"
 # A handover takes seconds; the old leader's last checkpoint and its way back may take longer.
 SECONDS = 300
+# Until a replica that was restarted is synchronous again: some of Patroni's rounds of 10 s.
+FIT_SECONDS = 120
 LEADS, FOLLOWS = ("leader",), ("sync_standby", "quorum_standby", "replica")
 
 
@@ -88,23 +90,43 @@ def _hand_over(state: State, host: Host, candidate: str | None) -> bool:
     estate = open_estate()
     seen = host.get_fact(ClusterMembers, _sudo=True)
     leader = next(one["name"] for one in seen if one["role"] in LEADS)
-    heir = candidate or fit(seen, estate)[0]["name"]
-    command = StringCommand(f"{handover(estate, leader, heir)} && {CTL} list")
+    heirs = [candidate] if candidate else [one["name"] for one in fit(seen, estate)]
+    command = StringCommand(f"{handover(estate, leader, heirs)} && {CTL} list")
     done, _ = run_on(host, command, show=True)
     return done
 
 
-def handover(estate: Estate, leader: str, heir: str) -> str:
-    """Shell: hand over from `leader` to `heir`, and wait until all other members that are up stream from it."""
-    change = f"XTEAM_TIMEOUT=120 {CTL} switchover --leader {leader} --candidate {heir} --force"
-    addresses = {machine.name: machine.address for machine in estate.members("postgres")}
-    others = [one.address for one in up(estate.members("postgres")) if one.name != heir]
-    answers = f"{CURL} -f https://{addresses[heir]}:{REST_PORT}/primary"
-    follow = [f"{CURL} -f https://{address}:{REST_PORT}/replica" for address in others]
-    streaming = (
-        f"[ $({CURL} https://{addresses[heir]}:{REST_PORT}/cluster | grep -o streaming | wc -l) -ge {len(others)} ]"
-    )
-    whole = " && ".join([answers, *follow, streaming])
-    gate = f"timeout {SECONDS} sh -c 'until {whole}; do sleep 0.5; done' >/dev/null 2>&1"
-    failed = "not whole after the handover: xteam-patronictl list, docs/runbooks/failover.md"
-    return f"{{ {change} && {gate} || {{ echo '{failed}' >&2; exit 1; }}; }}"
+def handover(estate: Estate, leader: str, heirs: list[str]) -> str:
+    """Shell: hand over from `leader` to an heir that loses nothing, and wait until all others that are up follow it.
+
+    heirs: names; the first that is fit when this runs. With synchronous commits that is a synchronous one, which a
+    replica becomes again some seconds after its restart.
+    """
+    members = {machine.name: machine.url_host for machine in up(estate.members("postgres"))}
+    synchronous = estate.postgres.postgres_synchronous != "off"
+    is_fit = " || ".join(_asks("$2", path) for path in (("sync", "quorum") if synchronous else ("replica",)))
+    find = " || ".join(f"fit {name} {members[name]}" for name in heirs)
+    others = len(members) - 1
+    whole = [
+        "[ $(count primary) = 1 ]",
+        f"[ $(count replica) = {others} ]",
+        _asks(members[leader], "replica"),
+        f"[ $({CURL} https://{members[leader]}:{REST_PORT}/cluster | grep -o streaming | wc -l) -ge {others} ]",
+    ]
+    count = f"count() {{ for one in {' '.join(members.values())}; do {_asks('$one', '$1')} && echo; done | wc -l; }}"
+    steps = [
+        f"heir=$({_until(f'fit() {{ {{ {is_fit}; }} && echo $1; }}', find, FIT_SECONDS)})",
+        f'XTEAM_TIMEOUT=120 {CTL} switchover --leader {leader} --candidate "$heir" --force',
+        f"{_until(count, ' && '.join(whole), SECONDS)} >/dev/null",
+    ]
+    failed = "not handed over, or not whole afterwards: xteam-patronictl list, docs/runbooks/failover.md"
+    return f"{{ {' && '.join(steps)} || {{ echo '{failed}' >&2; exit 1; }}; }}"
+
+
+def _asks(address: str, path: str) -> str:
+    """Shell: does Patroni there answer that it is that?"""
+    return f"{CURL} -f https://{address}:{REST_PORT}/{path} >/dev/null"
+
+
+def _until(function: str, condition: str, seconds: int) -> str:
+    return f"timeout {seconds} sh -c '{function}; until {condition}; do sleep 0.5; done' 2>/dev/null"
