@@ -1,11 +1,13 @@
 """The application: its release on every host that runs its code, one migration, then the API, host by host.
 
-On a host the new instance serves before the old one is stopped (xteam-roll): no request is lost. docs/operations/app.md
+On a host the new instance serves before the old one is stopped (xteam-switch): no request is lost.
+docs/operations/app.md
 """
 
 from xteam_infra.engine.absent import first_here
 from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import timer_file
+from xteam_infra.engine.host_packages import carried, module_command
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.app import files as application
@@ -50,9 +52,10 @@ if wanted and here() in code_hosts:
     write(
         [
             *process_files,
-            *application.commands(),
-            HostFile(paths.ROLL_SETTINGS, "app/roll.json.j2", context),
-            HostFile("/usr/local/sbin/xteam-roll", "app/xteam-roll.j2", context, mode="755"),
+            *application.commands(estate),
+            HostFile(paths.SWITCH_SETTINGS, "app/switch.json.j2", context),
+            module_command("xteam-switch", "xteam_switch"),
+            *carried("xteam_switch"),
             cleanup_timer,
             application.cleanup_unit(),
         ],

@@ -1,6 +1,7 @@
 """Celery: workers and Beat on every host of group worker, from the release the app layer has put in use."""
 
 from xteam_infra.engine.commands import loop
+from xteam_infra.engine.host_packages import shell_command, shell_settings
 from xteam_infra.engine.operations import HostFile, barrier, service, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.app import files as application
@@ -28,6 +29,12 @@ if members:
     wanted = application.release(estate)
 
 context = {"paths": paths, "workers": consumes(settings), "metrics": METRICS}
+command_settings = {
+    "METRICS": METRICS,
+    "WORKERS": " ".join(consumes(settings)),
+    # A worker is alive that has run one of its last two canaries.
+    "ALIVE_SECONDS": 2 * settings.celery_liveness_seconds + 60,
+}
 process_files = application.process_files(estate, here(), wanted.id if wanted else "")
 shared: list[HostFile | str] = [*process_files, paths.CURRENT]
 worker_template, beat_unit = application.worker_unit(), application.beat_unit()
@@ -42,19 +49,18 @@ if wanted and here() in members:
     write(
         [
             *process_files,
-            *application.commands(),
+            *application.commands(estate),
             worker_template,
             *worker_environments.values(),
             beat_unit,
             liveness_timer,
             HostFile("/etc/systemd/system/xteam-liveness.service", "celery/xteam-liveness.service.j2", context),
-            HostFile("/usr/local/sbin/xteam-liveness", "celery/xteam-liveness.j2", context, mode="755"),
+            *(shell_command(one) for one in ("xteam-liveness", "xteam-celery-metrics", "xteam-deadletters")),
+            shell_settings("celery", command_settings),
             metrics_timer,
             HostFile(
                 "/etc/systemd/system/xteam-celery-metrics.service", "celery/xteam-celery-metrics.service.j2", context
             ),
-            HostFile("/usr/local/sbin/xteam-celery-metrics", "celery/xteam-celery-metrics.j2", context, mode="755"),
-            HostFile("/usr/local/sbin/xteam-deadletters", "celery/xteam-deadletters.j2", context, mode="755"),
         ],
         name="Write Celery's files",
     )

@@ -7,7 +7,7 @@ from shlex import quote
 from pyinfra import host
 
 from xteam_infra.engine.commands import loop
-from xteam_infra.engine.host_packages import shell_command
+from xteam_infra.engine.host_packages import shell_command, shell_settings
 from xteam_infra.engine.operations import HostFile, barrier, ensure, service, write
 from xteam_infra.engine.operations.services import departed
 from xteam_infra.engine.runtime import here, open_estate
@@ -76,6 +76,17 @@ values = {
     "let_in": (*settings.edge_maintenance_networks, *(machine.address for machine in estate.members("app"))),
     "page": "/etc/haproxy/away.html",
 }
+command_settings = {
+    "ACME_CA": ACME_CA if settings.edge_acme_ca else "",
+    "ACME_DIRECTORY": settings.edge_acme_directory,
+    "ACME_EMAIL": settings.edge_acme_email,
+    "ACME_PORT": ACME_PORT,
+    "ADDRESS": machine.address,
+    "ADMIN_SOCKET": ADMIN_SOCKET,
+    "CERTIFICATE": certificate,
+    "HOSTS": " ".join(hosts(estate)),
+    "NAME": machine.name,
+}
 page = HostFile("/etc/haproxy/away.html", "edge/away.html.j2", values)
 config = HostFile("/etc/haproxy/haproxy.cfg", "edge/haproxy.cfg.j2", values, validate="haproxy -c -f {}")
 unit = HostFile("/etc/systemd/system/haproxy.service.d/10-xteam.conf", "edge/10-xteam.conf.j2", values)
@@ -92,7 +103,7 @@ def acme_files() -> list[HostFile]:
     """What certbot needs to ask for a certificate, and to hand it over."""
     if not settings.acme:
         return []
-    found = [HostFile("/usr/local/sbin/xteam-acme", "edge/xteam-acme.j2", values, mode="755")]
+    found = [shell_command("xteam-acme")]
     if settings.edge_acme_ca:
         found.append(HostFile(ACME_CA, text=Path(settings.edge_acme_ca).read_text()))
         found.append(HostFile("/etc/systemd/system/certbot.service.d/10-xteam.conf", "edge/certbot.conf.j2", values))
@@ -141,7 +152,8 @@ if "edge" in machine.groups:
             page,
             config,
             unit,
-            HostFile("/usr/local/sbin/xteam-edge", "edge/xteam-edge.j2", values, mode="755"),
+            shell_settings("edge", command_settings),
+            shell_command("xteam-edge"),
             shell_command("xteam-edge-leave"),
         ],
         name="Write the edge's files",

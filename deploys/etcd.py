@@ -2,6 +2,7 @@
 
 from xteam_infra.engine.absent import first_here
 from xteam_infra.engine.commands import loop
+from xteam_infra.engine.host_packages import shell_command, shell_settings
 from xteam_infra.engine.operations import HostFile, barrier, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.etcd.needs import CLIENT_PORT, METRICS_PORT, PEER_NAME, PEER_PORT, ROOT, member_certificate
@@ -14,6 +15,7 @@ from xteam_infra.layers.etcd.operations import (
     patroni_paused,
     patroni_resumed,
 )
+from xteam_infra.plan import CA_PATH
 
 estate = open_estate()
 members = estate.members("etcd")
@@ -30,6 +32,12 @@ values = {
     "peer_port": PEER_PORT,
     "metrics_port": METRICS_PORT,
 }
+command_settings = {
+    "CA": CA_PATH,
+    "ENDPOINTS": ",".join(f"https://{member.address}:{CLIENT_PORT}" for member in members),
+    "ROOT_CERTIFICATE": ROOT.crt,
+    "ROOT_KEY": ROOT.key,
+}
 environment = HostFile("/etc/default/etcd", "etcd/etcd.env.j2", values)
 inputs: list[HostFile | str] = [environment, certificate.crt]
 
@@ -38,7 +46,8 @@ if "etcd" in here().groups:
         [
             environment,
             HostFile("/etc/systemd/system/etcd.service.d/10-xteam.conf", "etcd/10-xteam.conf.j2"),
-            HostFile("/usr/local/sbin/xteam-etcdctl", "etcd/xteam-etcdctl.j2", values, mode="755"),
+            shell_settings("etcd", command_settings),
+            shell_command("xteam-etcdctl"),
         ],
         name="Write etcd's files",
     )

@@ -13,14 +13,14 @@ from xteam_infra.engine.absent import up
 from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import credentials_file, gate_unit_file, password_file, timer_file
 from xteam_infra.engine.facts.hardware import HostHardware
-from xteam_infra.engine.host_packages import carried, module_command
+from xteam_infra.engine.host_packages import carried, module_command, shell_command, shell_settings
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, started, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.backup.bucket import bucket, bucket_client, refuse_unusable_s3
 from xteam_infra.layers.backup.files import storage_authority
 from xteam_infra.layers.files import needs as plan
 from xteam_infra.layers.files.restic_validation import opens, reachable
-from xteam_infra.plan.needs import METRICS_DIRECTORY
+from xteam_infra.plan.needs import CA_PATH, METRICS_DIRECTORY
 
 estate = open_estate()
 settings = estate.files
@@ -36,6 +36,17 @@ context = {
     "gate": gate_certificate,
     "client": plan.client_certificate(machine),
     "keeper": estate.fqdn(keeper.name) if keeper else "",
+}
+command_settings = {
+    "CA": CA_PATH,
+    "CLIENT": plan.client_certificate(machine).crt,
+    "DIRECTORIES": " ".join(plan.DIRECTORIES),
+    "GATE_PORT": plan.GATE_PORT,
+    "METRICS": METRICS_DIRECTORY,
+    "KEEPER": context["keeper"],
+    "NAME": machine.name,
+    "PASSWORD_FILE": f"{plan.HOME}/password",
+    "STATE": plan.STATE,
 }
 refuse_unusable_s3(estate)
 copies = [plan.copies(estate, one) for one in senders] if estate.backup.bucket else []
@@ -138,7 +149,8 @@ if plan.sends(estate, machine):
     write(
         [
             password_file(f"{plan.HOME}/password", plan.cipher(machine)),
-            HostFile("/usr/local/sbin/xteam-files", "files/xteam-files.j2", context, mode="755"),
+            shell_command("xteam-files"),
+            shell_settings("files", command_settings),
             *timed(plan.SENDS),
         ],
         name="Write the files of what sends files' backups",

@@ -4,7 +4,7 @@ from pyinfra import host
 
 from xteam_infra.engine.absent import first_here
 from xteam_infra.engine.facts.holds import Holds
-from xteam_infra.engine.host_packages import MODULES, carried
+from xteam_infra.engine.host_packages import MODULES, carried, shell_command, shell_settings
 from xteam_infra.engine.operations import HostFile, barrier, ensure, service, write
 from xteam_infra.engine.operations.services import departed
 from xteam_infra.engine.runtime import here, open_estate
@@ -46,8 +46,8 @@ from xteam_infra.layers.postgres.rights import goals
 from xteam_infra.layers.postgres.tuning import Hardware, of_host
 from xteam_infra.layers.router import files as router
 from xteam_infra.layers.router.needs import ROUTER_UNIT
-from xteam_infra.plan import trust_path
-from xteam_infra.plan.needs import PATRONI_CLIENTS
+from xteam_infra.plan import CA_PATH, trust_path
+from xteam_infra.plan.needs import METRICS_DIRECTORY, PATRONI_CLIENTS
 
 estate = open_estate()
 settings = estate.postgres
@@ -89,16 +89,22 @@ def patroni(hardware: Hardware) -> HostFile:
 
 
 beating = {
-    "database": heartbeat.DATABASE,
-    "seconds": heartbeat.SECONDS,
-    "memory_mb": HEARTBEAT_MB,
-    "etcd_here": "etcd" in here().groups,
-    "etcd_port": CLIENT_PORT,
-    "rest_port": REST_PORT,
-    "client": patroni_client,
+    "CA": CA_PATH,
+    "CLIENT_CERTIFICATE": patroni_client.crt,
+    "CLIENT_KEY": patroni_client.key,
+    "DATABASE": heartbeat.DATABASE,
+    # Empty: etcd is led from other hosts anyway.
+    "ETCD_PORT": CLIENT_PORT if "etcd" in here().groups else "",
+    "METRICS": f"{METRICS_DIRECTORY}/xteam-heartbeat.prom",
+    "REST_PORT": REST_PORT,
+    "SECONDS_BETWEEN": heartbeat.SECONDS,
 }
-beat = HostFile("/usr/local/sbin/xteam-heartbeat", "postgres/xteam-heartbeat.j2", beating, mode="755")
-beat_unit = HostFile(f"/etc/systemd/system/{HEARTBEAT_UNIT}", "postgres/xteam-heartbeat.service.j2", beating)
+beat = [shell_command("xteam-heartbeat"), shell_settings("postgres", beating)]
+beat_unit = HostFile(
+    f"/etc/systemd/system/{HEARTBEAT_UNIT}",
+    "postgres/xteam-heartbeat.service.j2",
+    {"memory_mb": HEARTBEAT_MB},
+)
 
 # A Patroni of earlier versions asked for no certificate and refused those it did not know: it learns who signs them,
 # then routers that serve already show theirs, then every Patroni asks for one. No check fails meanwhile.
@@ -124,7 +130,7 @@ if "postgres" in here().groups:
         [
             HostFile(CREATECLUSTER, text=CREATECLUSTER_TEXT),
             HostFile(f"/etc/systemd/system/{UNIT}.d/10-xteam.conf", "postgres/10-xteam.conf.j2", watchdog),
-            HostFile("/usr/local/sbin/xteam-patronictl", "postgres/xteam-patronictl.j2", mode="755"),
+            shell_command("xteam-patronictl"),
             *carried("xteam_patroni", MODULES),
         ],
         name="Write Patroni's files",
@@ -156,8 +162,8 @@ if "postgres" in here().groups:
 barrier(name="roles, database and rights are there")
 
 if "postgres" in here().groups:
-    write([beat, beat_unit], name="Write the heartbeat's files")
-    service(HEARTBEAT_UNIT, [beat, beat_unit], name="Write a heartbeat again and again")
+    write([*beat, beat_unit], name="Write the heartbeat's files")
+    service(HEARTBEAT_UNIT, [*beat, beat_unit], name="Write a heartbeat again and again")
 else:
     departed([HEARTBEAT_UNIT, UNIT], name="Stop a PostgreSQL member that the inventory no longer has")
 barrier(name="the leader beats")

@@ -10,7 +10,7 @@ from pyinfra import host
 from xteam_infra.engine.absent import down, up
 from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import password_file
-from xteam_infra.engine.host_packages import shell_command
+from xteam_infra.engine.host_packages import shell_command, shell_settings
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, service, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.redis.needs import (
@@ -27,6 +27,7 @@ from xteam_infra.layers.redis.needs import (
 )
 from xteam_infra.layers.redis.operations import live_settings, reload_certificates, seed, start, users, watch
 from xteam_infra.layers.redis.rolling_restart import put_away, restart_followers, restart_masters
+from xteam_infra.plan import CA_PATH
 
 estate = open_estate()
 settings = estate.redis
@@ -68,16 +69,20 @@ sentinel = [
     readable("sentinel-xteam.acl", "sentinel.acl", SENTINEL),
     HostFile(f"/etc/systemd/system/{SENTINEL_UNIT}.d/10-xteam.conf", "redis/redis-sentinel.conf.j2", context(SENTINEL)),
 ]
-cli_ports = {
-    "machine": machine,
-    "ports": {**ports, SENTINEL: settings.redis_sentinel_port},
-    "backup": next((one.address for one in estate.members("backup")), "nobody"),
+all_ports = {**ports, SENTINEL: settings.redis_sentinel_port}
+command_settings = {
+    "ADDRESS": machine.address,
+    "CA": CA_PATH,
+    # Who offers a snapshot to restore.
+    "BACKUP": next((one.address for one in estate.members("backup")), "nobody"),
+    "BACKUP_SECONDS": settings.redis_backup_seconds,
+    "RESTORE_PORT": settings.redis_restore_port,
+    "REDIS_PORTS": " ".join(f"{name}={port}" for name, port in all_ports.items()),
 }
 ELIGIBLE = "xteam-redis-eligible@.service"
 administration = [
-    HostFile("/usr/local/sbin/xteam-redis", "redis/xteam-redis.j2", cli_ports, mode="700"),
-    HostFile("/usr/local/sbin/xteam-redis-restore", "redis/xteam-redis-restore.j2", cli_ports, mode="700"),
-    HostFile("/usr/local/sbin/xteam-redis-handover", "redis/xteam-redis-handover.j2", cli_ports, mode="700"),
+    shell_settings("redis", command_settings),
+    *(shell_command(name, mode="700") for name in ("xteam-redis", "xteam-redis-restore", "xteam-redis-handover")),
     shell_command("xteam-redis-eligible"),
     HostFile(f"/etc/systemd/system/{ELIGIBLE}", f"redis/{ELIGIBLE}.j2", {"estate": estate}),
     *(password_file(f"/etc/xteam/redis/{name}.pass", f"redis/{name}/admin") for name in (*roles, SENTINEL)),
@@ -85,7 +90,8 @@ administration = [
 ]
 scraped = exporter_certificate(estate, machine)
 exporter_values = {
-    **cli_ports,
+    "machine": machine,
+    "ports": all_ports,
     "certificate": scraped,
     "exporter_port": EXPORTER_PORT,
     "memory_mb": EXPORTER_MB,

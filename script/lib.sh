@@ -5,7 +5,7 @@ export LC_ALL=C.UTF-8
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # What is needed of Debian 12 or 13 beyond git and python3: by tests/unit and tests/repo, and by a lab beside it.
-TEST_PACKAGES=(ca-certificates nftables openssh-client openssl python3-venv)
+TEST_PACKAGES=(ca-certificates nftables openssh-client openssl python3-venv shellcheck)
 LAB_PACKAGES=(debian-archive-keyring e2fsprogs iproute2 mmdebstrap procps systemd-container)
 
 # Ctrl-C ends the whole command: pyinfra would turn it into success.

@@ -112,7 +112,7 @@ ENTRY = """
 from celery.app.utils import find_app
 from celery.schedules import schedule
 from redbeat import RedBeatSchedulerEntry
-from xteam_operator import settings
+from xteam_runtime import settings
 app = find_app(settings.read()["app"])
 entry = RedBeatSchedulerEntry(
     "xteam-drill", "xteam_drill.counted", schedule(PERIOD), args=[RUN, 0], options={"queue": "default"}, app=app

@@ -13,7 +13,7 @@ from xteam_infra.layers.app.needs import ENVIRONMENT
 from xteam_infra.secrets import open_store
 
 pytestmark = pytest.mark.group("postgres", first=True)
-ROLL = "/usr/local/sbin/xteam-roll"
+ROLL = "/usr/local/sbin/xteam-switch"
 
 
 @pytest.fixture

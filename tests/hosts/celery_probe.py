@@ -10,7 +10,7 @@ import socket
 import time
 
 from celery.app.utils import find_app
-from xteam_operator import settings
+from xteam_runtime import settings
 
 app = find_app(settings.read()["app"])
 app.loader.import_default_modules()

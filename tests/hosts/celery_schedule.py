@@ -4,7 +4,7 @@ import json
 
 from celery.app.utils import find_app
 from redbeat.schedulers import RedBeatSchedulerEntry, ensure_conf, get_redis
-from xteam_operator import settings
+from xteam_runtime import settings
 
 app = find_app(settings.read()["app"])
 conf, client = ensure_conf(app), get_redis(app)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from celery.app.utils import find_app
 from kombu import Consumer, Exchange, Queue
 from redis.exceptions import ConnectionError as Lost
-from xteam_operator import settings, transport
+from xteam_runtime import settings, transport
 
 app = find_app(settings.read()["app"])
 name = globals()["QUEUE"]

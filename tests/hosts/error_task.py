@@ -9,7 +9,7 @@ from uuid import uuid4
 from celery.app.utils import find_app
 from celery.exceptions import TimeoutError
 from kombu import Exchange, Queue
-from xteam_operator import settings
+from xteam_runtime import settings
 
 app = find_app(settings.read()["app"])
 app.loader.import_default_modules()

@@ -1,6 +1,6 @@
-"""On a host, by root, with the lock of xteam-roll: kill an instance of the API, and see what becomes of it.
+"""On a host, by root, with the lock of xteam-switch: kill an instance of the API, and see what becomes of it.
 
-It is the instance that does not serve: started as xteam-roll starts it, kept from the edges' requests, and stopped
+It is the instance that does not serve: started as xteam-switch starts it, kept from the edges' requests, and stopped
 again in the end. Meanwhile users ask an edge: instance_on_host.py EDGE DOMAIN. Prints what was seen as JSON.
 """
 
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 EDGE, DOMAIN = sys.argv[1:]
-SETTINGS = json.loads(Path("/etc/xteam/roll.json").read_text())
+SETTINGS = json.loads(Path("/etc/xteam/switch.json").read_text())
 ASK_SECONDS = 0.5
 
 
@@ -30,7 +30,7 @@ def unit_of(colour):
 
 
 def ready(port):
-    """Whether the instance would serve; it is asked as xteam-roll asks."""
+    """Whether the instance would serve; it is asked as xteam-switch asks."""
     trust = ssl.create_default_context(cafile=SETTINGS["ca"])
     connection = http.client.HTTPSConnection(SETTINGS["address"], port, timeout=10, context=trust)
     try:
@@ -63,15 +63,15 @@ def ask(answers, end):
 
 
 def prepare(idle, serving):
-    """The release that serves, on the other port; held before it runs."""
-    root, held = Path(SETTINGS["root"]), Path(SETTINGS["held"])
+    """The release that serves, on the other port; drained before it runs."""
+    root, drained = Path(SETTINGS["root"]), Path(SETTINGS["drained"])
     release = (root / serving).readlink()
     (root / idle).unlink(missing_ok=True)
     (root / idle).symlink_to(release)
     lines = f'RELEASE="{release.name}"\nAPI_PORT="{SETTINGS["ports"][idle]}"\n'
     Path(f"/etc/xteam/api-{idle}.env").write_text(lines)
-    held.mkdir(mode=0o755, exist_ok=True)
-    (held / idle).touch()
+    drained.mkdir(mode=0o755, exist_ok=True)
+    (drained / idle).touch()
 
 
 def kill(idle):
@@ -92,7 +92,7 @@ def kill(idle):
 def main():
     active = [colour for colour in SETTINGS["ports"] if shown(unit_of(colour), "ActiveState") == "active"]
     if len(active) != 1:
-        sys.exit(f"of the instances {', '.join(active) or 'none'} runs: xteam-roll status")
+        sys.exit(f"of the instances {', '.join(active) or 'none'} runs: xteam-switch status")
     idle = next(colour for colour in SETTINGS["ports"] if colour not in active)
     answers, end = [], threading.Event()
     user = threading.Thread(target=ask, args=(answers, end))
@@ -103,7 +103,7 @@ def main():
     finally:
         subprocess.run(["systemctl", "stop", unit_of(idle)], check=False)
         subprocess.run(["systemctl", "reset-failed", unit_of(idle)], check=False, capture_output=True)
-        (Path(SETTINGS["held"]) / idle).unlink(missing_ok=True)
+        (Path(SETTINGS["drained"]) / idle).unlink(missing_ok=True)
         end.set()
         user.join()
     print(json.dumps({"instance": idle, **seen, "answers": answers}))

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Calls every program of ours as root from a place full of bait, with an environment full of it, and prints what was
 # taken. Standard input is empty: a program that wants a command says how it is used.
 here=$(mktemp -d /tmp/xteam-bait.XXXXXX)
@@ -27,7 +28,7 @@ for program in /usr/local/sbin/xteam-* /usr/local/bin/xteam-*; do
     xteam-edge) set -- show info ;;
     xteam-run | xteam-operate) set -- -c pass ;;
     xteam-migrate) set -- check ;;
-    xteam-roll | xteam-storage) set -- status ;;
+    xteam-switch | xteam-storage) set -- status ;;
     xteam-log-errors) set -- ssh.service ;;
     *) set -- --help ;;
     esac

@@ -55,11 +55,11 @@ import asyncio, json, os, tempfile
 state = tempfile.mkdtemp()
 os.environ |= {{
     "XTEAM_API_APP": {module!r}, "XTEAM_API_READY_PATH": {ready!r}, "XTEAM_API_STATE": state,
-    "XTEAM_API_HELD": state + "/held", "PROMETHEUS_MULTIPROC_DIR": state,
+    "XTEAM_API_DRAINED": state + "/held", "PROMETHEUS_MULTIPROC_DIR": state,
     "XTEAM_API_WEBSOCKET_MAX_AGE": "8", "XTEAM_API_WEBSOCKET_IDLE": "2",
 }}
 import uvicorn, websockets
-from xteam_operator import asgi
+from xteam_runtime import asgi
 async def life(port, pause):
     headers = {{"Authorization": "Bearer " + {token!r}}}
     address = {{"host": "127.0.0.1", "port": port}}

@@ -106,7 +106,7 @@ WAITING = """
 import json
 from celery.app.utils import find_app
 from kombu import Exchange, Queue
-from xteam_operator import broker, settings
+from xteam_runtime import broker, settings
 app = find_app(settings.read()["app"])
 queue = Queue(NAME, Exchange(NAME), routing_key=NAME)
 if DROP:
@@ -123,7 +123,7 @@ print(json.dumps({}))
 def test_waiting_tasks_are_counted(host, eventually):
     """In a queue that nobody serves: how many, and for how long the oldest has waited."""
     queue = f"check-{uuid4().hex[:8]}"
-    tell = f"xteam-run -m xteam_operator.metrics --alive-seconds 60 check={queue}"
+    tell = f"xteam-run -m xteam_runtime.metrics --alive-seconds 60 check={queue}"
     assert value(host.check_output(tell), "queue_length", queue=queue) == 0
     run_python(host, f"NAME, DROP = {queue!r}, False\n{WAITING}")
     try:

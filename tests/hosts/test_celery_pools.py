@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
 WATCH = """
 import json, time
 from celery.app.utils import find_app
-from xteam_operator import broker, settings
+from xteam_runtime import broker, settings
 app = find_app(settings.read()["app"])
 
 def processes():

@@ -23,7 +23,7 @@ def test_a_killed_instance_serves_again_by_itself(host, estate):
     """Its main process is gone without a word (kill -9). The other instance goes on serving: no request fails."""
     edges = estate.members("edge")
     edge = edges[0].address if edges else host.address
-    command = f"flock --timeout 60 /run/lock/xteam-roll python3 -I - {edge} {estate.all.domain}"
+    command = f"flock --timeout 60 /run/lock/xteam-switch python3 -I - {edge} {estate.all.domain}"
     said = host.run_with_stdin(command, ON_HOST.read_text(), timeout=60 + 3 * estate.app.api_ready_seconds)
     assert said.rc == 0, f"no instance could be killed on {host.name}: {said.stderr.strip()[-500:]}"
     seen = json.loads(said.stdout)

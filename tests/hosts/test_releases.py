@@ -8,7 +8,7 @@ import json
 import pytest
 from xteam_client import serving
 
-from xteam_infra.layers.app.needs import API_UNIT, COLOURS, ROLLED
+from xteam_infra.layers.app.needs import API_UNIT, COLOURS, SWITCHED
 
 # Of the instances of the API, test_orchestration starts and kills the other one.
 pytestmark = pytest.mark.one_by_one("instances")
@@ -21,8 +21,8 @@ def test_one_instance_serves(host):
     for colour in COLOURS:
         unit = f"xteam-api@{colour}.service"
         words = host.check_output(f"systemctl show -p ActiveState -p UnitFileState --value {unit}").split()
-        held = host.run(f"test -e /run/xteam-roll/{colour}").rc == 0
-        states[colour] = f"{' '.join(words)}{' held' if held else ''}"
+        drained = host.run(f"test -e /run/xteam-switch/{colour}").rc == 0
+        states[colour] = f"{' '.join(words)}{' drained' if drained else ''}"
     assert sorted(states.values()) in (["active enabled", "inactive"], ["active enabled", "inactive disabled"]), states
 
 
@@ -105,8 +105,8 @@ def test_users_of_each_edge_leave_no_errors(host, hosts, quiet):
 @pytest.mark.item("POST-02")
 def test_the_deployed_instance_logged_no_errors(host, estate):
     """From its start until requests were sent to it: what the deploy itself has looked at, read from the journal."""
-    noted = host.run(f"cat {ROLLED}")
-    assert noted.rc == 0, f"{ROLLED} is not there: no release was put in use since xteam-roll looks into logs"
+    noted = host.run(f"cat {SWITCHED}")
+    assert noted.rc == 0, f"{SWITCHED} is not there: no release was put in use since xteam-switch looks into logs"
     rolled = json.loads(noted.stdout)
     look = (
         f"journalctl --no-pager --quiet --output json --output-fields MESSAGE,PRIORITY --until @{rolled['until']:.0f}"

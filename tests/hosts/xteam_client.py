@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
-from xteam_infra.layers.app.needs import API_UNIT, HELD, ports
+from xteam_infra.layers.app.needs import API_UNIT, DRAINED, ports
 from xteam_infra.plan.needs import CA_PATH
 
 CA = CA_PATH
@@ -19,7 +19,7 @@ CA = CA_PATH
 def serving(host: Any, estate: Any) -> tuple[str, int]:
     """Unit and port of the API instance that serves on a host: it runs, and is not kept from requests."""
     listed = host.run(f"systemctl list-units --plain --no-legend --state=active '{API_UNIT}'").stdout.splitlines()
-    held = {f"xteam-api@{colour}.service" for colour in host.run(f"ls {HELD}").stdout.split()}
+    held = {f"xteam-api@{colour}.service" for colour in host.run(f"ls {DRAINED}").stdout.split()}
     unit = next((line.split()[0] for line in listed if line.split()[0] not in held), API_UNIT)
     colour = unit.partition("@")[2].removesuffix(".service")
     return unit, ports(estate.app).get(colour, estate.app.app_port)

@@ -10,7 +10,9 @@ import importlib.abc
 import importlib.machinery
 import json
 import os
+import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +22,7 @@ import xteam_infra.on_host
 
 HERE = Path(xteam_infra.on_host.__file__).parent
 # Where they read and write. As constants of theirs, these stand below the test's directory.
-PLACES = ("/etc/xteam", "/var/lib/", "/var/spool/", "/run/xteam", "/opt/xteam")
+PLACES = ("/etc/xteam", "/var/lib/", "/var/spool/", "/run/xteam", "/run/lock/xteam", "/opt/xteam")
 
 
 class _Rooted(ast.NodeTransformer):
@@ -105,6 +107,18 @@ class Host:
             return self.load(name).main()
         finally:
             sys.argv = before
+
+    def shell(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """A shell command of bin/, called with these words: its own places are below the root, its programs first."""
+        text = (HERE / "bin" / f"{name}.sh").read_text()
+        for place in PLACES:
+            text = re.sub(rf"(?<![\w/.]){re.escape(place)}", f"{self.root}{place}", text)
+        path = self.root / f"{name}.sh"
+        path.write_text(text)
+        shell = text.partition("\n")[0].rpartition("/")[2]
+        return subprocess.run(
+            [shell, str(path), *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
 
     def __enter__(self) -> "Host":
         self._unload()

@@ -42,7 +42,7 @@ async def talking(scope, receive, send):
 
 
 def lasting(host, application, client, max_age, idle):
-    lifetime = host.load("xteam_operator.lifetime")
+    lifetime = host.load("xteam_runtime.lifetime")
 
     async def run():
         await asyncio.wait_for(lifetime.Lifetime(client.receive, client.send, max_age, idle).run(application, {}), 5)
@@ -91,13 +91,13 @@ def api(host, monkeypatch):
     for name, value in {
         "READY_PATH": "/ready",
         "STATE": str(host.root / "state"),
-        "HELD": str(host.root / "held"),
+        "DRAINED": str(host.root / "drained"),
         "WEBSOCKET_MAX_AGE": "10",
         "WEBSOCKET_IDLE": "10",
         "APP": "shop:app",
     }.items():
         monkeypatch.setenv(f"XTEAM_API_{name}", value)
-    return host.load("xteam_operator.asgi")
+    return host.load("xteam_runtime.asgi")
 
 
 def ask(api, path="/ready", headers=(), kind="http"):
@@ -116,7 +116,7 @@ def test_readiness_is_the_applications_and_is_noted(host, api):
 
 
 def test_held_instance_is_not_ready_and_serves_on(host, api):
-    (host.root / "held").touch()
+    (host.root / "drained").touch()
     assert ask(api) == [404] and noted(host) == ["10.0.0.1-404"]
     assert ask(api, "/orders") == [200], "what is under way is served"
     assert ask(api, headers=[(b"x-xteam-probe", b"1")]) == [200], "the host itself learns whether it would be ready"

@@ -112,7 +112,7 @@ def smoke(files, application, monkeypatch):
 
         def run(*more, name=NAME):
             words = ["--connect", f"127.0.0.1:{application.port}", "--name", name, "--ca", str(files / "ca.crt")]
-            return host.main("xteam_operator.smoke", *words, "--manage", "manage", *more)
+            return host.main("xteam_runtime.smoke", *words, "--manage", "manage", *more)
 
         run.users = lambda: [line.split()[0] for line in users.read_text().splitlines()]
         yield run

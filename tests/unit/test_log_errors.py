@@ -1,21 +1,20 @@
 """Which lines of the application's log are errors, and what of them is shown."""
 
 import json
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 
 import pytest
-
-from xteam_infra.engine.runtime import PROJECT
-
-LOADER = SourceFileLoader("xteam_log_errors", str(PROJECT / "templates/app/xteam-log-errors.j2"))
+from host_programs import Host
 
 
-@pytest.fixture(scope="module")
-def program():
-    module = module_from_spec(spec_from_loader(LOADER.name, LOADER))
-    LOADER.exec_module(module)
-    return module
+@pytest.fixture
+def host(tmp_path):
+    with Host(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def program(host):
+    return host.load("xteam_log_errors.__main__")
 
 
 def entry(message, process="1", priority="6"):
@@ -50,3 +49,20 @@ def test_nothing_but_the_message_is_shown(program):
 
 def test_what_the_journal_leaves_out_is_no_error(program):
     assert found(program, {"MESSAGE": None}, {}, entry("[1, 2]"), entry("null")) == []
+
+
+def test_more_errors_than_allowed_end_with_one(host, program, capsys, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    lines = [entry({"level": "ERROR", "message": f"failed {number}", "request_id": "r"}) for number in (1, 2)]
+    host.program("systemctl", ("show", "0123"))
+    host.program("journalctl", ("_SYSTEMD_INVOCATION_ID=0123", "\n".join(map(json.dumps, lines))))
+    assert host.main(program.__name__, "xteam-api@blue.service", "--allowed", "2") == 0
+    assert capsys.readouterr().out.splitlines()[0] == "00:00:01 UTC  request r  failed 1"
+    assert host.main(program.__name__, "xteam-api@blue.service", "--allowed", "1") == 1
+    assert capsys.readouterr().err == "2 errors in its log (1 allowed), the first: failed 1 (request r)\n"
+
+
+def test_without_a_unit_it_says_how_it_is_used(host, program, capsys):
+    with pytest.raises(SystemExit) as ended:
+        host.main(program.__name__)
+    assert ended.value.code == 2 and "usage: xteam-log-errors" in capsys.readouterr().err and not host.calls()

@@ -30,7 +30,7 @@ def test_an_instance_that_serves_the_release_is_left_alone(fake_host):
     [
         (OFF, OFF),
         (BLUE, "active,disabled,no,free,abc"),
-        ("active,enabled,no,held,abc", OFF),
+        ("active,enabled,no,drained,abc", OFF),
         ("active,disabled,no,free,abc", OFF),
         ("active,enabled,yes,free,abc", OFF),
         ("active,enabled,no,free,old", OFF),
@@ -39,18 +39,18 @@ def test_an_instance_that_serves_the_release_is_left_alone(fake_host):
     ],
 )
 def test_anything_else_is_rolled(fake_host, blue, green):
-    assert "xteam-roll switch abc" in commands(fake_host, blue, green)
+    assert "xteam-switch switch abc" in commands(fake_host, blue, green)
 
 
 def test_changed_files_call_for_a_roll(fake_host):
     said = commands(fake_host, BLUE, OFF, applied="1" * 64)
-    steps = ["rm -f /var/lib/xteam/applied/xteam-api", "xteam-roll switch abc", "> /var/lib/xteam/applied/xteam-api"]
+    steps = ["rm -f /var/lib/xteam/applied/xteam-api", "xteam-switch switch abc", "> /var/lib/xteam/applied/xteam-api"]
     places = [said.index(step) for step in steps]
     assert places == sorted(places), said
 
 
 def test_a_first_roll_has_no_stamp(fake_host):
-    assert "xteam-roll switch abc" in commands(fake_host, BLUE, OFF, applied="")
+    assert "xteam-switch switch abc" in commands(fake_host, BLUE, OFF, applied="")
 
 
 def test_a_damaged_archive_is_not_unpacked(tmp_path):

@@ -32,7 +32,7 @@ def manifests(target: Target) -> list[Object]:
         *_external_secrets(target, running),
         _config("environment", environment.application(target).plain),
         _config("settings", settings(target)),
-        _config("operator", modules()),
+        _config("runtime", modules()),
         _claim(target),
         *network.policies(target),
         *running,

@@ -12,7 +12,7 @@ from xteam_infra.kubernetes.environment import Object, rendered
 from xteam_infra.kubernetes.target import Target
 from xteam_infra.kubernetes.units import Unit
 from xteam_infra.layers.app.files import CELERY_SETTINGS, celery_settings, operator_modules
-from xteam_infra.layers.app.needs import OPERATOR
+from xteam_infra.layers.app.needs import RUNTIME
 from xteam_infra.layers.router import files as router
 from xteam_infra.layers.router.needs import redis_ports
 from xteam_infra.plan import CA_PATH, PKI_DIRECTORY
@@ -138,7 +138,7 @@ class Pod:
         found = [
             _mount("pki", PKI_DIRECTORY),
             _mount("settings", CELERY_SETTINGS, subPath="celery.json"),
-            _mount("operator", f"{OPERATOR}/xteam_operator"),
+            _mount("runtime", f"{RUNTIME}/xteam_runtime"),
             _mount("tmp", "/tmp", False),  # noqa: S108 - the pod's own
         ]
         found += [_mount(_word(path), path, False) for path in self.unit.runtime_directories]
@@ -153,7 +153,7 @@ class Pod:
         found: list[Object] = [
             {"name": "pki", "secret": {"secretName": CERTIFICATE, "defaultMode": 0o440, "items": items}},
             {"name": "settings", "configMap": {"name": named("settings", settings(self.target))}},
-            {"name": "operator", "configMap": {"name": named("operator", modules())}},
+            {"name": "runtime", "configMap": {"name": named("runtime", modules())}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
             {"name": "router", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}},
         ]

@@ -72,7 +72,6 @@ def read(file: HostFile, estate: Estate, instance: str = INSTANCE) -> Unit:
     return Unit(fill(file.template, {"estate": estate, **file.context}), instance)
 
 
-def of_command(file: HostFile, estate: Estate) -> Unit:
-    """The transient unit that a command makes with systemd-run."""
-    text = fill(file.template, {"estate": estate, **file.context})
-    return Unit("\n".join(re.findall(r"--property=(\S+)", text)))
+def of_command(file: HostFile) -> Unit:
+    """The transient unit that a shell command makes with systemd-run."""
+    return Unit("\n".join(re.findall(r"--property=(\S+)", file.content)))

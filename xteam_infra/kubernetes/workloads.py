@@ -56,7 +56,7 @@ def api(target: Target) -> Object:
 def worker(target: Target, name: str) -> Object:
     """One worker of a host, on as many pods as there are hosts."""
     concurrency = target.estate.celery.celery_workers[name].concurrency
-    liveness = f"{PYTHON} -m xteam_operator.liveness {consumes(target.estate.celery, name)[0]}"
+    liveness = f"{PYTHON} -m xteam_runtime.liveness {consumes(target.estate.celery, name)[0]}"
     pod = Pod(
         target,
         f"worker-{name}",
@@ -97,7 +97,7 @@ def migration(target: Target) -> Object:
     """Any number may run at once: one has the lock, the others find nothing to do."""
     run = f"{PYTHON} -m {target.estate.app.app_migrate_module}"
     steps = f"{run} check || [ $? -eq 4 ] || {{ {run} verify && {run} upgrade; }}"
-    unit = units.of_command(application.migrate_command(), target.estate)
+    unit = units.of_command(application.migrate_command())
     variables = environment.migration(target)
     secret = environment.Variables({}, variables.secret)
     pod = Pod(target, "migrate", unit, secret, own=variables.plain, command=["/bin/sh", "-c", steps])

@@ -66,6 +66,6 @@ def ways(hosts: Any) -> tuple[Any, list[str], list[str]]:
     edges = hosts.group("edge")
     alone = []
     for one in hosts.group("app"):
-        lines = [line.split() for line in one.check_output("xteam-roll status").splitlines()]
+        lines = [line.split() for line in one.check_output("xteam-switch status").splitlines()]
         alone += [f"{one.address}:{line[1]}" for line in lines if line[2] == "serves"]
     return edges[-1], [f"{edges[0].address}:443"], alone

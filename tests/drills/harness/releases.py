@@ -55,6 +55,6 @@ def serving(hosts):
     """{host: the release its API serves}"""
     found = {}
     for host in hosts.group("app"):
-        lines = [line.split() for line in host.check_output("xteam-roll status").splitlines()]
+        lines = [line.split() for line in host.check_output("xteam-switch status").splitlines()]
         found[host.name] = next((line[3] for line in lines if line[2] == "serves"), None)
     return found

@@ -15,7 +15,7 @@ from tests.drills.harness.cluster import Cluster
 from xteam_infra.layers.app import needs as paths
 from xteam_infra.layers.celery.needs import takes_tasks, worker_unit
 
-MODULE = f"{paths.OPERATOR}/xteam_drill.py"
+MODULE = f"{paths.RUNTIME}/xteam_drill.py"
 TABLE = "xteam_drill_tasks"
 SENDER = "xteam-drill-sender"
 # Neither is below /run: both outlive a power loss.

@@ -1,11 +1,11 @@
 """On worker hosts: a task that counts its runs (`celery worker --include xteam_drill`), and who sends thousands of it.
 
-    xteam-run /opt/xteam/operator/xteam_drill.py send RUN COUNT
+    xteam-run /opt/xteam/runtime/xteam_drill.py send RUN COUNT
 
 prints number and id of each task that the queue has taken; what was refused in spite of all retries, as a comment.
 One in so many is a chord: it counts when all its parts have ended and their results have been joined.
 
-    xteam-run /opt/xteam/operator/xteam_drill.py results < LINES
+    xteam-run /opt/xteam/runtime/xteam_drill.py results < LINES
 
 reads such lines and prints the numbers without the right result, as JSON.
 """
@@ -20,7 +20,7 @@ from celery.result import AsyncResult
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from xteam.database import engine
-from xteam_operator import settings
+from xteam_runtime import settings
 
 ROW = text("INSERT INTO xteam_drill_tasks VALUES (:run, :number, clock_timestamp())")
 CHORD_EACH, PARTS = 10, 3

@@ -272,7 +272,7 @@ class WayBack(BaseStateCallback):
         back = ", ".join(f"{name} to {before}" for name, before in releases.items())
         logger.error("failed at: %s. Going back: %s", reason, back or "no host had a release")
         for name, before in releases.items():
-            restore = StringCommand(f"test ! -x /usr/local/sbin/xteam-roll || xteam-roll restore {quote(before)}")
+            restore = StringCommand(f"test ! -x /usr/local/sbin/xteam-switch || xteam-switch restore {quote(before)}")
             on(inventory.get_host(name), restore, show=True)
         for one in inventory.get_active_hosts():
             on(one, _journal_entry(self.deployment, "failed"))

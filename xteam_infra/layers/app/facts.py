@@ -6,9 +6,9 @@ from pyinfra.api import FactBase, StringCommand
 from typing_extensions import override
 
 from xteam_infra.engine.facts.services import APPLIED, digest_command
-from xteam_infra.layers.app.needs import COLOURS, CURRENT, HELD, RELEASES, ROOT
+from xteam_infra.layers.app.needs import COLOURS, CURRENT, DRAINED, RELEASES, ROOT
 
-# Where the digest of the inputs stands that the API was last rolled with.
+# Where the digest of the inputs stands that the API was last switched with.
 API_STAMP = "xteam-api"
 
 
@@ -57,7 +57,7 @@ class Api(FactBase[ApiState]):
         lines = [
             f"for colour in {' '.join(COLOURS)}; do (",
             "systemctl show -p ActiveState -p UnitFileState -p NeedDaemonReload --value xteam-api@$colour.service;",
-            f"test -e {HELD}/$colour && echo held || echo free;",
+            f"test -e {DRAINED}/$colour && echo drained || echo free;",
             f'basename "$(readlink {ROOT}/$colour || echo -)"',
             ") | paste -sd,; done;",
         ]

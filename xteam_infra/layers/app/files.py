@@ -5,7 +5,7 @@ from typing import Any
 
 from gevent.lock import BoundedSemaphore
 
-from xteam_infra.engine.host_packages import carried
+from xteam_infra.engine.host_packages import carried, module_command, shell_command, shell_settings
 from xteam_infra.engine.operations import HostFile
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.estate import Estate
@@ -70,7 +70,7 @@ def migrator_environment() -> HostFile:
 
 
 def celery_settings(settings: CelerySettings) -> HostFile:
-    """What xteam_operator.loader adds to the application's own Celery configuration."""
+    """What xteam_runtime.loader adds to the application's own Celery configuration."""
     return HostFile(CELERY_SETTINGS, "celery/celery.json.j2", {"celery": settings, "ca_path": CA_PATH})
 
 
@@ -97,12 +97,12 @@ def cleanup_unit() -> HostFile:
 
 def migrate_command() -> HostFile:
     """What runs a release's migrations."""
-    return HostFile("/usr/local/sbin/xteam-migrate", "app/xteam-migrate.j2", {"paths": paths}, mode="755")
+    return shell_command("xteam-migrate")
 
 
 def operate_command() -> HostFile:
     """What runs operators' commands as the owner of the tables."""
-    return HostFile("/usr/local/sbin/xteam-operate", "app/xteam-operate.j2", {"paths": paths}, mode="755")
+    return shell_command("xteam-operate")
 
 
 def worker_unit() -> HostFile:
@@ -124,17 +124,36 @@ def process_files(estate: Estate, machine: Machine, release_id: str) -> list[Hos
     return [environment(estate, machine, release_id), celery_settings(estate.celery), *operator_modules()]
 
 
-def commands() -> list[HostFile]:
+def commands(estate: Estate) -> list[HostFile]:
     """The release's Python, for units and for operators, and what operators look through it with."""
-    context = {"paths": paths}
     return [
-        HostFile("/usr/local/bin/xteam-python", "app/xteam-python.j2", context, mode="755"),
-        HostFile("/usr/local/sbin/xteam-run", "app/xteam-run.j2", context, mode="755"),
-        HostFile("/usr/local/sbin/xteam-smoke", "app/xteam-smoke.j2", context, mode="755"),
-        HostFile("/usr/local/sbin/xteam-log-errors", "app/xteam-log-errors.j2", mode="755"),
+        command_settings(estate),
+        shell_command("xteam-python", directory="/usr/local/bin"),
+        *(shell_command(name) for name in ("xteam-run", "xteam-smoke")),
+        module_command("xteam-log-errors", "xteam_log_errors"),
+        *carried("xteam_log_errors"),
     ]
+
+
+def command_settings(estate: Estate) -> HostFile:
+    """What the layer's shell commands read."""
+    values = {
+        "ACCOUNT": paths.ACCOUNT,
+        "CA": CA_PATH,
+        "CURRENT": paths.CURRENT,
+        "DOMAIN": estate.all.domain,
+        "ENVIRONMENT": paths.ENVIRONMENT,
+        "MANAGE_MODULE": estate.app.app_manage_module,
+        "MIGRATE_MODULE": estate.app.app_migrate_module,
+        "MIGRATOR_ENVIRONMENT": paths.MIGRATOR_ENVIRONMENT,
+        "RELEASES": paths.RELEASES,
+        "RUNTIME": paths.RUNTIME,
+        "UPLOADS": paths.UPLOADS,
+        "WORKSPACES": paths.WORKSPACES,
+    }
+    return shell_settings("app", values)
 
 
 def operator_modules() -> Iterator[HostFile]:
     """The modules that run inside the application's Celery processes, copied as they are."""
-    return carried("xteam_operator", paths.OPERATOR)
+    return carried("xteam_runtime", paths.RUNTIME)

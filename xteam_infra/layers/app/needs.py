@@ -13,13 +13,13 @@ RELEASES = f"{ROOT}/releases"
 # A symbolic link to the release in use.
 CURRENT = f"{ROOT}/current"
 # Python modules of the provisioner that run inside the application's processes.
-OPERATOR = f"{ROOT}/operator"
+RUNTIME = f"{ROOT}/runtime"
 ENVIRONMENT = "/etc/xteam/app.env"
 MIGRATOR_ENVIRONMENT = "/etc/xteam/migrate.env"
 UPLOADS = "/srv/xteam/uploads"
 WORKSPACES = "/srv/xteam/workspaces"
 
-# Two instances of the API on a host, of which one serves; a roll starts the other one beside it.
+# Two instances of the API on a host, of which one serves; a switch starts the other one beside it.
 COLOURS = ("blue", "green")
 API_TEMPLATE = "xteam-api@.service"
 # Whichever of them runs, for commands of systemd that take patterns.
@@ -27,11 +27,19 @@ API_UNIT = "xteam-api@*.service"
 # What an instance tells about itself, in memory: metrics, and the edges whose question it answered.
 API_STATE = "/run/xteam-api-%i"
 # A file here named after a colour keeps requests of the edges away from it.
-HELD = "/run/xteam-roll"
-ROLL_SETTINGS = "/etc/xteam/roll.json"
-# What xteam-roll has put in use last: unit, release, and which part of its log it has judged.
-ROLLED = "/var/lib/xteam/rolled.json"
+DRAINED = "/run/xteam-switch"
+SWITCH_SETTINGS = "/etc/xteam/switch.json"
+# What xteam-switch has put in use last: unit, release, and which part of its log it has judged.
+SWITCHED = "/var/lib/xteam/switched.json"
 CLEANUP_TIMER = "xteam-cleanup.timer"
+# Programs of earlier versions, and their files, by names that nothing has any more.
+FORMER_PATHS = (
+    "/usr/local/sbin/xteam-roll",
+    "/etc/xteam/roll.json",
+    "/var/lib/xteam/rolled.json",
+    "/run/xteam-roll",
+    f"{ROOT}/operator",
+)
 
 
 def needs(estate: Estate, machine: Machine) -> Needs:
@@ -55,7 +63,7 @@ def needs(estate: Estate, machine: Machine) -> Needs:
         memory_mb={f"api-{colour}": settings.api_memory_mb for colour in COLOURS if serves},
         units=(API_UNIT, CLEANUP_TIMER) if serves else (CLEANUP_TIMER,),
         # Nobody else serves while the only one does not.
-        leaves={"API": Leave("xteam-roll leave", "xteam-roll stay")} if len(_serving(estate, machine)) > 1 else {},
+        leaves={"API": Leave("xteam-switch leave", "xteam-switch stay")} if len(_serving(estate, machine)) > 1 else {},
     )
 
 

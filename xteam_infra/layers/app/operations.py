@@ -84,10 +84,10 @@ def roll(wanted: Release, inputs: Sequence[HostFile | str]) -> Commands:
         host.noop(f"the API serves {wanted.id} with its present files")
         return
     # In a unit of its own: a dropped connection must not end it half-way.
-    run = "systemd-run --quiet --collect --pipe --wait --service-type=exec --unit=xteam-roll"
+    run = "systemd-run --quiet --collect --pipe --wait --service-type=exec --unit=xteam-switch"
     stamp = f"{APPLIED}/{API_STAMP}"
     yield StringCommand(
-        f"set -e; mkdir -p {APPLIED}; rm -f {stamp}; {run} /usr/local/sbin/xteam-roll switch {wanted.id}; (",
+        f"set -e; mkdir -p {APPLIED}; rm -f {stamp}; {run} /usr/local/sbin/xteam-switch switch {wanted.id}; (",
         digest_command(paths),
         f") > {stamp}",
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xteam_infra.engine.host_packages import carried, module_command
+from xteam_infra.engine.host_packages import carried, module_command, shell_command
 from xteam_infra.engine.operations import HostFile
 from xteam_infra.layers.backup.needs import REHEARSALS
 from xteam_infra.settings.backup import BackupSettings
@@ -37,7 +37,7 @@ def marker_files() -> list[HostFile]:
     """What writes a marker each minute on the leader; the timer is the last."""
     systemd = "/etc/systemd/system"
     return [
-        HostFile("/usr/local/sbin/xteam-marker", "backup/xteam-marker.j2", mode="755"),
+        shell_command("xteam-marker"),
         HostFile(f"{systemd}/xteam-marker.service", "backup/xteam-marker.service.j2"),
         HostFile(f"{systemd}/xteam-marker.timer", "backup/xteam-marker.timer.j2"),
     ]

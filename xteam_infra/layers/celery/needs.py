@@ -41,4 +41,4 @@ def consumes(settings: CelerySettings, *names: str) -> tuple[str, ...]:
 
 def takes_tasks(settings: CelerySettings, name: str) -> str:
     """A command that succeeds once the worker of this host has run a task, and takes them from all its queues."""
-    return f"xteam-run -m xteam_operator.liveness {consumes(settings, name)[0]}"
+    return f"xteam-run -m xteam_runtime.liveness {consumes(settings, name)[0]}"

@@ -1,4 +1,5 @@
 #!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 /bin/sh
+# shellcheck shell=sh
 # Gives the edges' common address to another edge without cutting a request, before this host is rebooted.
 #
 #   xteam-edge-leave now     connections end with their next answer, new ones wait for a moment, then the address goes
@@ -7,7 +8,7 @@
 # Nobody is refused meanwhile: the first packet of a new connection is dropped, its sender repeats it a second later, and
 # by then another edge has the address. WebSockets and transfers that are under way are cut, as by any hand-over.
 set -eu
-TABLE="inet xteam_leave"
+TABLE=xteam_leave
 # What idles ends with the client's next request, or after this time (timeout http-keep-alive).
 IDLE_SECONDS=35
 UNDER_WAY_SECONDS=2
@@ -20,7 +21,7 @@ now | back) ;;
     ;;
 esac
 if [ "$1" = back ]; then
-    nft delete table $TABLE 2>/dev/null || true
+    nft delete table inet "$TABLE" 2>/dev/null || true
     xteam-edge del map virt@leaving leaving >/dev/null || true
     exec systemctl start keepalived.service
 fi
@@ -35,9 +36,9 @@ until=$(($(date +%s) + IDLE_SECONDS))
 while [ -n "$before" ] && [ "$(still_open "$before")" -gt 0 ] && [ "$(date +%s)" -lt $until ]; do sleep 0.2; done
 
 nft -f - <<END
-table $TABLE
-delete table $TABLE
-table $TABLE {
+table inet $TABLE
+delete table inet $TABLE
+table inet $TABLE {
     chain input {
         type filter hook input priority -200; policy accept;
         iif != "lo" tcp dport { 80, 443 } tcp flags & (syn | ack) == syn drop

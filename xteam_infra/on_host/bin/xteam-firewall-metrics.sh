@@ -1,6 +1,12 @@
 #!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 /bin/sh
+# shellcheck shell=sh
 # Packets that the firewall has refused since it was loaded, for Prometheus' node exporter.
 set -eu
+if [ $# != 1 ] || [ "$1" = --help ]; then
+    echo 'usage: xteam-firewall-metrics FILE   writes how many packets were refused'
+    [ "${1:-}" = --help ]
+    exit
+fi
 target=$1
 umask 022
 new=$(mktemp "$target.XXXXXX")

@@ -1,4 +1,5 @@
 #!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 /bin/bash
+# shellcheck shell=bash
 # What this host talks to, and whether it still can: a new ruleset must not cut what works.
 #
 #   xteam-firewall-probe          prints NAME, or HOST PORT UID, of what can be resolved or connected to now
@@ -30,6 +31,7 @@ names() {
 mirrors() {
     local found
     found=$(apt-config dump --format '%v%n' Acquire::http::Proxy Acquire::https::Proxy 2>/dev/null | grep '://')
+    # shellcheck disable=SC2016 # apt's own format
     [ -n "$found" ] || found=$(apt-get indextargets --format '$(SITE)' 2>/dev/null)
     echo "$found" | sed -nE 's#^(https?)://([^/@]*@)?(\[([^]]*)\]|([^/:]+))(:([0-9]+))?.*#\4\5 \7 \1#p' |
         awk -v uid="$(id -u _apt)" '{print $1, NF == 3 ? $2 : $2 == "https" ? 443 : 80, uid}' | sort -u
@@ -45,12 +47,13 @@ works() {
 
 # Those lines of standard input for which `works` says what is wanted: 0 or 1.
 such() {
-    local wanted=$1 line
-    while read -r line; do
+    local wanted=$1 found
+    local -a words
+    while read -ra words; do
         (
-            works $line && found=0 || found=1
-            [ $found = 1 ] && sleep 1 && works $line && found=0
-            [ $found != "$wanted" ] || echo "$line"
+            found=0
+            works "${words[@]}" || { sleep 1 && works "${words[@]}"; } || found=1
+            [ "$found" != "$wanted" ] || echo "${words[*]}"
         ) &
     done
     wait

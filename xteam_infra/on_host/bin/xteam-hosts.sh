@@ -1,4 +1,5 @@
 #!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 /bin/sh
+# shellcheck shell=sh
 # Keeps the estate's names in /etc/hosts: a marked block at its beginning, from /etc/xteam/hosts.
 #
 #   xteam-hosts          write the block, unless /etc/hosts is as wanted

@@ -1,4 +1,5 @@
 #!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 /bin/sh
+# shellcheck shell=sh
 # Keeps Sentinel from replacing a master whose host only starts later, after all hosts have lost power together.
 #
 #   xteam-redis-eligible booted ROLE          before an instance starts: with its host, it may not become master yet
@@ -19,7 +20,7 @@ role=$2
 
 if [ "$1" = booted ]; then
     umask 022 # the instance reads it
-    mkdir -p $DIR
+    mkdir -p "$DIR"
     if [ -e "$DIR/$role.started" ]; then
         rm -f "$DIR/$role.conf"
     else

@@ -1,4 +1,0 @@
-"""How the operator runs the application's Celery, without a change to the application: see loader.py.
-
-Runs in the application's Python (3.13) beside its Celery; everything it is told stands in a JSON file.
-"""
