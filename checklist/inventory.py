@@ -9,7 +9,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyinfra.api import Host
 
 
 class InventoryError(Exception):
@@ -62,7 +65,7 @@ def limited(machines: tuple[Machine, ...], limit: str) -> tuple[Machine, ...]:
     return tuple(m for m in machines if m.name in wanted or wanted & set(m.groups))
 
 
-def _describe(host: Any) -> dict[str, Any]:
+def _describe(host: "Host") -> dict[str, Any]:
     data = host.data
     ssh_hostname = data.get("ssh_hostname") or host.name
     return {

@@ -16,6 +16,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -62,7 +63,7 @@ def respect_secure_transport() -> None:
             return PermissionResult.NEUTRAL
         return judge(self, *arguments, **more)
 
-    IAMPolicyStatement.is_action_permitted = permitted  # type: ignore[method-assign]
+    IAMPolicyStatement.is_action_permitted = permitted  # type: ignore[method-assign] # moto offers no other way
 
 
 def hide_emptied_prefixes() -> None:
@@ -74,7 +75,7 @@ def hide_emptied_prefixes() -> None:
         live = [name for name, key in bucket.keys.items() if not isinstance(key, FakeDeleteMarker)]
         return keys, [one for one in folders if any(name.startswith(one) for name in live)], truncated, marker
 
-    S3Backend.list_objects = found  # type: ignore[method-assign]
+    S3Backend.list_objects = found  # type: ignore[method-assign] # moto offers no other way
 
 
 def make_certificates(directory: Path, address: str) -> None:
@@ -107,7 +108,7 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _certificate(subject: x509.Name, issuer: x509.Name, key: Any) -> x509.CertificateBuilder:
+def _certificate(subject: x509.Name, issuer: x509.Name, key: CertificatePublicKeyTypes) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
     builder = builder.serial_number(x509.random_serial_number())

@@ -42,7 +42,7 @@ class Tracker(ThreadingHTTPServer):
 
     @property
     def dsn(self) -> str:
-        return f"http://{self.key}@{self.server_address[0]}:{self.server_port}/1"  # type: ignore[str-bytes-safe]
+        return f"http://{self.key}@{self.server_address[0]!s}:{self.server_port}/1"
 
     def keep(self, event: Event) -> None:
         """The newest ones, in the shape Sentry's API gives them."""

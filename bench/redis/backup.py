@@ -5,11 +5,14 @@ The lab's queue gets the keys (100 bytes each), and loses half of them before ea
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.lab import Bench
 from bench.results import Results, table
+from checklist.hosts import CheckedHost
 from tests.drills.harness.redis import all_follow, master_of
 
 RESULTS = Results(Path("build/bench/redis-backup.json"))
@@ -34,18 +37,16 @@ def measure(bench: Bench, options: argparse.Namespace) -> bool:
     _follow(bench, first)
     master = master_of(first, bench.hosts, ROLE)
     try:
-        found["fill"] = _timed(lambda: _batches(master, FILL, options.keys))
+        found["fill"] = _timed(partial(_batches, master, FILL, options.keys))
         _follow(bench, first)
         found["in_the_role"] = _count(master)
         jobs = ["take", "prove"] if not bench.estate.backup.bucket else ["take", "copy", "prove"]
         for job in jobs:
-            found[job] = _timed(
-                lambda job=job: backup.check_output(f"xteam-redis-backup {job} {ROLE}", timeout=STEP_SECONDS)
-            )
+            found[job] = _timed(partial(backup.check_output, f"xteam-redis-backup {job} {ROLE}", timeout=STEP_SECONDS))
         for number in (1, 2) if bench.estate.backup.bucket else (1,):
             _batches(master_of(first, bench.hosts, ROLE), REMOVE, options.keys, step=2)
             data = {"redis_restore_role": ROLE, "redis_restore_confirm": f"replace {ROLE}", "repository": number}
-            found[f"restore_{number}"] = _timed(lambda data=data: bench.deploy(("restore_redis",), **data))
+            found[f"restore_{number}"] = _timed(partial(bench.deploy, ("restore_redis",), **data))
             found[f"keys_back_{number}"] = _count(master_of(first, bench.hosts, ROLE))
             _follow(bench, first)
     finally:
@@ -56,22 +57,22 @@ def measure(bench: Bench, options: argparse.Namespace) -> bool:
     return any(found.get(f"keys_back_{number}", found["in_the_role"]) != found["in_the_role"] for number in (1, 2))
 
 
-def _batches(master: Any, script: str, keys: int, step: int = 0) -> None:
+def _batches(master: CheckedHost, script: str, keys: int, step: int = 0) -> None:
     """Run a script over all keys, so many at a time that nobody waits for long. step: beside their range."""
     for start in range(0, keys, BATCH):
         words = f"{start} {min(start + BATCH, keys) - 1} {step or ''}"
         master.check_output(f'xteam-redis {ROLE} EVAL "{script}" 0 {words}')
 
 
-def _count(master: Any) -> int:
+def _count(master: CheckedHost) -> int:
     return int(master.check_output(f"xteam-redis {ROLE} DBSIZE").split()[-1])
 
 
-def _follow(bench: Bench, host: Any) -> None:
+def _follow(bench: Bench, host: CheckedHost) -> None:
     bench.wait(lambda: all_follow(host, bench.hosts, bench.estate, [ROLE]), PATIENCE)
 
 
-def _timed(work: Any) -> float:
+def _timed(work: Callable[[], object]) -> float:
     started = time.monotonic()
     work()
     return round(time.monotonic() - started, 1)

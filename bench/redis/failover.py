@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.lab import Bench
 from bench.results import Results, percentile, table
+from checklist.hosts import CheckedHost
 from tests.drills.harness.redis import acknowledged_alone, all_follow, ask, master_of
 from tests.drills.harness.writers import Writer, redis_orders
 from xteam_infra.layers.redis.needs import SENTINEL_UNIT, unit
@@ -105,7 +106,7 @@ def kill(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
 FAULTS = {"power": power, "cut": cut, "kill": kill}
 
 
-def _prepared(bench: Bench) -> tuple[Any, Any]:
+def _prepared(bench: Bench) -> tuple[CheckedHost, CheckedHost]:
     """All replicas follow; the master's host and another one."""
     members = bench.hosts.group("redis")
     bench.wait(lambda: all_follow(members[0], bench.hosts, bench.estate, [ROLE]), PATIENCE)
@@ -113,7 +114,7 @@ def _prepared(bench: Bench) -> tuple[Any, Any]:
     return old, next(one for one in members if one.name != old.name)
 
 
-def _steps(bench: Bench, other: Any, began: float) -> dict[str, float]:
+def _steps(bench: Bench, other: CheckedHost, began: float) -> dict[str, float]:
     """Seconds after the fault at which the Sentinels of the others said what, whoever of them was the first."""
     found: dict[str, float] = {}
     gone = master_of(other, bench.hosts, ROLE).name

@@ -17,13 +17,15 @@ import gevent
 from gevent.pool import Pool
 from pyinfra import state
 from pyinfra.api import StringCommand
+from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.host import Host
-from pyinfra.api.state import BaseStateCallback, State
+from pyinfra.api.state import BaseStateCallback, State, StateOperationHostData
 from pyinfra.connectors.util import CommandOutput, OutputLine
 from pyinfra.context import ctx_host
 
 from xteam_infra.engine.pyinfra_internals import (
     Answer,
+    CommandGenerator,
     as_planned,
     operation_at_work,
     operations_of,
@@ -98,7 +100,7 @@ class Lookahead(BaseStateCallback):
             if not any(wanted.values()):
                 break
 
-    def _is_answered(self, host: Host, operation: Any) -> bool:
+    def _is_answered(self, host: Host, operation: StateOperationHostData) -> bool:
         """Play an operation up to its first change. False while it asks what is not known yet."""
         commands = play(operation)
         with ctx_host.use(host):
@@ -132,10 +134,10 @@ class Lookahead(BaseStateCallback):
             raise NotYet
         return known[question]
 
-    def _forgetful(self, generator: Callable[[], Iterator[Any]]) -> Callable[[], Iterator[Any]]:
+    def _forgetful(self, generator: CommandGenerator) -> CommandGenerator:
         """The operation's commands; what is known of hosts is forgotten before one of them is carried out."""
 
-        def commands() -> Iterator[Any]:
+        def commands() -> Iterator[PyinfraCommand]:
             for command in generator():
                 if not self._collecting:
                     self._answers.clear()

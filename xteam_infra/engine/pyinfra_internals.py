@@ -9,22 +9,30 @@ import socket
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, cast
 
 from pyinfra import state
+from pyinfra.api import StringCommand
+from pyinfra.api.arguments_typed import PyinfraOperation
+from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.host import Host
-from pyinfra.api.state import State, StateStage
+from pyinfra.api.state import State, StateOperationHostData, StateStage
 from pyinfra.connectors.util import CommandOutput
+
+from xteam_infra.engine.commands import Commands
 
 KEEPALIVE_SECONDS = 30
 
 Answer = tuple[bool, CommandOutput]
+# Of an operation's commands.
+CommandGenerator = Callable[[], Iterator[PyinfraCommand]]
+P = ParamSpec("P")
 
 
 # --- Operations
 
 
-def commands_of(operation: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
+def commands_of(operation: PyinfraOperation[P], *arguments: P.args, **options: P.kwargs) -> Commands:
     """The commands of an operation, for another operation to hand on as its own."""
     yield from operation._inner(*arguments, **options)
 
@@ -39,7 +47,7 @@ def operation_names(run: State, op_hash: str) -> str:
     return ", ".join(run.op_meta[op_hash].names)
 
 
-def run_on(host: Host, command: Any, show: bool = False) -> Answer:
+def run_on(host: Host, command: StringCommand | str, show: bool = False) -> Answer:
     """Run a command on a host outside of any operation, or in a function that is one of its commands.
 
     show: what it says, while it says it. pyinfra does not hand on the host's sudo to such a command.
@@ -48,7 +56,7 @@ def run_on(host: Host, command: Any, show: bool = False) -> Answer:
     return answer
 
 
-def run_with(host: Host, command: Any, **options: Any) -> Answer:
+def run_with(host: Host, command: StringCommand | str, **options: Any) -> Answer:
     """The same with options of pyinfra's of one's own, such as _sudo and _timeout (seconds)."""
     answer: Answer = host.run_shell_command(command, **options)
     return answer
@@ -57,20 +65,20 @@ def run_with(host: Host, command: Any, **options: Any) -> Answer:
 # --- A run, as it is carried out
 
 
-def operations_of(run: State, host: Host) -> list[Any]:
+def operations_of(run: State, host: Host) -> list[StateOperationHostData]:
     """The operations that a host has before it, the first one first."""
     return list(run.ops[host].values())
 
 
-def wrap_commands(operation: Any, wrap: Callable[[Callable[[], Iterator[Any]]], Callable[[], Iterator[Any]]]) -> None:
+def wrap_commands(operation: StateOperationHostData, wrap: Callable[[CommandGenerator], CommandGenerator]) -> None:
     """Put what `wrap` makes of an operation's generator of commands in its place."""
     operation.command_generator = wrap(operation.command_generator)
 
 
-def play(operation: Any) -> Generator[Any, None, None]:
+def play(operation: StateOperationHostData) -> Generator[PyinfraCommand, None, None]:
     """The operation's commands, given one by one."""
-    commands: Generator[Any, None, None] = operation.command_generator()
-    return commands
+    # pyinfra calls it an iterator; it is the function's own generator, which can be closed.
+    return cast(Generator[PyinfraCommand, None, None], operation.command_generator())
 
 
 def operation_at_work(host: Host) -> str | None:
@@ -85,10 +93,10 @@ def redirect_commands(host: Host, ask: Callable[[Host, Callable[..., Answer], An
     def run_shell_command(command: Any, **options: Any) -> Answer:
         return ask(host, run, command, options)
 
-    host.run_shell_command = run_shell_command  # type: ignore[method-assign]
+    host.run_shell_command = run_shell_command  # type: ignore[method-assign] # pyinfra has no other way
 
 
-def run_at_once(host: Host, command: Any, options: dict[str, Any]) -> Answer:
+def run_at_once(host: Host, command: StringCommand, options: dict[str, Any]) -> Answer:
     """Run a command past what `redirect_commands` has put in its way."""
     return host.connector.run_shell_command(command, **options)
 
@@ -152,7 +160,7 @@ def mask_tracebacks(mask: Callable[[str], str]) -> None:
     """Have `mask` see what pyinfra writes of an unexpected error into its own file, pyinfra-debug.log."""
     from pyinfra_cli.exceptions import UnexpectedMixin
 
-    def masked(method: Any) -> Any:
+    def masked(method: Callable[[Any], object]) -> Callable[[Any], str]:
         return lambda error: mask(str(method(error)))
 
     for name in TOLD:

@@ -2,6 +2,7 @@
 
 import sys
 from base64 import b64encode
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from xteam_infra.secrets.escape import FORMATS, NotCarried
@@ -68,7 +69,7 @@ class MaskedStream:
         self._stream.write(self._mask(text))
         return len(text)
 
-    def writelines(self, lines: Any) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:
         """Write every line so."""
         for line in lines:
             self.write(line)

@@ -43,8 +43,8 @@ def differences(before: dict[str, object], after: dict[str, object]) -> list[str
         new = after[what]
         if isinstance(old, str) and isinstance(new, str):
             old, new = old.splitlines(), new.splitlines()
-        found += [f"{what}: gone: {one}" for one in sorted(set(old) - set(new))]  # type: ignore[call-overload]
-        found += [f"{what}: new: {one}" for one in sorted(set(new) - set(old))]  # type: ignore[call-overload]
+        found += [f"{what}: gone: {one}" for one in sorted(set(old) - set(new))]  # type: ignore[call-overload] # what is no text is a list
+        found += [f"{what}: new: {one}" for one in sorted(set(new) - set(old))]  # type: ignore[call-overload] # what is no text is a list
     return found
 
 

@@ -52,7 +52,7 @@ def will_differ(files: Sequence[HostFile | str]) -> bool:
         return True
     rendered = [file for file in files if isinstance(file, HostFile)]
     current = host.get_fact(FileStates, paths=[file.dest for file in rendered]) if rendered else {}
-    return any(getattr(current.get(f.dest), "sha256", "") != f.wanted.sha256 for f in rendered)
+    return any((now := current.get(f.dest)) is None or now.sha256 != f.wanted.sha256 for f in rendered)
 
 
 def _apply(unit: str, paths: list[str], verb: str, enabled: str, health: str, seconds: int) -> StringCommand:

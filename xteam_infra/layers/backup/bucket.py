@@ -11,7 +11,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from xteam_infra.cloud import Bucket, client, difference, live
-from xteam_infra.cloud.bucket import PARTS
+from xteam_infra.cloud.bucket import PARTS, Part
 from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.pyinfra_internals import shows_diff
 from xteam_infra.engine.runtime import secret
@@ -90,11 +90,11 @@ def _create(state: State, host: Host, wanted: Bucket, s3: Any) -> bool:
     return _said(lambda: wanted.create(s3), f"make bucket {wanted.name}")
 
 
-def _write(state: State, host: Host, name: str, s3: Any, part: Any, value: Any) -> bool:
+def _write(state: State, host: Host, name: str, s3: Any, part: Part, value: Any) -> bool:
     return _said(lambda: part.write(s3, name, value), f"change bucket {name}")
 
 
-def _said(call: Callable[[], None], what: str) -> bool:
+def _said(call: Callable[[], object], what: str) -> bool:
     """Carry out a call; False, with S3's words, when it is refused: pyinfra then stops."""
     try:
         call()

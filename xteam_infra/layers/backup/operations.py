@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
@@ -135,7 +134,7 @@ def confirmation(estate: Estate) -> str:
 
 def aim(settings: BackupSettings) -> StringCommand:
     """xteam-restore's arguments for what --data asks for."""
-    words: list[Any] = [QuoteString(settings.target or ""), f"--repo={settings.repository}"]
+    words: list[QuoteString | str] = [QuoteString(settings.target or ""), f"--repo={settings.repository}"]
     words += [QuoteString(f"--timeline={settings.timeline}")]
     words += [QuoteString(f"--backup={settings.from_backup}")] if settings.from_backup else []
     return StringCommand(*words)
@@ -149,7 +148,7 @@ def restore(settings: BackupSettings) -> Commands:
 
 
 @operation(is_idempotent=False)
-def step(*bits: Any) -> Commands:
+def step(*bits: str | StringCommand) -> Commands:
     """One step of a restore in place; prints what it says."""
     yield FunctionCommand(run_and_show, (StringCommand(*bits),), {})
 

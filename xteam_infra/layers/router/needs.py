@@ -33,7 +33,7 @@ def has_router(estate: Estate) -> bool:
 
 def redis_ports(estate: Estate) -> dict[str, int]:
     """Local port of each Redis role's master; empty without Redis."""
-    instances = getattr(estate.redis, "redis_instances", {}) if estate.members("redis") else {}
+    instances = estate.redis.redis_instances if estate.members("redis") else {}
     return {name: instance.port + REDIS_OFFSET for name, instance in instances.items()}
 
 
