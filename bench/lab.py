@@ -22,6 +22,12 @@ class BenchError(Exception):
     """The estate can't be measured."""
 
 
+def _file(name: str) -> str:
+    """The file of a layer, or of a verb."""
+    verb = Path("tasks", f"{name}.py")
+    return str(verb if verb.exists() else Path("deploys", f"{name}.py"))
+
+
 class Bench:
     """One inventory, for the length of a `with`; whatever was broken is mended at its end."""
 
@@ -56,7 +62,7 @@ class Bench:
     def deploy(self, layers: tuple[str, ...], **data: object) -> None:
         """Run some layers or verbs, as an operator does. data: given with --data."""
         program = Path(sys.executable).with_name("pyinfra")
-        command = [str(program), "-y", self.inventory, *(f"deploys/{layer}.py" for layer in layers)]
+        command = [str(program), "-y", self.inventory, *map(_file, layers)]
         command += [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
