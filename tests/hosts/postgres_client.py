@@ -3,12 +3,12 @@
 from shlex import quote
 
 from xteam_infra.distribution import DISTRIBUTION
+from xteam_infra.layers.postgres.needs import PORT, REST_PORT
 from xteam_infra.plan.needs import CA_PATH
 
-PORT = 5432
 CA = CA_PATH
 CURL = f"curl -s -m 5 --cacert {CA} --cert /etc/xteam/pki/patroni-client.crt --key /etc/xteam/pki/patroni-client.key"
-REST = "https://127.0.0.1:8008"
+REST = f"https://127.0.0.1:{REST_PORT}"
 UNIT = DISTRIBUTION.postgres_unit
 
 

@@ -11,6 +11,8 @@ import pytest
 from edge_client import Visitor
 from xteam_client import User, claims, make_user, through
 
+from xteam_infra.layers.edge.needs import ALIVE_PORT
+
 pytestmark = [pytest.mark.group("edge", first=True), pytest.mark.item("TST-02")]
 
 PRIVATE = ("/me", "/me/export", "/workspaces", "/uploads/0", "/tasks/0", "/upstream", "/debug/error")
@@ -118,7 +120,7 @@ def test_headers_can_not_be_split(visit, http, host, estate):
 
 def test_it_is_nobodys_proxy(visit):
     """A10. A request for another place, in each way to write one."""
-    for target in ("http://127.0.0.1:8404/", "https://169.254.169.254/latest/meta-data/", "//evil.example/"):
+    for target in (f"http://127.0.0.1:{ALIVE_PORT}/", "https://169.254.169.254/latest/meta-data/", "//evil.example/"):
         answer = visit("/", options=f"--request-target {target}")
         assert answer.status in (400, 404, 421), f"a request for {target} gets {answer.status}"
 

@@ -6,6 +6,7 @@ import pytest
 from postgres_client import leader
 
 from checklist.run import not_applicable
+from xteam_infra.layers.etcd.needs import CLIENT_PORT, PEER_PORT
 from xteam_infra.plan.needs import CA_PATH
 
 CA = f"--cacert={CA_PATH}"
@@ -53,7 +54,7 @@ def test_etcd_is_led_from_another_host_than_postgresql(hosts, estate, eventually
 @pytest.mark.group("etcd")
 def test_etcd_refuses_strangers(host):
     """Without TLS, and with TLS but without a certificate of the internal CA."""
-    for port in (2379, 2380):
+    for port in (CLIENT_PORT, PEER_PORT):
         plain = host.run(f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' http://{host.address}:{port}/version")
         assert plain.stdout in ("000", "400"), f"port {port} answers {plain.stdout} without TLS"
         bare = host.run(f"curl -s -m 5 {CA.replace('=', ' ')} https://{host.address}:{port}/version")
@@ -63,14 +64,16 @@ def test_etcd_refuses_strangers(host):
 @pytest.mark.group("etcd")
 def test_etcd_wants_a_user(host):
     """A certificate alone opens nothing: not even the members' own."""
-    answer = host.run(f"{CTL} --endpoints=https://{host.address}:2379 {CA} {MEMBER} get /xteam/ --prefix --keys-only")
+    answer = host.run(
+        f"{CTL} --endpoints=https://{host.address}:{CLIENT_PORT} {CA} {MEMBER} get /xteam/ --prefix --keys-only"
+    )
     assert answer.rc != 0, "a certificate without user reads Patroni's keys"
 
 
 @pytest.mark.group("etcd")
 def test_patroni_sees_its_own_keys_alone(host, secret):
     """The password opens /xteam/ and nothing beside it."""
-    command = f"{CTL} --endpoints=https://{host.address}:2379 {CA} {MEMBER}"
+    command = f"{CTL} --endpoints=https://{host.address}:{CLIENT_PORT} {CA} {MEMBER}"
 
     def as_patroni(words):
         script = "IFS= read -r ETCDCTL_PASSWORD; export ETCDCTL_PASSWORD ETCDCTL_USER=patroni; " + f"{command} {words}"
@@ -87,6 +90,8 @@ def test_etcd_does_not_run_full(host, estate):
     """At its quota etcd refuses writes, and the cluster loses its leader."""
     alarms = host.check_output("xteam-etcdctl alarm list")
     assert not alarms, f"alarms: {alarms}"
-    states = host.json(f"XTEAM_ETCD_ENDPOINTS=https://{host.address}:2379 xteam-etcdctl endpoint status -w json")
+    states = host.json(
+        f"XTEAM_ETCD_ENDPOINTS=https://{host.address}:{CLIENT_PORT} xteam-etcdctl endpoint status -w json"
+    )
     used = states[0]["Status"]["dbSize"] / (estate.etcd.etcd_quota_mb * 1024 * 1024)
     assert used < 0.7, f"{used:.0%} of etcd_quota_mb is in use"

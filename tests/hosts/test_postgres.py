@@ -9,6 +9,7 @@ from postgres_client import CURL, REST, UNIT, clients, connect, journal_since, l
 
 from checklist.run import not_applicable
 from xteam_infra.distribution import DISTRIBUTION
+from xteam_infra.layers.router.needs import READ_PORT
 
 
 @pytest.mark.item("DB-01")
@@ -145,7 +146,7 @@ def test_read_endpoint_answers_from_a_replica(hosts, estate, app, eventually):
         not_applicable("one PostgreSQL host: no replica")
     if not clients(hosts):
         not_applicable("no host of the application in the inventory")
-    endpoint = app(estate.fqdn("postgres"), port=5441)
+    endpoint = app(estate.fqdn("postgres"), port=READ_PORT)
     for client in clients(hosts):
         answer = connect(client, endpoint, "SELECT pg_is_in_recovery()", app.password)
         assert answer.stdout.strip() == "t", f"{client.name} reads from: {answer.stdout or answer.stderr}"

@@ -10,6 +10,7 @@ from postgres_client import CURL, PORT, REST, clients, connect, conninfo_of, lea
 
 from checklist.run import not_applicable
 from xteam_infra.distribution import DISTRIBUTION
+from xteam_infra.layers.postgres.needs import REST_PORT
 
 PATIENCE = 3  # seconds until a port counts as closed
 
@@ -101,7 +102,7 @@ def test_database_ports_are_closed_to_strangers(host, hosts, estate):
     roles = {"app", "worker", "postgres"}
     # Where the monthly report is made: with the metrics, else with the logs.
     reports = {"metrics"} if estate.members("metrics") else {"logs"}
-    allowed = {PORT: roles | reports | declared, 8008: roles}
+    allowed = {PORT: roles | reports | declared, REST_PORT: roles}
     others = [other for other in hosts if other.name != host.name]
     one = f"timeout {PATIENCE} bash -c '</dev/tcp/{host.address}/'$port 2>/dev/null; echo $port $?"
     knock = f"for port in {' '.join(map(str, allowed))}; do ({one}) & done; wait"
@@ -189,7 +190,7 @@ def test_nothing_is_spoken_in_plain_text(host, hosts, app):
     for client in clients(hosts):
         answer = connect(client, app(host.address, sslmode="disable"), password=app.password)
         assert "no encryption" in answer.stderr, f"{client.name} gets in without TLS: {answer.stdout or answer.stderr}"
-    plain = host.run(f"curl -s -m 5 -o /dev/null http://{host.address}:8008/patroni")
+    plain = host.run(f"curl -s -m 5 -o /dev/null http://{host.address}:{REST_PORT}/patroni")
     assert plain.rc != 0, "Patroni's API answers without TLS"
     weak = sql(
         host,

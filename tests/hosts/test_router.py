@@ -7,8 +7,9 @@ from postgres_client import assert_goes_on, connect, leader, sql
 
 from checklist.run import not_applicable
 from tests.haproxy import servers_up
+from xteam_infra.layers.postgres.needs import PORT
+from xteam_infra.layers.router.needs import POOLER_PORT, READ_PORT, WRITE_PORT
 
-WRITE_PORT, READ_PORT, POOLER_PORT = 5440, 5441, 6432
 # The first client prepares on a server connection; while another one holds that, the first executes on a second one.
 # The application's clients use them too: up to ten take and keep one each, until one of them has got the first's.
 PREPARED = """
@@ -232,7 +233,7 @@ def test_a_client_finds_the_leader_by_itself(host, app, estate, hosts):
     """libpq's way without any router: all members in one conninfo, and what sort of server is wanted."""
     members = estate.members("postgres")
     names = ",".join(estate.fqdn(machine.name) for machine in members)
-    ports = ",".join("5432" for _ in members)
+    ports = ",".join(str(PORT) for _ in members)
     asked = "SELECT inet_server_addr(), pg_is_in_recovery()"
     writes = connect(host, app(ports, host=names, target_session_attrs="read-write"), asked, app.password)
     assert writes.stdout.strip() == f"{leader(hosts).address}|f", f"read-write: {writes.stdout or writes.stderr}"

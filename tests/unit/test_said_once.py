@@ -1,9 +1,11 @@
 """Paths, versions and names that differ between distributions are said in one module each."""
 
+import ast
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,8 @@ ALONE = {
     "templates/postgres/xteam-heartbeat.j2",
     "templates/postgres/xteam-patronictl.j2",
 }
+# Its own number here is pgBackRest's default, for a configuration that names no port.
+OTHERS_DEFAULT = "xteam_infra/on_host/xteam_backup/reached.py"
 SUFFIXES = (".py", ".j2", ".sh", ".yml", ".txt")
 
 OTHER = """
@@ -72,9 +76,9 @@ print(json.dumps(found))
 """
 
 
-def files():
+def files(*places: str) -> list[str]:
     listed = subprocess.check_output(
-        ["git", "ls-files", "-co", "--exclude-standard", *SEARCHED], text=True, cwd=PROJECT
+        ["git", "ls-files", "-co", "--exclude-standard", *(places or SEARCHED)], text=True, cwd=PROJECT
     )
     return [one for one in listed.splitlines() if one.endswith(SUFFIXES) and (PROJECT / one).exists()]
 
@@ -90,6 +94,25 @@ def test_a_literal_is_said_once(what):
         if re.search(pattern, line)
     ]
     assert not found, f"{what} stands in {place}; read {instead} instead in {', '.join(found)}"
+
+
+def ports() -> Iterator[tuple[str, str, int]]:
+    """Each port of our own that a layer's needs say: where, by which name, and its number."""
+    for path in PROJECT.glob("xteam_infra/layers/*/needs.py"):
+        for node in ast.parse(path.read_text()).body:
+            match node:
+                case ast.Assign([ast.Name(name)], ast.Constant(int(number))) if name.endswith("PORT") and number > 1023:
+                    yield str(path.relative_to(PROJECT)), name, number
+
+
+@pytest.mark.parametrize(("place", "constant", "port"), [*ports()])
+def test_a_port_is_said_once(place, constant, port):
+    found = [
+        name
+        for name in files("xteam_infra", "deploys", "tasks", "templates", "tests/hosts")
+        if name not in (place, OTHERS_DEFAULT) and re.search(rf"(?<![\w.]){port}\b", (PROJECT / name).read_text())
+    ]
+    assert not found, f"{constant} of {place} is said again in {', '.join(found)}"
 
 
 def test_nothing_of_this_distribution_is_left_with_another(tmp_path):
