@@ -47,12 +47,6 @@ LITERALS = {
     "the system": (rf"{DISTRIBUTION.os}\b|\b{DISTRIBUTION.release}\b", DISTRIBUTION_FILE, "DISTRIBUTION.os, .release"),
     "the groups": (r"\W+".join(GROUPS), "xteam_infra/layers/groups.txt", "GROUPS of xteam_infra.layers"),
 }
-# Programs that a person starts by hand on a host, too, and so say it themselves.
-ALONE = {
-    "templates/files/xteam-files.j2",
-    "templates/postgres/xteam-heartbeat.j2",
-    "templates/postgres/xteam-patronictl.j2",
-}
 # Its own number here is pgBackRest's default, for a configuration that names no port.
 OTHERS_DEFAULT = "xteam_infra/on_host/xteam_backup/reached.py"
 SUFFIXES = (".py", ".j2", ".sh", ".yml", ".txt")
@@ -89,7 +83,7 @@ def test_a_literal_is_said_once(what):
     found = [
         f"{name}:{number}"
         for name in files()
-        if name not in (place, *ALONE)
+        if name != place
         for number, line in enumerate((PROJECT / name).read_text().splitlines(), 1)
         if re.search(pattern, line)
     ]
