@@ -76,8 +76,7 @@ class Lookahead(BaseStateCallback):
         # An operation that asks again (and waits for another answer) is to get one.
         self._used: set[tuple[str, str | None, Question]] = set()
 
-    # pyinfra's handlers are classes with static methods; this one knows what it has seen.
-    def operation_start(self, run: State, op_hash: str) -> None:  # type: ignore[override]
+    def operation_start(self, run: State, op_hash: str) -> None:  # type: ignore[override] # pyinfra's is static
         """Before the first operation."""
         if not self._looked:
             self._looked = True

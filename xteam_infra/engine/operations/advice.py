@@ -12,7 +12,7 @@ class _Advice(BaseStateCallback):
         self.given = False
 
     # pyinfra's handlers are classes with static methods; one that knows its text is called in the same way.
-    def operation_host_error(self, *_args: Any, **_more: Any) -> None:  # type: ignore[override]
+    def operation_host_error(self, *_args: Any, **_more: Any) -> None:  # type: ignore[override] # pyinfra's is static
         if not self.given:
             self.given = True
             logger.error("--> %s", self.text)

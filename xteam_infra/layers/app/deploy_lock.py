@@ -255,11 +255,13 @@ class WayBack(BaseStateCallback):
         return had
 
     # pyinfra's handlers are classes with static methods; one that knows its deployment is called in the same way.
-    def operation_host_success(self, state: State, host: Host, op_hash: str, retry_count: int = 0) -> None:  # type: ignore[override]
+    def operation_host_success(  # type: ignore[override] # pyinfra's is static
+        self, state: State, host: Host, op_hash: str, retry_count: int = 0
+    ) -> None:
         if not self.began:
             self.began = "Take the deploy lock" in operation_names(state, op_hash)
 
-    def operation_host_error(  # type: ignore[override]
+    def operation_host_error(  # type: ignore[override] # pyinfra's is static
         self, state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
     ) -> None:
         """Not before the lock is ours: what then fails has changed nothing, and may be another's deployment."""
