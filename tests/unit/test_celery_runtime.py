@@ -88,3 +88,18 @@ def test_a_task_says_when_it_was_sent(app):
     with app.connection_for_read() as connection:
         message = connection.default_channel.basic_get("orders")
     assert before <= message.headers[loader.SENT] <= time.time()
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_worker_alone_sends_again_what_it_notes_for_a_chord(app, monkeypatch, works):
+    from celery.backends.redis import CHORD_PART_RETURN_LUA
+    from xteam_runtime import results, transport
+
+    monkeypatch.setattr(results._Process, "works", works)
+    app.conf.result_backend = "rediss://queue.xteam.lab:6381/1?ssl_cert_reqs=required"
+    backend = app.backend
+    assert type(backend) is results.Backend
+    assert (backend.client.connection_pool.make_connection().retry.get_retries() == results.TRIES) is works
+    assert issubclass(transport.NotLeading, tuple(backend.connection_errors))
+    assert CHORD_PART_RETURN_LUA.count(results.CLAIM) == 1, "Celery claims a chord's end in other words now"
+    assert results.OWN_CLAIM in backend._chord_part_return_script.script

@@ -15,10 +15,13 @@ from xteam_runtime import settings
 # A header of every task: when it was sent. Redis does not know how long a message has waited.
 SENT = "xteam_sent"
 TRANSPORT = "xteam_runtime.transport:Transport"
+BACKEND = "xteam_runtime.results:Backend"
 
 
 class Loader(AppLoader):  # type: ignore[misc] # Celery has no types
     """Used by every process that makes the Celery application: workers, Beat, commands, and the API as a producer."""
+
+    override_backends = dict.fromkeys(("redis", "rediss"), BACKEND)
 
     def __init__(self, app: Any, **arguments: Any):
         super().__init__(app, **arguments)
@@ -49,9 +52,10 @@ def _force(source: Any, **_: Any) -> None:
 
 def _work(sender: str, **_: Any) -> None:
     """sender: the worker's name, such as default@app1."""
-    from xteam_runtime import transport
+    from xteam_runtime import results, transport
 
     transport.work_as(sender)
+    results.work()
 
 
 def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
