@@ -26,7 +26,7 @@ import pytest
 
 from bench.lab import Bench, BenchError
 from bench.results import Results, percentile, table
-from tests.drills.harness.witness import Witness, handovers, overlaps
+from tests.drills.harness.write_probe import WriteProbe, handovers, overlaps
 from tests.drills.harness.writers import COLUMNS, postgres_orders
 
 RESULTS = Results(Path("build/bench/failover.json"))
@@ -106,13 +106,13 @@ def lost(run: Run, leader: str) -> float:
 
 
 def cut(run: Run, leader: str) -> float:
-    """The network of the leader's host; witnesses on all members say who took writes meanwhile."""
+    """The network of the leader's host; probes on all members say who took writes meanwhile."""
     bench, members = run.bench, run.bench.cluster.members
     with bench.cluster.table(ASKED, "moment timestamptz DEFAULT clock_timestamp()"), ExitStack() as stack:
-        witnesses = [Witness(host, bench.estate.postgres.POSTGRES_DB, ASKED) for host in members]
-        for witness in witnesses:
-            stack.callback(witness.remove)
-        bench.wait(lambda: any(witness.seen().writes for witness in witnesses), 30)
+        probes = [WriteProbe(host, bench.estate.postgres.POSTGRES_DB, ASKED) for host in members]
+        for probe in probes:
+            stack.callback(probe.remove)
+        bench.wait(lambda: any(probe.seen().writes for probe in probes), 30)
         began = bench.faults.cut(leader)
         bench.wait(lambda: bench.cluster.leader(without=(leader,)), PATIENCE)
         time.sleep(5)  # both sides go on being asked
@@ -120,7 +120,7 @@ def cut(run: Run, leader: str) -> float:
         started = time.time()
         bench.wait(bench.cluster.whole, PATIENCE)
         run.found["rejoin_seconds"] = round(time.time() - started, 1)
-        seen = [witness.seen() for witness in witnesses]
+        seen = [probe.seen() for probe in probes]
     stretches = handovers(seen)
     run.found["two_leaders_at"] = len(overlaps(seen))
     run.found["took_writes"] = [name for name, _, _ in stretches]

@@ -1,4 +1,5 @@
-"""What encryption at rest costs: pgbench on two clusters of one host and volume, in the tree and beside it, in turn.
+"""What encryption at rest costs: pgbench on two clusters of one host and volume, in the encrypted directory and beside
+it, in turn.
 
     python -m bench.storage --inventory inventories/lab.py --host db1
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from checklist.complaints import DISTURBED
 from checklist.hosts import CheckedHost
-from checklist.shell import CannotLook
+from checklist.shell import CheckError
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def note(hosts: Iterable[CheckedHost], what: str, seconds: float) -> None:
     def write(host: CheckedHost) -> None:
         try:
             host.run(command)
-        except CannotLook:
+        except CheckError:
             return
 
     asked = list(hosts)

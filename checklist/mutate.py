@@ -10,10 +10,10 @@ from checklist.disturbance import note
 from checklist.hosts import Hosts
 from checklist.mutations import Mutation, Outcome, Result
 from checklist.rerun import Known, RerunError, deploy, planned, red_of
-from checklist.shell import CannotLook
+from checklist.shell import CheckError
 
 CHECKS = Path("tests/hosts")
-UNTIL_SECONDS = 90
+WAIT_SECONDS = 90
 LOOKS, LOOK_AGAIN_SECONDS = 3, 10
 
 
@@ -37,11 +37,11 @@ class Mutator:
             id=mutation.id, layer=mutation.layer, host=host.name, outcome="invalid", expect=sorted(mutation.expect)
         )
         self.results.append(result)
-        limit = "" if mutation.whole else host.name
+        limit = "" if mutation.all_hosts else host.name
         try:
             if self._is_green_before(mutation, limit, result):
                 self._broken(mutation, limit, result)
-        except (RerunError, CannotLook) as error:
+        except (RerunError, CheckError) as error:
             _explain(result, str(error))
         finally:
             result.seconds = round(time.monotonic() - started, 1)
@@ -66,7 +66,7 @@ class Mutator:
                 _explain(result, f"`break` ended with {answer.rc}: {answer.stderr.strip()}")
                 return
             self._wait(mutation, result)
-            time.sleep(mutation.settle)
+            time.sleep(mutation.delay)
             red = self._red(mutation, limit)
             result.red = sorted(red)
             result.outcome = _outcome(red, mutation.expect)
@@ -78,11 +78,11 @@ class Mutator:
             self._heal(mutation, limit, result, broken_at)
 
     def _wait(self, mutation: Mutation, result: Result) -> None:
-        """Raises CannotLook when what the mutation waits for does not come."""
-        deadline = time.monotonic() + UNTIL_SECONDS
-        while mutation.until and (said := self._hosts[result.host].run(mutation.until)).rc != 0:
+        """Raises CheckError when what the mutation waits for does not come."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while mutation.wait_for and (said := self._hosts[result.host].run(mutation.wait_for)).rc != 0:
             if time.monotonic() > deadline:
-                raise CannotLook(f"`until` still ends with {said.rc} after {UNTIL_SECONDS} s: {said.stderr.strip()}")
+                raise CheckError(f"`wait_for` still ends with {said.rc} after {WAIT_SECONDS} s: {said.stderr.strip()}")
             time.sleep(0.5)
 
     def _predict(self, mutation: Mutation, limit: str, result: Result) -> None:
@@ -90,8 +90,8 @@ class Mutator:
             self._refused(mutation, limit, result)
             return
         result.planned = planned(self._inventory, _deploy_of(mutation), limit)
-        unforeseen = [name for name in result.planned if not any(text in name for text in mutation.dry_names)]
-        missing = [text for text in mutation.dry_names if not any(text in name for name in result.planned)]
+        unforeseen = [name for name in result.planned if not any(text in name for text in mutation.expected_operations)]
+        missing = [text for text in mutation.expected_operations if not any(text in name for name in result.planned)]
         result.dry_exact = not unforeseen and not missing
         if missing:
             _explain(result, f"--dry does not name {', '.join(missing)} (it names {result.planned or 'nothing'})")
@@ -161,8 +161,8 @@ def _deploy_of(mutation: Mutation) -> Path:
 
 def _outcome(red: set[str], expect: frozenset[str]) -> Outcome:
     if not red:
-        return "survived"
-    return "killed-exactly" if red == expect else "imprecise"
+        return "missed"
+    return "detected" if red == expect else "imprecise"
 
 
 def _explain(result: Result, why: str) -> None:

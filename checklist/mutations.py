@@ -6,7 +6,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-Outcome = Literal["killed-exactly", "imprecise", "survived", "invalid"]
+Outcome = Literal["detected", "imprecise", "missed", "invalid"]
 
 
 class MutationError(Exception):
@@ -19,16 +19,17 @@ class Mutation(BaseModel):
     id: unique within the project. group: the first machine of this group is broken.
     break_ (`break` in the file): shell commands run as root there; must end with status 0.
     expect: what must turn red, and nothing else: ids of items, or names of checks that prove no item.
-    dry_names: every operation that a dry run of the layer then wants to carry out contains one of these texts,
-        and each text occurs.
-    settle: seconds between breaking and looking, for what takes its time to show.
-    until: a command that is repeated on the host until it ends with status 0, before that: for a service that starts.
+    expected_operations: every operation that a dry run of the layer then wants to carry out contains one of these
+        texts, and each text occurs.
+    delay: seconds between breaking and looking, for what takes its time to show.
+    wait_for: a command that is repeated on the host until it ends with status 0, before the delay: for a service
+        that starts.
     layer: deploys/<layer>.py heals. Default: the file's name.
     checks: tests/hosts/test_<checks>.py and test_<checks>_*.py look. Default: the layer.
-    whole: look at and heal all machines, not only the broken one.
-    least: how many machines the group must have for this to be a fault at all.
+    all_hosts: look at and heal all machines, not only the broken one.
+    min_hosts: how many machines the group must have for this to be a fault at all.
     refused: for what its owner alone can take back: a text that the deploy says when it refuses the host, instead of
-        dry_names. undo: then what its owner does, before the deploy heals.
+        expected_operations. undo: then what its owner does, before the deploy heals.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,18 +40,18 @@ class Mutation(BaseModel):
     group: str
     break_: str = Field(alias="break")
     expect: frozenset[str] = Field(min_length=1)
-    dry_names: tuple[str, ...] = ()
-    settle: float = 0
-    until: str = ""
-    whole: bool = False
-    least: int = 1
+    expected_operations: tuple[str, ...] = ()
+    delay: float = 0
+    wait_for: str = ""
+    all_hosts: bool = False
+    min_hosts: int = 1
     refused: str = ""
     undo: str = ""
 
     @model_validator(mode="after")
     def _foretold(self) -> "Mutation":
-        if bool(self.dry_names) == bool(self.refused) or bool(self.refused) != bool(self.undo):
-            raise ValueError("either dry_names, or refused and undo")
+        if bool(self.expected_operations) == bool(self.refused) or bool(self.refused) != bool(self.undo):
+            raise ValueError("either expected_operations, or refused and undo")
         return self
 
 
@@ -75,7 +76,7 @@ class Result(BaseModel):
     @property
     def good(self) -> bool:
         """Seen exactly, named exactly by the dry run, and healed by the deploy."""
-        return self.outcome == "killed-exactly" and self.dry_exact and self.healed
+        return self.outcome == "detected" and self.dry_exact and self.healed
 
 
 def load(directory: Path) -> list[Mutation]:

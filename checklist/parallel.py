@@ -15,7 +15,7 @@ from _pytest.runner import runtestprotocol
 
 from checklist.hosts import Hosts
 from checklist.run import ChecklistRun
-from checklist.shell import CannotLook
+from checklist.shell import CheckError
 
 # Where the checks live that leave the hosts as they were. Drills and mutations have the estate for themselves.
 DIRECTORIES = {"hosts", "repo", "suite"}
@@ -48,14 +48,14 @@ class Parallel:
 def shares_of(items: list[pytest.Item]) -> list[list[pytest.Item]]:
     """What one child does in one go: the checks of one file on one machine; the largest share first.
 
-    Of a file marked `one_by_one`, all of it; of all files marked `one_by_one("NAME")`, all of them. One share, when any
+    Of a file marked `serial`, all of it; of all files marked `serial("NAME")`, all of them. One share, when any
     test is of a sort that needs the estate for itself.
     """
     if any(item.path.parent.name not in DIRECTORIES for item in items):
         return [items]
     shares: dict[tuple[object, object], list[pytest.Item]] = {}
     for item in items:
-        alone = item.get_closest_marker("one_by_one")
+        alone = item.get_closest_marker("serial")
         key = (alone.args[0] if alone and alone.args else item.path, None if alone else machine_of(item))
         shares.setdefault(key, []).append(item)
     return sorted(shares.values(), key=len, reverse=True)
@@ -157,7 +157,7 @@ class Shift:
         """The child that had this share is gone: nobody looked."""
 
         def gone() -> None:
-            raise CannotLook("the process that ran this check ended before it could tell")
+            raise CheckError("the process that ran this check ended before it could tell")
 
         for item in self._shares[number]:
             call = pytest.CallInfo.from_call(gone, when="setup")

@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "group(*names, first=False): run on the machines of these groups (first: on the first one only)"
     )
     config.addinivalue_line(
-        "markers", "one_by_one(name): these checks disturb each other, on all machines and in all files of that name"
+        "markers", "serial(name): these checks disturb each other, on all machines and in all files of that name"
     )
     path = config.getoption("inventory")
     if path is None:

@@ -15,7 +15,7 @@ SCHEMA = 1
 
 Status = Literal["passed", "failed", "error", "not-applicable", "waived", "attested", "expired", "not-verified"]
 
-# What a reader must act on comes first. `error` means that nobody could look, which is never a pass.
+# What a reader must act on comes first. `error` means that the check could not run, which is never a pass.
 STATUSES: tuple[Status, ...] = (
     "failed",
     "error",

@@ -22,7 +22,7 @@ from checklist.evidence import Recorder, Redactor
 from checklist.hosts import Hosts
 from checklist.inventory import Machine
 from checklist.report import Check, Report, Status, judge
-from checklist.shell import CannotLook
+from checklist.shell import CheckError
 from checklist.table import write_summary
 from checklist.vault import SecretMissing, SecretReader
 from checklist.web import write_html
@@ -115,7 +115,7 @@ class ChecklistRun:
         self.recorder.begin(item.nodeid)
         machine = item.callspec.params.get("machine") if hasattr(item, "callspec") else None
         if isinstance(machine, Nobody):
-            raise CannotLook(f"the inventory has no host in group {machine.groups}")
+            raise CheckError(f"the inventory has no host in group {machine.groups}")
         self.learn_secrets()
 
     def learn_secrets(self) -> None:
@@ -137,8 +137,8 @@ class ChecklistRun:
             check = self._note(item, call)
             item.user_properties.append(("checklist", json.dumps(check.model_dump())))
         report = yield
-        if call.excinfo is not None and isinstance(call.excinfo.value, CannotLook):
-            report.longrepr = f"nobody could look: {call.excinfo.value}"  # our own stack explains nothing
+        if call.excinfo is not None and isinstance(call.excinfo.value, CheckError):
+            report.longrepr = f"check error: {call.excinfo.value}"  # our own stack explains nothing
         if report.longrepr is not None and self.redact(shown := str(report.longrepr)) != shown:
             report.longrepr = self.redact(shown)
         report.sections = [(name, self.redact(text)) for name, text in report.sections]
@@ -290,7 +290,7 @@ def kind_of(item: pytest.Item) -> Kind:
 
 
 def outcome(call: pytest.CallInfo[None]) -> tuple[Status, str]:
-    """Failed is what an assertion says about the estate. Whatever else went wrong: nobody could look."""
+    """Failed is what an assertion says about the estate. Whatever else went wrong is a check error."""
     if call.excinfo is None:
         return "passed", ""
     error = call.excinfo.value

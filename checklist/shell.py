@@ -22,7 +22,7 @@ COMMAND_SECONDS = 60
 GIVE_UP_SECONDS = 60
 
 
-class CannotLook(Exception):
+class CheckError(Exception):
     """The machine could not be asked. Never a reason to call anything right or wrong."""
 
 
@@ -36,7 +36,7 @@ class Answer:
 
 
 class Shell:
-    """Runs commands as root on one machine. Raises CannotLook when it can't."""
+    """Runs commands as root on one machine. Raises CheckError when it can't."""
 
     def __init__(self, machine: Machine):
         self.machine = machine
@@ -82,8 +82,8 @@ class Shell:
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise self._lost(command, error) from error
 
-    def _lost(self, command: str, error: Exception) -> CannotLook:
-        return CannotLook(f"{self.machine.name}: {error or 'connection lost'} during: {command}")
+    def _lost(self, command: str, error: Exception) -> CheckError:
+        return CheckError(f"{self.machine.name}: {error or 'connection lost'} during: {command}")
 
     def close(self) -> None:
         """End the connection; the next command makes a new one."""
@@ -116,7 +116,7 @@ class Shell:
             return transport.open_session(timeout=CONNECT_SECONDS)
         except (paramiko.SSHException, OSError, EOFError) as error:
             self.close()
-            raise CannotLook(f"{self.machine.name}: no SSH session: {error}") from error
+            raise CheckError(f"{self.machine.name}: no SSH session: {error}") from error
 
     def _connected(self) -> paramiko.SSHClient:
         if self._client:
@@ -125,14 +125,14 @@ class Shell:
                 return self._client
             self.close()
         if self._gave_up and time.monotonic() - self._gave_up[0] < GIVE_UP_SECONDS:
-            raise CannotLook(self._gave_up[1])
+            raise CheckError(self._gave_up[1])
         try:
             self._client = _connect(self.machine)
         except (paramiko.SSHException, OSError, EOFError) as error:
             said = str(error).removeprefix("[Errno None] ") or type(error).__name__
             message = f"{self.machine.name}: no SSH connection to {self.machine.ssh_hostname}: {said}"
             self._gave_up = (time.monotonic(), message)
-            raise CannotLook(message) from error
+            raise CheckError(message) from error
         return self._client
 
 

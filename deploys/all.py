@@ -1,11 +1,11 @@
-"""The whole road, layer by layer. Each file also runs alone: pyinfra INVENTORY deploys/redis.py"""
+"""Every layer, in order. Each file also runs alone: pyinfra INVENTORY deploys/redis.py"""
 
 from pyinfra import local
 
-from xteam_infra.engine.fact_batching import look_ahead
+from xteam_infra.engine.fact_batching import batch_facts
 
 # Most full runs find nothing to change: then all there is to do is to ask.
-look_ahead()
+batch_facts()
 
 # One line each, never a loop: pyinfra tells operations apart by the lines of the call stack.
 local.include("deploys/preflight.py")

@@ -7,13 +7,13 @@ docs/operations/app.md
 from xteam_infra.engine.absent import first_here
 from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import timer_file
-from xteam_infra.engine.host_packages import carried, module_command
+from xteam_infra.engine.host_packages import module_command, package_files
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.app import files as application
 from xteam_infra.layers.app import needs as paths
-from xteam_infra.layers.app.deploy_lock import caught_up, free
-from xteam_infra.layers.app.operations import current, release, roll
+from xteam_infra.layers.app.deploy_lock import caught_up, require_no_deployment
+from xteam_infra.layers.app.operations import current, release, switch_api
 from xteam_infra.release import Release
 
 estate = open_estate()
@@ -23,7 +23,7 @@ code_hosts = tuple(m for m in estate.machines if {"app", "worker"} & set(m.group
 wanted: Release | None = None
 
 if code_hosts:
-    application.refuse_without_backends(estate)
+    application.require_backends(estate)
     wanted = application.release(estate)
 
 certificate = paths.certificate(estate, here())
@@ -35,8 +35,8 @@ cleanup_timer = timer_file(
 process_files = application.process_files(estate, here(), wanted.id if wanted else "")
 
 if here() in code_hosts:
-    free(estate, name="See that no release is under way")
-barrier(name="nobody releases meanwhile")
+    require_no_deployment(estate, name="Require that no release is under way")
+barrier(name="app: no release is under way")
 
 if wanted and here() in code_hosts:
     directories(
@@ -48,14 +48,14 @@ if wanted and here() in code_hosts:
         ],
         name="Make the application's directories",
     )
-    release(wanted, name="Ship the application's release")
+    release(wanted, name="Upload and unpack the application's release")
     write(
         [
             *process_files,
             *application.commands(estate),
             HostFile(paths.SWITCH_SETTINGS, "app/switch.json.j2", context),
             module_command("xteam-switch", "xteam_switch"),
-            *carried("xteam_switch"),
+            *package_files("xteam_switch"),
             cleanup_timer,
             application.cleanup_unit(),
         ],
@@ -71,7 +71,7 @@ if here() in api_hosts:
         ],
         name="Write the API's files",
     )
-barrier(name="the application's release is on every host")
+barrier(name="app: the release is on every host")
 
 # Once, before any new code serves. Others that start it wait for its lock, and find nothing to do.
 if wanted and here() == first_here(api_hosts):
@@ -81,17 +81,19 @@ if wanted and here() == first_here(api_hosts):
         f"xteam-migrate check {wanted.id} || [ $? -eq 4 ]",
         name="Migrate the database to the release's schema",
     )
-barrier(name="the database has the release's schema")
+barrier(name="app: the database has the release's schema")
 
 for peer in loop(api_hosts):
     if wanted and peer == here():
-        roll(wanted, [api_unit, *process_files, certificate.crt], name=f"Run the API on {peer.name}")
-        current(wanted, settings.app_keep_releases, name=f"Put the release in use on {peer.name}")
-    barrier(name=f"the API of {peer.name} serves the release")
+        switch_api(wanted, [api_unit, *process_files, certificate.crt], name=f"Run the API on {peer.name}")
+        current(wanted, settings.app_keep_releases, name=f"Point /opt/xteam/current to the release on {peer.name}")
+    barrier(name=f"app: the API of {peer.name} serves the release")
 
 if wanted and here() in code_hosts:
     if here() not in api_hosts:
-        current(wanted, settings.app_keep_releases, name="Put the release in use for workers")
-    caught_up(estate, name="Note that this host has missed no release")
+        current(
+            wanted, settings.app_keep_releases, name="Point /opt/xteam/current to the release on a host without API"
+        )
+    caught_up(estate, name="Clear this host's missed releases in the release record")
     service(paths.CLEANUP_TIMER, [cleanup_timer], name="Schedule the removal of old workspaces")
-barrier(name="app is laid")
+barrier(name="app: applied")

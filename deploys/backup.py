@@ -5,21 +5,21 @@ from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import timer_file
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.engine.runtime import here, inventory_path, open_estate
-from xteam_infra.layers.backup.bucket import bucket, bucket_client, refuse_unusable_s3
+from xteam_infra.layers.backup.bucket import bucket, bucket_client, require_usable_s3
 from xteam_infra.layers.backup.cluster import keep_aside, own_repositories
 from xteam_infra.layers.backup.files import (
     DATABASE_COMMANDS,
     REPOSITORY_COMMANDS,
-    marker_files,
     operator_files,
+    recovery_marker_files,
     storage_authority,
 )
 from xteam_infra.layers.backup.needs import (
     CLIENT,
     DRILL_TIMER,
-    MARKER_TIMER,
     METRICS_TIMER,
     PORT,
+    RECOVERY_MARKER_TIMER,
     RESULTS,
     SERVER_PROGRAMS,
     STANZA,
@@ -37,7 +37,7 @@ from xteam_infra.layers.backup.operations import first_backup, first_drill, keys
 
 estate = open_estate()
 settings = estate.backup
-refuse_unusable_s3(estate)
+require_usable_s3(estate)
 
 is_repository = "backup" in here().groups
 is_database = "postgres" in here().groups and bool(estate.members("backup"))
@@ -77,9 +77,9 @@ timers = {
 }
 timers[METRICS_TIMER] = HostFile(f"{systemd}/{METRICS_TIMER}", "backup/xteam-backup-metrics.timer.j2")
 timers[DRILL_TIMER] = timer_file(
-    DRILL_TIMER, "Time of the restore drill; repositories take turns", settings.restore_drill_on
+    DRILL_TIMER, "Time of the restore drill; repositories take turns", settings.restore_drill_schedule
 )
-marker = marker_files()
+marker = recovery_marker_files()
 
 if is_repository:
     if settings.bucket:
@@ -90,7 +90,7 @@ if is_repository:
             HostDirectory(settings.restore_directory, "postgres", "postgres", "700"),
             HostDirectory(RESULTS, "postgres", "postgres", "755"),
         ],
-        name="Make the repository's directory",
+        name="Make pgBackRest's directories",
     )
     write(
         [
@@ -112,7 +112,7 @@ if is_repository:
 elif is_database:
     write(
         [pgbackrest, tls, hardening, *operator_files(context, DATABASE_COMMANDS), *marker],
-        name="Write the database hosts' pgBackRest files",
+        name="Write the database host's pgBackRest files",
     )
 
 if is_repository or is_database:
@@ -120,7 +120,7 @@ if is_repository or is_database:
     ensure(
         "cd / && runuser -u postgres -- pgbackrest start",
         "! ls /var/spool/pgbackrest/lock/*.stop",
-        name="Let pgBackRest work again where it was told to stop",
+        name="Remove pgBackRest's stop files (pgbackrest start)",
     )
     service(
         UNIT,
@@ -134,28 +134,40 @@ if is_repository or is_database:
     ensure(
         f"systemctl restart {UNIT}",
         f"grep -qz '^OPENSSL_CONF={TLS_CONF}$' /proc/$(systemctl show -P MainPID {UNIT})/environ",
-        name="Restart pgBackRest's server that speaks old TLS",
+        name="Restart pgBackRest's server (it runs without its TLS configuration)",
     )
 if is_database:
     # The first one is written at once: the restore drill below looks for it.
-    service(MARKER_TIMER, marker, health="systemctl start xteam-marker.service", name="Write a marker each minute")
-barrier(name="pgBackRest's servers reach each other")
+    service(
+        RECOVERY_MARKER_TIMER,
+        marker,
+        health="systemctl start xteam-recovery-marker.service",
+        name="Run the timer of the recovery marker row",
+    )
+barrier(name="backup: pgBackRest's servers run")
 
 if takes_backups:
     if settings.begin_anew:
         for one in loop(repositories(estate)):
-            keep_aside(estate, one, settings.begin_anew, name=f"Keep {one.name} of {settings.begin_anew} aside")
+            keep_aside(
+                estate,
+                one,
+                settings.begin_anew,
+                name=f"Move the stanza of cluster {settings.begin_anew} aside in {one.name}",
+            )
     own_repositories(
         estate, repositories(estate), inventory_path(), name="Require that the repositories are of the running cluster"
     )
     stanza(
-        STANZA, tuple(one.number for one in repositories(estate)), name="Make the stanza, and archive a first segment"
+        STANZA,
+        tuple(one.number for one in repositories(estate)),
+        name="Make the stanza in pgBackRest's repositories and archive a first segment",
     )
     for one in loop(repositories(estate)):
         unit = f"xteam-backup@{one.name}-full.service"
         first_backup(STANZA, one.number, unit, name=f"Take the first full backup into {one.name}")
     # From the first repository; the timer begins with the second.
-    first_drill(repositories(estate)[:1], name="Rehearse a restore")
+    first_drill(repositories(estate)[:1], name="Run the first restore drill of PostgreSQL")
     for timer in loop(list(timers)):
-        service(timer, [timers[timer]], name=f"Run {timer}")
-barrier(name="backup is laid")
+        service(timer, [timers[timer]], name=f"Run the backup timer {timer}")
+barrier(name="backup: applied")

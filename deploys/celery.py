@@ -25,14 +25,14 @@ names = tuple(settings.celery_workers)
 wanted: Release | None = None
 
 if members:
-    application.refuse_without_backends(estate)
+    application.require_backends(estate)
     wanted = application.release(estate)
 
 context = {"paths": paths, "workers": consumes(settings), "metrics": METRICS}
 command_settings = {
     "METRICS": METRICS,
     "WORKERS": " ".join(consumes(settings)),
-    # A worker is alive that has run one of its last two canaries.
+    # A worker is alive that has run one of its last two probes.
     "ALIVE_SECONDS": 2 * settings.celery_liveness_seconds + 60,
 }
 process_files = application.process_files(estate, here(), wanted.id if wanted else "")
@@ -45,7 +45,7 @@ worker_environments = {
 }
 
 if wanted and here() in members:
-    in_use(wanted, name="Require the application's release")
+    in_use(wanted, name="Require that the application's release is current")
     write(
         [
             *process_files,
@@ -64,7 +64,7 @@ if wanted and here() in members:
         ],
         name="Write Celery's files",
     )
-barrier(name="Celery's files are on every host")
+barrier(name="celery: files are on every host")
 
 # One worker at a time, on one host at a time: every queue keeps a worker, and running tasks end where they began.
 for peer in loop(members):
@@ -78,7 +78,7 @@ for peer in loop(members):
                 name=f"Run worker {name} on {peer.name}",
             )
         service(BEAT_UNIT, [beat_unit, *shared], name=f"Run Beat on {peer.name}")
-        service(LIVENESS_TIMER, [liveness_timer], name=f"Watch the workers of {peer.name}")
-        service(METRICS_TIMER, [metrics_timer], name=f"Write the figures of the workers of {peer.name}")
-    barrier(name=f"the workers of {peer.name} take tasks")
-barrier(name="celery is laid")
+        service(LIVENESS_TIMER, [liveness_timer], name=f"Run the liveness timer of the workers on {peer.name}")
+        service(METRICS_TIMER, [metrics_timer], name=f"Run the metrics timer of the workers on {peer.name}")
+    barrier(name=f"celery: the workers of {peer.name} take tasks")
+barrier(name="celery: applied")

@@ -13,7 +13,7 @@ write(
         HostFile(CA_PATH, text=authority().pem),
         *(HostFile(trust_path(one), text=authority(one).pem) for one in plan().issuers),
     ],
-    name="Write the internal CA's certificate",
+    name="Write the internal CAs' certificates",
 )
 certificates(
     plan().certificates,
@@ -21,4 +21,4 @@ certificates(
     settings.certificate_renew_days,
     name="Issue and renew this host's certificates",
 )
-barrier(name="certificates are laid")
+barrier(name="certificates: applied")

@@ -9,7 +9,7 @@ from pyinfra import host
 from xteam_infra.engine.commands import loop
 from xteam_infra.engine.host_packages import shell_command, shell_settings
 from xteam_infra.engine.operations import HostFile, barrier, ensure, service, write
-from xteam_infra.engine.operations.services import departed
+from xteam_infra.engine.operations.services import disable_removed
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.app.needs import ports
 from xteam_infra.layers.edge.facts import InterfaceOf
@@ -66,7 +66,7 @@ values = {
     "body_limit": body_limit(estate),
     "operators": operators(estate),
     # With one host there is no other to ask.
-    "files_paths": settings.edge_files_paths if len(estate.members("app")) > 1 else (),
+    "files_paths": settings.edge_host_local_paths if len(estate.members("app")) > 1 else (),
     "applications": estate.members("app"),
     "ports": ports(estate.app),
     "admin_socket": ADMIN_SOCKET,
@@ -74,7 +74,7 @@ values = {
     "reasons": REASONS,
     # The application's own hosts: their smoke suite looks before users do.
     "let_in": (*settings.edge_maintenance_networks, *(machine.address for machine in estate.members("app"))),
-    "page": "/etc/haproxy/away.html",
+    "page": "/etc/haproxy/maintenance.html",
 }
 command_settings = {
     "ACME_CA": ACME_CA if settings.edge_acme_ca else "",
@@ -87,7 +87,7 @@ command_settings = {
     "HOSTS": " ".join(hosts(estate)),
     "NAME": machine.name,
 }
-page = HostFile("/etc/haproxy/away.html", "edge/away.html.j2", values)
+page = HostFile("/etc/haproxy/maintenance.html", "edge/maintenance.html.j2", values)
 config = HostFile("/etc/haproxy/haproxy.cfg", "edge/haproxy.cfg.j2", values, validate="haproxy -c -f {}")
 unit = HostFile("/etc/systemd/system/haproxy.service.d/10-xteam.conf", "edge/10-xteam.conf.j2", values)
 
@@ -137,13 +137,13 @@ if "edge" in machine.groups:
         ensure(
             f"{acme_reached(directory)} || {{ echo {quote(acme_refusal(directory))} >&2; exit 1; }}",
             f"{acme_known(directory)} || {acme_reached(directory)}",
-            name="See whether the ACME server can be reached",
+            name="Require that the ACME server can be reached",
         )
         ensure(
             f"present={SUPPLIED_PEM}; test -s $present || present={internal_certificate(estate).crt};"
             f" install -m 600 $present {certificate}",
             f"test -s {certificate}",
-            name="Show the present certificate until the public one is there",
+            name="Copy the present certificate until ACME has issued one",
         )
     write(
         [
@@ -158,7 +158,7 @@ if "edge" in machine.groups:
         ],
         name="Write the edge's files",
     )
-barrier(name="the edges' files are written")
+barrier(name="edge: files are on every edge")
 
 # A reload loses no connection, but a mistake should reach one edge, not all.
 for peer in loop(edges):
@@ -169,13 +169,13 @@ for peer in loop(edges):
             [config, page, unit, *([] if settings.acme else [certificate]), own, own_client],
             action="reload",
             health="curl -sk -o /dev/null https://127.0.0.1/",
-            name=f"Run edge {peer.name} with its present files",
+            name=f"Run HAProxy on edge {peer.name} with its present files",
         )
-    barrier(name=f"edge {peer.name} answers")
+    barrier(name=f"edge: {peer.name} answers")
 
 if "edge" in machine.groups and settings.acme:
-    ensure("xteam-acme issue", "xteam-acme done", name="Get the public certificate by ACME")
-    service(CERTBOT_TIMER, name="Renew the public certificate in time")
+    ensure("xteam-acme issue", "xteam-acme done", name="Issue the public certificate by ACME")
+    service(CERTBOT_TIMER, name="Run the timer that renews the public certificate")
 
 floating = settings.edge_floating_address
 if "edge" in machine.groups and floating:
@@ -188,10 +188,10 @@ if "edge" in machine.groups and floating:
     }
     sharing = HostFile("/etc/keepalived/keepalived.conf", "edge/keepalived.conf.j2", more, validate="keepalived -tf {}")
     drop_in = HostFile("/etc/systemd/system/keepalived.service.d/10-xteam.conf", "edge/keepalived.service.conf.j2")
-    write([sharing, drop_in], name="Write how the edges share their address")
-    service(FLOATING_UNIT, [sharing], action="reload", name="Share the edges' address")
+    write([sharing, drop_in], name="Write keepalived's files (the edges' floating address)")
+    service(FLOATING_UNIT, [sharing], action="reload", name="Run keepalived (the edges' floating address)")
 
 if "edge" in machine.groups:
     unused = [*([] if floating else [FLOATING_UNIT]), *([] if settings.acme else [CERTBOT_TIMER])]
-    departed(unused, name="Stop what the edges no longer need")
-barrier(name="edge is laid")
+    disable_removed(unused, name="Disable keepalived and certbot where the settings do not use them")
+barrier(name="edge: applied")

@@ -9,11 +9,11 @@ from xteam_infra.layers.etcd.needs import CLIENT_PORT, METRICS_PORT, PEER_NAME, 
 from xteam_infra.layers.etcd.operations import (
     access,
     cluster_started,
-    forgotten,
+    disable_removed_member,
     member,
-    others_removed,
     patroni_paused,
     patroni_resumed,
+    remove_stale_members,
 )
 from xteam_infra.plan import CA_PATH
 
@@ -51,32 +51,32 @@ if "etcd" in here().groups:
         ],
         name="Write etcd's files",
     )
-barrier(name="etcd's files are on every member")
+barrier(name="etcd: files are on every member")
 
 if "etcd" in here().groups:
     # Members of a new cluster wait for each other, so they start together; from then on it is one at a time.
     cluster_started(members, inputs, name="Start a new etcd cluster")
-barrier(name="etcd's cluster exists")
+barrier(name="etcd: the cluster exists")
 
 if here() == first_here(postgres):
     patroni_paused(members, ["/etc/default/etcd", certificate.crt], name="Pause Patroni while etcd members restart")
-barrier(name="Patroni does not depend on etcd for a moment")
+barrier(name="etcd: Patroni is paused if a member restarts")
 
 for peer in loop(members):
     if peer == here():
         member(members, inputs, name=f"Run etcd member {peer.name} with its present files")
-    barrier(name=f"etcd member {peer.name} is healthy")
+    barrier(name=f"etcd: member {peer.name} is healthy")
 
 if here() == first_here(members):
-    others_removed(members, name="Take etcd members out that the inventory no longer has")
-barrier(name="etcd has the members of the inventory")
+    remove_stale_members(members, name="Remove stale members from the etcd cluster (not in the inventory)")
+barrier(name="etcd: stale members are removed")
 if "etcd" not in here().groups:
-    forgotten(members, estate.etcd.etcd_data_dir, name="Stop an etcd member that the inventory no longer has")
-barrier(name="no other etcd runs")
+    disable_removed_member(members, estate.etcd.etcd_data_dir, name="Disable etcd on a host that is not in group etcd")
+barrier(name="etcd: it runs on its members alone")
 
 if "postgres" in here().groups:
     # On whichever host an earlier run, of another inventory perhaps, has left the mark.
-    patroni_resumed(name="Let Patroni manage the cluster again")
+    patroni_resumed(name="Resume Patroni if a deploy paused it")
 if here() == first_here(members):
-    access(estate.etcd.etcd_patroni_password, name="Let root and Patroni alone into etcd")
-barrier(name="etcd is laid")
+    access(estate.etcd.etcd_patroni_password, name="Set etcd's authentication, users and roles")
+barrier(name="etcd: applied")

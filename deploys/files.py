@@ -11,12 +11,12 @@ from pyinfra import host
 
 from xteam_infra.engine.absent import up
 from xteam_infra.engine.commands import loop
-from xteam_infra.engine.common_files import credentials_file, gate_unit_file, password_file, timer_file
+from xteam_infra.engine.common_files import credentials_file, mtls_proxy_unit_file, password_file, timer_file
 from xteam_infra.engine.facts.hardware import HostHardware
-from xteam_infra.engine.host_packages import carried, module_command, shell_command, shell_settings
+from xteam_infra.engine.host_packages import module_command, package_files, shell_command, shell_settings
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, started, write
 from xteam_infra.engine.runtime import here, open_estate
-from xteam_infra.layers.backup.bucket import bucket, bucket_client, refuse_unusable_s3
+from xteam_infra.layers.backup.bucket import bucket, bucket_client, require_usable_s3
 from xteam_infra.layers.backup.files import storage_authority
 from xteam_infra.layers.files import needs as plan
 from xteam_infra.layers.files.restic_validation import opens, reachable
@@ -27,13 +27,13 @@ settings = estate.files
 machine = here()
 senders = [one for one in estate.machines if plan.sends(estate, one)]
 keeper = next(iter(estate.members("backup")), None)
-gate_certificate = plan.gate_certificate(estate, machine)
+proxy_certificate = plan.proxy_certificate(estate, machine)
 context = {
     "settings": settings,
     "machine": machine,
     "plan": plan,
     "senders": senders,
-    "gate": gate_certificate,
+    "proxy": proxy_certificate,
     "client": plan.client_certificate(machine),
     "keeper": estate.fqdn(keeper.name) if keeper else "",
 }
@@ -41,22 +41,22 @@ command_settings = {
     "CA": CA_PATH,
     "CLIENT": plan.client_certificate(machine).crt,
     "DIRECTORIES": " ".join(plan.DIRECTORIES),
-    "GATE_PORT": plan.GATE_PORT,
+    "PROXY_PORT": plan.PROXY_PORT,
     "METRICS": METRICS_DIRECTORY,
     "KEEPER": context["keeper"],
     "NAME": machine.name,
     "PASSWORD_FILE": f"{plan.HOME}/password",
     "STATE": plan.STATE,
 }
-refuse_unusable_s3(estate)
+require_usable_s3(estate)
 copies = [plan.copies(estate, one) for one in senders] if estate.backup.bucket else []
 WHEN = {
-    "backup": settings.files_backup_on,
-    "prove": settings.files_backup_prove_on,
-    "record": plan.RECORD_ON,
-    "keep": settings.files_backup_expire_on,
-    "copy": settings.files_backup_s3_on,
-    "prove-copy": settings.files_backup_s3_prove_on,
+    "backup": settings.files_backup_schedule,
+    "prove": settings.files_backup_restore_test_schedule,
+    "record": plan.RECORD_SCHEDULE,
+    "keep": settings.files_backup_expire_schedule,
+    "copy": settings.files_backup_s3_schedule,
+    "prove-copy": settings.files_backup_s3_restore_test_schedule,
 }
 
 
@@ -99,8 +99,10 @@ if plan.keeps(estate, machine):
     context["room_mb"] = room_mb
     defaults = HostFile("/etc/default/restic-rest-server", "files/restic-rest-server.j2", context)
     limits = unit(f"{plan.SERVER_UNIT}.d/10-xteam.conf", "server-limits.conf")
-    gate = HostFile("/etc/xteam/files-gate.cfg", "files/gate.cfg.j2", context, validate="haproxy -c -f {}")
-    gate_unit = gate_unit_file(plan.GATE_UNIT, "Door of the backups of users' files", gate.dest, plan.SERVER_UNIT)
+    proxy = HostFile("/etc/xteam/files-proxy.cfg", "files/proxy.cfg.j2", context, validate="haproxy -c -f {}")
+    proxy_unit = mtls_proxy_unit_file(
+        plan.PROXY_UNIT, "mTLS proxy of the file backup server", proxy.dest, plan.SERVER_UNIT
+    )
     owner = plan.SERVER_ACCOUNT
     directories(
         [
@@ -108,28 +110,32 @@ if plan.keeps(estate, machine):
             HostDirectory(plan.STATE, mode="755"),
             HostDirectory(settings.files_backup_path, owner=owner, group=owner, mode="700"),
         ],
-        name="Make the directories of files' backups",
+        name="Make the directories of the file backup server",
     )
     write(
         [
             defaults,
             limits,
-            gate,
-            gate_unit,
+            proxy,
+            proxy_unit,
             *(password_file(f"{plan.HOME}/{one.name}.pass", plan.cipher(one), owner) for one in senders),
             HostFile(f"{plan.HOME}/keep.json", "files/keep.json.j2", {"values": keeping()}),
-            *carried("xteam_files_keep"),
-            *carried("xteam_restic"),
+            *package_files("xteam_files_keep"),
+            *package_files("xteam_restic"),
             module_command("xteam-files-keep", "xteam_files_keep"),
             *timed(plan.kept_by(estate)),
         ],
-        name="Write the files of what keeps files' backups",
+        name="Write the files of the file backup server",
     )
-    service(plan.SERVER_UNIT, [defaults, limits], name="Keep files' backups, and let nobody delete one")
-    service(plan.GATE_UNIT, [gate, gate_unit, gate_certificate.crt], name="Let each host to its own")
+    service(plan.SERVER_UNIT, [defaults, limits], name="Run the append-only server of file backups (restic)")
+    service(
+        plan.PROXY_UNIT, [proxy, proxy_unit, proxy_certificate.crt], name="Run the mTLS proxy of the file backup server"
+    )
     if copies and estate.backup.bucket:
         bucket(
-            estate.backup.bucket, bucket_client(estate), name=f"Make the bucket {estate.backup.bucket.name} for files"
+            estate.backup.bucket,
+            bucket_client(estate),
+            name=f"Make the bucket {estate.backup.bucket.name} for file backups",
         )
         write(
             [
@@ -137,14 +143,14 @@ if plan.keeps(estate, machine):
                 credentials_file(plan.CREDENTIALS, estate.backup, validate=reachable(copies[0])),
                 *(password_file(one.password_file, one.cipher, validate=opens(one)) for one in copies),
             ],
-            name="Write what opens the copies of files' backups",
+            name="Write the keys of the file backups' copies in the bucket",
         )
-barrier(name="files' backups have a place")
+barrier(name="files: the backup host's server runs")
 
 if plan.sends(estate, machine):
     directories(
         [HostDirectory(plan.HOME, mode="755"), HostDirectory(plan.STATE, mode="755")],
-        name="Make the directories of what sends files' backups",
+        name="Make the directories of this host's file backups",
     )
     write(
         [
@@ -153,34 +159,42 @@ if plan.sends(estate, machine):
             shell_settings("files", command_settings),
             *timed(plan.SENDS),
         ],
-        name="Write the files of what sends files' backups",
+        name="Write the files of this host's file backups",
     )
     if up(estate.members("backup")):
-        ensure("xteam-files init", "xteam-files done init", name="Make this host's repository")
-        ensure(started("xteam-files-backup.service"), "xteam-files done backup", name="Back up what users have stored")
-        ensure(started("xteam-files-prove.service"), "xteam-files done prove", name="Restore it beside, and compare")
+        ensure("xteam-files init", "xteam-files done init", name="Make the repository of this host's file backups")
+        ensure(
+            started("xteam-files-backup.service"),
+            "xteam-files done backup",
+            name="Take the first backup of users' files on this host",
+        )
+        ensure(
+            started("xteam-files-prove.service"),
+            "xteam-files done prove",
+            name="Run the first restore test of this host's file backups",
+        )
     for job in plan.SENDS:
-        service(plan.timer(job), [], name=f"Work on this host's files in time ({plan.timer(job)})")
-barrier(name="files are sent to their place")
+        service(plan.timer(job), [], name=f"Run the timer of this host's file backups {plan.timer(job)}")
+barrier(name="files: first backups are taken")
 
 # Copies of what the senders have sent by now.
 if plan.keeps(estate, machine):
     ensure(
         started("xteam-files-record.service"),
         "xteam-files-keep done record",
-        name="Note what has arrived of files' backups",
+        name="Record which file backups have arrived",
     )
     if copies:
         ensure(
             started("xteam-files-copy.service"),
             "xteam-files-keep done copy",
-            name="Copy files' backups into the bucket",
+            name="Copy the file backups into the bucket",
         )
         ensure(
             started("xteam-files-prove-copy.service"),
             "xteam-files-keep done prove",
-            name="Restore the copies, and compare",
+            name="Run the first restore test of the file backups' copies in the bucket",
         )
     for job in loop(plan.kept_by(estate)):
-        service(plan.timer(job), [], name=f"Look after kept files in time ({plan.timer(job)})")
-barrier(name="files is laid")
+        service(plan.timer(job), [], name=f"Run the timer of the file backup server {plan.timer(job)}")
+barrier(name="files: applied")

@@ -4,7 +4,7 @@ from xteam_infra.engine.operations import barrier, ensure
 from xteam_infra.layers.app.needs import FORMER_PATHS
 from xteam_infra.layers.certificates.needs import FORMER
 
-barrier(name="every layer has its present certificates")
+barrier(name="leftovers: every layer has its present certificates")
 ensure(
     f"rm -f {' '.join(FORMER)}",
     " && ".join(f"[ ! -e {path} ]" for path in FORMER),

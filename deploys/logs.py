@@ -5,7 +5,7 @@ The collector keeps each host's journal apart, under the name in the certificate
 
 from xteam_infra.engine.absent import up
 from xteam_infra.engine.commands import loop
-from xteam_infra.engine.common_files import gate_unit_file, timer_file
+from xteam_infra.engine.common_files import mtls_proxy_unit_file, timer_file
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.engine.runtime import plan as host_plan
@@ -26,8 +26,10 @@ if "logs" in here().groups:
     settings = HostFile(drop_in.format("journal-remote.conf"), "logs/journal-remote.conf.j2", context)
     server = HostFile(unit.format("xteam-journal@.service"), "logs/xteam-journal@.service.j2", context)
     socket = HostFile(unit.format("xteam-journal@.socket"), "logs/xteam-journal@.socket.j2", context)
-    gate = HostFile("/etc/xteam/logs-gate.cfg", "logs/gate.cfg.j2", context, validate="haproxy -c -f {}")
-    gate_unit = gate_unit_file(plan.GATE_UNIT, "TLS door of the journal collector", gate.dest, plan.receiver(here()))
+    proxy = HostFile("/etc/xteam/logs-proxy.cfg", "logs/proxy.cfg.j2", context, validate="haproxy -c -f {}")
+    proxy_unit = mtls_proxy_unit_file(
+        plan.PROXY_UNIT, "mTLS proxy of the log collector", proxy.dest, plan.receiver(here())
+    )
     timer = timer_file(plan.RETENTION_TIMER, "Delete collected logs past their retention", "daily", spread_seconds=1800)
     retention = HostFile(unit.format("xteam-logs-retention.service"), "logs/xteam-logs-retention.service.j2", context)
 
@@ -43,16 +45,18 @@ if "logs" in here().groups:
         ensure(
             f"ln -sfnT {target} {place}",
             f'[ "$(readlink {place})" = {target} ]',
-            name=f"Name the directory of {one.name}'s journal",
+            name=f"Link the journal directory of {one.name} under its name",
         )
-    write([settings, server, socket, gate, gate_unit, timer, retention], name="Write the collector's files")
+    write([settings, server, socket, proxy, proxy_unit, timer, retention], name="Write the log collector's files")
     for one in loop(estate.machines):
-        service(plan.way_in(one), [socket], name=f"Listen for the journal of {one.name}")
-        service(plan.receiver(one), [settings, server, socket], name=f"Receive the journal of {one.name}")
+        service(plan.way_in(one), [socket], name=f"Run the socket for the journal of {one.name}")
+        service(plan.receiver(one), [settings, server, socket], name=f"Run the receiver of the journal of {one.name}")
     # A restart, not a reload: a sender's connection lasts for ever, and it goes on where it was.
-    service(plan.GATE_UNIT, [gate, gate_unit, certificate.crt], name="Run the collector's TLS door")
-    service(plan.RETENTION_TIMER, [timer, retention], name="Delete logs past their retention daily")
-barrier(name="the log collector is laid")
+    service(plan.PROXY_UNIT, [proxy, proxy_unit, certificate.crt], name="Run the mTLS proxy of the log collector")
+    service(
+        plan.RETENTION_TIMER, [timer, retention], name="Run the timer that deletes collected logs past their retention"
+    )
+barrier(name="logs: the collector runs")
 
 if collectors:
     certificate = certificates[plan.SENDER]
@@ -60,8 +64,8 @@ if collectors:
     settings = HostFile(drop_in.format("journal-upload.conf"), "logs/journal-upload.conf.j2", context)
     sender_unit = HostFile(drop_in.format(f"system/{sender}.service"), "logs/journal-upload-unit.conf.j2", context)
 
-    write([settings, sender_unit], name="Write the journal upload's files")
+    write([settings, sender_unit], name="Write the files of this host's journal upload")
     # While the collector is down the sender ends again and again by itself, and systemd starts it until it finds it.
     if up(collectors):
-        service(f"{sender}.service", [settings, sender_unit, certificate.crt], name="Ship this host's journal")
-barrier(name="logs is laid")
+        service(f"{sender}.service", [settings, sender_unit, certificate.crt], name="Run this host's journal upload")
+barrier(name="logs: applied")

@@ -3,10 +3,10 @@
 from pyinfra import host
 
 from xteam_infra.engine.absent import first_here
-from xteam_infra.engine.facts.holds import Holds
-from xteam_infra.engine.host_packages import MODULES, carried, shell_command, shell_settings
+from xteam_infra.engine.facts.shell_condition import ShellCondition
+from xteam_infra.engine.host_packages import MODULES, package_files, shell_command, shell_settings
 from xteam_infra.engine.operations import HostFile, barrier, ensure, service, write
-from xteam_infra.engine.operations.services import departed
+from xteam_infra.engine.operations.services import disable_removed
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.etcd.facts import USER as ETCD_USER
 from xteam_infra.layers.etcd.needs import CLIENT_PORT
@@ -37,7 +37,7 @@ from xteam_infra.layers.postgres.needs import (
 from xteam_infra.layers.postgres.operations import (
     dynamic_configuration,
     pending_restarts,
-    refuse_departing_leader,
+    require_leader_in_inventory,
     rights,
 )
 from xteam_infra.layers.postgres.patroni import dynamic
@@ -54,8 +54,8 @@ settings = estate.postgres
 members = estate.members("postgres")
 certificate = server_certificate(estate, here())
 patroni_client = patroni_client_certificate(here())
-refuse_departing_leader(estate)
-watchdog = {"watchdog": host.get_fact(Holds, check=f"test -c {WATCHDOG}"), "watchdog_device": WATCHDOG}
+require_leader_in_inventory(estate)
+watchdog = {"watchdog": host.get_fact(ShellCondition, check=f"test -c {WATCHDOG}"), "watchdog_device": WATCHDOG}
 
 context = {
     "machine": here(),
@@ -116,14 +116,21 @@ if "postgres" in here().groups:
     ensure(
         f"{trust} && systemctl reload {UNIT} && timeout 60 sh -c '{loop}' >/dev/null",
         f"! grep -qs 'verify_client: optional' {PATRONI} || grep -q '^  cafile: {known}$' {PATRONI}",
-        name="Tell Patroni who signs its clients' certificates",
+        name="Set the CA of Patroni's clients in Patroni's running configuration",
     )
-barrier(name="every Patroni knows its clients")
-if {"app", "worker"} & set(here().groups) and bool(host.get_fact(Holds, check=f"systemctl is-active -q {ROUTER_UNIT}")):
+barrier(name="postgres: every Patroni knows the CA of its clients")
+if {"app", "worker"} & set(here().groups) and bool(
+    host.get_fact(ShellCondition, check=f"systemctl is-active -q {ROUTER_UNIT}")
+):
     routing = [router.config(estate), router.unit(estate)]
-    write(routing, name="Write how the running router asks Patroni")
-    service(ROUTER_UNIT, router.inputs(estate, here()), action="reload", name="Have the running router ask Patroni so")
-barrier(name="running routers are known to Patroni")
+    write(routing, name="Write the running router's files (client certificate for Patroni)")
+    service(
+        ROUTER_UNIT,
+        router.inputs(estate, here()),
+        action="reload",
+        name="Reload the running router (client certificate for Patroni)",
+    )
+barrier(name="postgres: running routers show their certificate")
 
 if "postgres" in here().groups:
     write(
@@ -131,7 +138,7 @@ if "postgres" in here().groups:
             HostFile(CREATECLUSTER, text=CREATECLUSTER_TEXT),
             HostFile(f"/etc/systemd/system/{UNIT}.d/10-xteam.conf", "postgres/10-xteam.conf.j2", watchdog),
             shell_command("xteam-patronictl"),
-            *carried("xteam_patroni", MODULES),
+            *package_files("xteam_patroni", MODULES),
         ],
         name="Write Patroni's files",
     )
@@ -146,30 +153,36 @@ if "postgres" in here().groups:
         health_seconds=settings.postgres_join_seconds,
         name="Run PostgreSQL under Patroni",
     )
-barrier(name="every PostgreSQL member runs")
+barrier(name="postgres: every member runs")
 
 if here() == first_here(members):
     dynamic_configuration(
-        dynamic(estate), settings.timing.loop_wait * 3, name="Agree on the cluster's parameters and access rules"
+        dynamic(estate),
+        settings.timing.loop_wait * 3,
+        name="Set PostgreSQL's shared parameters and access rules (Patroni's dynamic configuration)",
     )
-    pending_restarts(settings.postgres_restart_when_needed, name="Restart members whose parameters need it")
-barrier(name="the cluster runs with its parameters")
+    pending_restarts(settings.postgres_restart_when_needed, name="Restart PostgreSQL members whose parameters need it")
+barrier(name="postgres: the cluster runs with its parameters")
 
 if "postgres" in here().groups:
     rights(
-        [*goals(settings), heartbeat.goal()], settings.passwords, name="Make roles, database and rights on the leader"
+        [*goals(settings), heartbeat.goal()],
+        settings.passwords,
+        name="Make roles, database and rights on PostgreSQL's leader",
     )
-barrier(name="roles, database and rights are there")
+barrier(name="postgres: roles, database and rights are set")
 
 if "postgres" in here().groups:
-    write([*beat, beat_unit], name="Write the heartbeat's files")
-    service(HEARTBEAT_UNIT, [*beat, beat_unit], name="Write a heartbeat again and again")
+    write([*beat, beat_unit], name="Write the files of PostgreSQL's heartbeat row")
+    service(HEARTBEAT_UNIT, [*beat, beat_unit], name="Run the writer of PostgreSQL's heartbeat row")
 else:
-    departed([HEARTBEAT_UNIT, UNIT], name="Stop a PostgreSQL member that the inventory no longer has")
-barrier(name="the leader beats")
+    disable_removed([HEARTBEAT_UNIT, UNIT], name="Disable PostgreSQL on a host that is not in group postgres")
+barrier(name="postgres: the heartbeat runs")
 
 if here() == report_host(estate):
-    write([*report_files(estate), timer(estate)], name="Write the monthly report's files")
-    service(REPORT_TIMER, [timer(estate), unit()], name="Make a report every month")
-    ensure(f"systemctl start {REPORT_UNIT}", f"test -s {REPORTS}/latest.html", name="Make the first report")
-barrier(name="postgres is laid")
+    write([*report_files(estate), timer(estate)], name="Write the files of PostgreSQL's monthly report")
+    service(REPORT_TIMER, [timer(estate), unit()], name="Run the timer of PostgreSQL's monthly report")
+    ensure(
+        f"systemctl start {REPORT_UNIT}", f"test -s {REPORTS}/latest.html", name="Make the first report on PostgreSQL"
+    )
+barrier(name="postgres: applied")

@@ -26,7 +26,7 @@ from xteam_infra.layers.redis.needs import (
     unit,
 )
 from xteam_infra.layers.redis.operations import live_settings, reload_certificates, seed, start, users, watch
-from xteam_infra.layers.redis.rolling_restart import put_away, restart_followers, restart_masters
+from xteam_infra.layers.redis.rolling_restart import remove_stale_roles, restart_followers, restart_masters
 from xteam_infra.plan import CA_PATH
 
 estate = open_estate()
@@ -115,33 +115,33 @@ if "redis" in machine.groups:
         name="Write the Redis files",
     )
     # Only what is missing: who follows whom is Sentinel's business ever after.
-    seed(ports, machine.address, members, name="Seed the Redis state files")
-barrier(name="every Redis host has its files")
+    seed(ports, machine.address, members, name="Make missing Redis state files")
+barrier(name="redis: files are on every host")
 
 serving = {unit(role): role for role in roles} | {SENTINEL_UNIT: SENTINEL}
 inputs: dict[str, list[HostFile | str]] = {unit(role): [start_files[role], units[role]] for role in roles}
 inputs[SENTINEL_UNIT] = [*sentinel, certificates[SENTINEL].crt]
 
 if "redis" in machine.groups:
-    start(serving, inputs, name="Start Redis and Sentinel where they do not serve")
-barrier(name="Redis serves on every host")
+    start(serving, inputs, name="Start Redis and Sentinel units that do not serve")
+barrier(name="redis: every unit serves")
 
 # What only a restart changes, one host at a time: no role loses all its replicas at once.
 for member in loop(estate.members("redis")):
     if member.name == host.name:
-        restart_followers(serving, inputs, name=f"Restart the replicas on {member.name} that run with older files")
-    barrier(name=f"what follows on {member.name} runs with its files")
+        restart_followers(serving, inputs, name=f"Restart Redis replicas on {member.name} (files changed)")
+    barrier(name=f"redis: replicas on {member.name} run with their files")
 
 # Their replicas are ready now, so that no write waits longer than a planned hand-over.
 for member in loop(estate.members("redis")):
     if member.name == host.name:
         restart_masters(
-            serving, inputs, len(members), name=f"Hand over and restart the masters on {member.name} with older files"
+            serving, inputs, len(members), name=f"Hand over and restart Redis masters on {member.name} (files changed)"
         )
-    barrier(name=f"what leads on {member.name} runs with its files")
+    barrier(name=f"redis: masters on {member.name} run with their files")
 
 if "redis" in machine.groups:
-    put_away(list(roles), name="Stop the Redis roles that are declared no more")
+    remove_stale_roles(list(roles), name="Stop stale Redis roles and remove their files (data stays)")
     live_settings(live, paths, name="Apply the Redis settings to the running instances")
     users(acl, paths, name="Load the Redis users into the running instances")
     reload_certificates(paths, name="Load the Redis certificates into the running instances")
@@ -154,12 +154,12 @@ if "redis" in machine.groups:
             "down-after-milliseconds": str(settings.redis_down_after_ms),
             "failover-timeout": str(settings.redis_failover_timeout_ms),
         },
-        name="Have Sentinel watch every master",
+        name="Set the masters that Sentinel monitors",
     )
     service(
         EXPORTER_UNIT,
         [*exporter, scraped.crt],
         health=f"ss -Hltn sport = :{EXPORTER_PORT} | grep -q .",
-        name="Run the exporter of Redis' figures",
+        name="Run the exporter of Redis' metrics",
     )
-barrier(name="redis is laid")
+barrier(name="redis: applied")

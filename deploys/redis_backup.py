@@ -8,10 +8,10 @@ from typing import Any
 
 from xteam_infra.engine.commands import loop
 from xteam_infra.engine.common_files import credentials_file, password_file, timer_file
-from xteam_infra.engine.host_packages import carried, module_command
+from xteam_infra.engine.host_packages import module_command, package_files
 from xteam_infra.engine.operations import HostDirectory, HostFile, barrier, directories, ensure, service, write
 from xteam_infra.engine.runtime import here, open_estate
-from xteam_infra.layers.backup.bucket import bucket, bucket_client, refuse_unusable_s3
+from xteam_infra.layers.backup.bucket import bucket, bucket_client, require_usable_s3
 from xteam_infra.layers.backup.files import storage_authority
 from xteam_infra.layers.files.restic_validation import opens, reachable
 from xteam_infra.layers.redis_backup.needs import (
@@ -33,7 +33,7 @@ settings = estate.redis
 machine = here()
 kept = settings.backed_up()
 state = f"{settings.redis_backup_path}/state"
-refuse_unusable_s3(estate)
+require_usable_s3(estate)
 
 context = {
     "machine": machine,
@@ -97,8 +97,8 @@ if takes_backups(estate, machine):
                 private(f"{HOME}/serve-{role}.conf", "serve.conf", role=role, instance=one)
                 for role, one in kept.items()
             ),
-            *carried("xteam_redis_backup"),
-            *carried("xteam_restic"),
+            *package_files("xteam_redis_backup"),
+            *package_files("xteam_restic"),
             module_command("xteam-redis-backup", "xteam_redis_backup", mode="700", keeps=("NOTIFY_SOCKET",)),
             *(unit(job.unit) for job in jobs(estate)),
             unit("xteam-redis-serve@.service"),
@@ -127,8 +127,8 @@ if takes_backups(estate, machine):
         "xteam-redis-prove.service",
         estate.members("redis"),
         kept,
-        name="Restore the first backup of every Redis role into a scratch instance",
+        name="Run the first restore test of every Redis role",
     )
     for timer in loop(list(timers)):
-        service(timer, [timers[timer]], name=f"Start {timer}")
-barrier(name="redis_backup is laid")
+        service(timer, [timers[timer]], name=f"Run the Redis backup timer {timer}")
+barrier(name="redis_backup: applied")

@@ -67,4 +67,4 @@ if routed and postgres:
         health=f"pg_isready -q -h 127.0.0.1 -p {POOLER_PORT}",
         name="Run PgBouncer",
     )
-barrier(name="router is laid")
+barrier(name="router: applied")

@@ -12,5 +12,5 @@ api_hosts = estate.members("app")
 
 for edge in loop(up(estate.members("edge"))):
     if here() == first_here(api_hosts):
-        smoke(estate, edge, application.release(estate), name=f"Use the application through {edge.name} as a user does")
-barrier(name="smoke is laid")
+        smoke(estate, edge, application.release(estate), name=f"Run the smoke test through edge {edge.name}")
+barrier(name="smoke: passed")

@@ -7,17 +7,17 @@ backup_path = "/var/lib/pgbackrest"
 
 # The key that encrypts the repository: a name in the secrets store, made by the first run. Only the backup host gets
 # it. Without it no backup can be read: keep the secrets store's own backup elsewhere.
-backup_cipher = _Secret("backup/repo1-cipher")
+backup_encryption_key = _Secret("backup/repo1-cipher")
 
 # When backups begin, as systemd calendar expressions. In between, every change is in the WAL archive.
-backup_full_on = "Sun 01:30"
-backup_differential_on = "Mon..Sat 01:30"
+backup_full_schedule = "Sun 01:30"
+backup_differential_schedule = "Mon..Sat 01:30"
 
 # Any moment of the last so many days can be restored.
 backup_retention_days = 14
 
 # When every file of each repository is read and compared with its checksum.
-backup_verify_on = "Sat 04:30"
+backup_verify_schedule = "Sat 04:30"
 
 # A second repository in an S3 bucket, in another region; the deploy makes the bucket, with versions and object lock.
 # None: one repository. The access key belongs to the backup host; docs/operations/backup.md has the rights it needs.
@@ -35,10 +35,10 @@ backup_s3_ca = ""
 backup_s3_uri_style = "host"
 
 # The second repository's key, how long it can restore any moment, and when its backups begin.
-backup_s3_cipher = _Secret("backup/repo2-cipher")
+backup_s3_encryption_key = _Secret("backup/repo2-cipher")
 backup_s3_retention_days = 30
-backup_s3_full_on = "Sun 03:30"
-backup_s3_differential_on = "Mon..Sat 03:30"
+backup_s3_full_schedule = "Sun 03:30"
+backup_s3_differential_schedule = "Mon..Sat 03:30"
 
 # For so many days nobody with the backup host's key can destroy what is in the bucket. GOVERNANCE: an account with a
 # special right can. COMPLIANCE: nobody can, not even you.
@@ -70,5 +70,5 @@ restore_memory_mb = 256
 restore_seconds = 3600
 
 # When a restore is rehearsed (repositories take turns), and the days after which the checks call the last one too old.
-restore_drill_on = "Wed 04:30"
+restore_drill_schedule = "Wed 04:30"
 restore_drill_max_age_days = 8

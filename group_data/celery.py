@@ -43,6 +43,6 @@ celery_dead_letters_max = 5000
 celery_autoscale_seconds = 20
 
 # Seconds between two looks at whether every worker still takes tasks (one that does not is restarted), and between
-# two figures for Prometheus.
+# two metrics for Prometheus.
 celery_liveness_seconds = 120
 celery_metrics_seconds = 60

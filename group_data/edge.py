@@ -34,11 +34,11 @@ edge_tunnel_timeout_seconds = 3600
 edge_server_timeout_seconds = 60
 
 # Paths at which passwords could be guessed, and how often in a minute a client may ask for any of them.
-edge_strict_paths = ("/auth/login",)
-edge_strict_requests_per_minute = 20
+edge_auth_rate_limited_paths = ("/auth/login",)
+edge_auth_requests_per_minute = 20
 
 # Below these paths are files that lie on the host that took them: the next one is asked when one answers 404.
-edge_files_paths = ("/uploads/",)
+edge_host_local_paths = ("/uploads/",)
 
 # Below this path are files for browsers with a digest of what is in them in their names: clients keep them for so many
 # seconds, unless the application says otherwise. None: there are no such files.

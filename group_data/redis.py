@@ -54,24 +54,24 @@ redis_boot_grace_seconds = 60
 
 # Snapshots: taken by the backup host from a replica, encrypted by restic. The password is a name in the secrets store.
 redis_backup_path = "/var/lib/xteam/redis-backup"
-redis_backup_cipher = _Secret("redis/backup-cipher")
-redis_backup_on = "hourly"
+redis_backup_encryption_key = _Secret("redis/backup-cipher")
+redis_backup_schedule = "hourly"
 redis_backup_keep = {"hourly": 48, "daily": 14, "weekly": 8}
 redis_backup_seconds = 1800  # the longest a step may take
 
 # The newest ones are copied into the bucket of group_data/backup.py (backup_s3_bucket), when there is one, with the
 # same access key; under a password of their own. What is expired there stays, hidden, until its lock ends.
-redis_backup_s3_cipher = _Secret("redis/backup-s3-cipher")
-redis_backup_s3_on = "*:20"
+redis_backup_s3_encryption_key = _Secret("redis/backup-s3-cipher")
+redis_backup_s3_schedule = "*:20"
 redis_backup_s3_keep = {"hourly": 24, "daily": 30, "weekly": 13}
 
 # When the newest ones are restored into a scratch instance and counted.
-redis_backup_prove_on = "Sun 03:30"
+redis_backup_restore_test_schedule = "Sun 03:30"
 
 # The checks complain when the newest snapshot, or the newest proof, is older.
 redis_backup_max_age_minutes = 130
 redis_backup_s3_max_age_minutes = 200
-redis_backup_prove_max_age_days = 8
+redis_backup_restore_test_max_age_days = 8
 
 # On the backup host: where a snapshot is offered to the Redis hosts while a restore runs (docs/runbooks).
 redis_restore_port = 6390

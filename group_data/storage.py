@@ -2,7 +2,7 @@
 
 from xteam_infra.secrets import Secret as _Secret
 
-# "fscrypt": an encrypted tree that a database host opens at boot with the help of the key hosts.
+# "fscrypt": an encrypted directory that a database host opens at boot with the help of the Tang servers.
 # "provider": the cloud encrypts the volumes; somebody attests it (checklist/attestations.yml).
 # "none": nothing is encrypted; DB-07 is red until somebody waives it (checklist/waivers.yml).
 storage_encryption = "fscrypt"
@@ -11,13 +11,15 @@ storage_encryption = "fscrypt"
 storage_path = "/srv/data"
 
 # Hosts that run tang, which holds keys. Empty: one in each region, no database host where there is another.
-storage_key_hosts = ()
+storage_tang_servers = ()
 
-# So many key hosts must answer before a tree opens. 1: the loss of a region does not keep a database down.
-storage_key_threshold = 1
+# So many Tang servers must answer before an encrypted directory opens. 1: the loss of a region does not keep a database
+# down.
+storage_tang_threshold = 1
 
 # Tang's port, open to the database hosts alone.
-storage_key_port = 7070
+storage_tang_port = 7070
 
-# The key for the day on which no key host is left: a name in the secrets store, made by the first run. No host gets it.
+# The key for the day on which no Tang server is left: a name in the secrets store, made by the first run. No host gets
+# it.
 storage_recovery = _Secret("storage/recovery")

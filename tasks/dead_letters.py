@@ -10,13 +10,13 @@ docs/runbooks/dead-letters.md
 from xteam_infra.engine.absent import first_here
 from xteam_infra.engine.operations import barrier
 from xteam_infra.engine.runtime import here, open_estate
-from xteam_infra.layers.celery.dead_letters import dead_letters, refuse_unclear
+from xteam_infra.layers.celery.dead_letters import dead_letters, validate_dead_letters
 
 estate = open_estate()
 members = estate.members("worker")
-refuse_unclear(estate)
+validate_dead_letters(estate)
 
 if here() == first_here(members):
     wanted = estate.celery
-    dead_letters(wanted.dead_letters, wanted.ids, wanted.task, name=f"See to dead letters: {wanted.dead_letters}")
-barrier(name="the dead letters are seen to")
+    dead_letters(wanted.dead_letters, wanted.ids, wanted.task, name=f"Handle dead letters: {wanted.dead_letters}")
+barrier(name="dead letters: handled")

@@ -10,13 +10,13 @@ docs/operations/updates.md
 
 from xteam_infra.engine.commands import loop
 from xteam_infra.engine.operations import barrier
-from xteam_infra.engine.operations.advice import on_failure
+from xteam_infra.engine.operations.failure_hint import hint_on_failure
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.base.reboot import in_order, reboot
 
 estate = open_estate()
 order = in_order(estate)
-on_failure(
+hint_on_failure(
     "The hosts before it are done, those after it were left alone. What is not well: xteam-updates whole, on the host; "
     f"docs/runbooks/updates.md. Then again: pyinfra {estate.inventory} tasks/reboot.py"
 )
@@ -25,4 +25,4 @@ on_failure(
 for peer in loop(order):
     if peer == here():
         reboot(name=f"Reboot {peer.name}")
-    barrier(name=f"{peer.name} is back, and all is whole")
+    barrier(name=f"reboot: {peer.name} is back and every cluster is healthy")

@@ -14,4 +14,4 @@ from xteam_infra.layers.app import releases as deployment
 
 estate = open_estate()
 deployment.begin_release(estate, estate.app.version)
-local.include("tasks/put_in_use.py")
+local.include("tasks/rollout.py")

@@ -9,10 +9,10 @@
 from xteam_infra.engine.operations import barrier
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.redis_backup.needs import takes_backups
-from xteam_infra.layers.redis_backup.restore import offer, refuse_unclear_restore, step, withdraw
+from xteam_infra.layers.redis_backup.restore import offer, step, validate_restore, withdraw
 
 estate = open_estate()
-refuse_unclear_restore(estate)
+validate_restore(estate)
 role = estate.redis.redis_restore_role
 assert role, "refused otherwise"
 serves = "redis" in here().groups
@@ -23,22 +23,22 @@ if takes_backups(estate, here()):
         role,
         estate.redis.redis_restore_snapshot,
         estate.backup.repository,
-        name=f"Check and offer a snapshot of {role} from repository {estate.backup.repository}",
+        name=f"Check a snapshot of {role} from repository {estate.backup.repository} and serve it to the Redis hosts",
     )
-barrier(name="the snapshot is offered")
+barrier(name="restore: the snapshot is served")
 if serves:
-    step("fetch", role, name=f"Fetch the snapshot to the master of {role}")
-barrier(name="the snapshot is at the master")
+    step("fetch", role, name=f"Copy the snapshot to the Redis master of {role}")
+barrier(name="restore: the snapshot is on the master's host")
 
 # Replicas with old data would be made master while the master restarts.
 if serves:
-    step("set-aside", role, name=f"Stop the replicas of {role} and move what they hold aside")
-barrier(name="no replica runs")
+    step("set-aside", role, name=f"Stop the Redis replicas of {role} and move their data aside")
+barrier(name="restore: replicas are stopped and empty")
 if serves:
-    step("replace", role, name=f"Start the master of {role} from the snapshot")
-barrier(name="the master has the snapshot's data")
+    step("replace", role, name=f"Start the Redis master of {role} from the snapshot")
+barrier(name="restore: the master has the snapshot's data")
 if serves:
-    step("follow", role, name=f"Start the replicas of {role}")
-barrier(name="the replicas follow")
+    step("follow", role, name=f"Start the Redis replicas of {role}")
+barrier(name="restore: the replicas follow")
 if takes_backups(estate, here()):
-    withdraw(name="Offer the snapshot no longer")
+    withdraw(name="Stop serving the snapshot")

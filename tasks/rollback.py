@@ -11,4 +11,4 @@ from xteam_infra.engine.runtime import open_estate
 from xteam_infra.layers.app import releases as deployment
 
 deployment.begin_rollback(open_estate())
-local.include("tasks/put_in_use.py")
+local.include("tasks/rollout.py")

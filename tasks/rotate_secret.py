@@ -12,7 +12,7 @@ from pyinfra import local
 from xteam_infra.engine.absent import first_here
 from xteam_infra.engine.commands import loop
 from xteam_infra.engine.operations import barrier, service
-from xteam_infra.engine.operations.advice import on_failure
+from xteam_infra.engine.operations.failure_hint import hint_on_failure
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.app.password_consumers import api_inputs, environment_of, ways, worker_units
 from xteam_infra.layers.postgres.password_rotation import (
@@ -21,15 +21,15 @@ from xteam_infra.layers.postgres.password_rotation import (
     credentials,
     forget,
     proved_login,
-    rolled,
     second_login,
+    switch_to_present_files,
     take_over,
 )
 
 estate = open_estate()
 rotation = begin(estate)
 again = f"pyinfra {estate.inventory} tasks/rotate_secret.py --data secret={rotation.old.name}"
-on_failure(f"Nobody is locked out: every login that is in use stays valid. When the fault is mended: {again}")
+hint_on_failure(f"Nobody is locked out: every login that is in use stays valid. When the fault is mended: {again}")
 members = estate.members("postgres")
 environment = environment_of(estate, rotation.role)
 clients = tuple(m for m in estate.machines if {"app", "worker"} & set(m.groups)) if environment else ()
@@ -39,36 +39,40 @@ def everybody_uses(login: str, said: str) -> None:
     """One client host after the other starts its processes anew, with `login` and the new password."""
     for peer in loop(clients):
         if peer == here():
-            credentials(environment, login, rotation.new, name=f"Give {peer.name} {said}")
+            credentials(environment, login, rotation.new, name=f"Write {said} into the environment file of {peer.name}")
             if inputs := api_inputs(estate, here(), environment):
-                rolled(inputs, name=f"Roll the API of {peer.name} with {said}")
+                switch_to_present_files(inputs, name=f"Switch the API of {peer.name} to {said} (blue-green)")
             for unit in loop(worker_units(estate, here(), environment)):
                 service(
-                    unit.name, unit.inputs, health=unit.health, health_seconds=90, name=f"Restart {unit.name}, {said}"
+                    unit.name,
+                    unit.inputs,
+                    health=unit.health,
+                    health_seconds=90,
+                    name=f"Restart {unit.name} with {said}",
                 )
-        barrier(name=f"{peer.name} uses {said}")
+        barrier(name=f"rotation: {peer.name} uses {said}")
 
 
 if here() in members:
-    second_login(rotation, name="Open a second login with the new password")
-barrier(name="two logins are valid")
+    second_login(rotation, name="Make a second login with the new password")
+barrier(name="rotation: two logins are valid")
 if here() in clients:
-    proved_login(rotation, ways(estate, rotation.role), name="Prove the second login on every client host")
-barrier(name="the second login works everywhere")
+    proved_login(rotation, ways(estate, rotation.role), name="Log in with the second login from this client host")
+barrier(name="rotation: the second login works from every client host")
 
 everybody_uses(rotation.second, "the second login")
 
 if here() in members:
-    take_over(rotation, name="Give the role the new password and end what runs under the old one")
-barrier(name="the old password is revoked")
+    take_over(rotation, name="Set the role's new password and end sessions that use the old one")
+barrier(name="rotation: the old password is revoked")
 
 everybody_uses(rotation.role, "the new password")
 
 if here() in members:
-    close_second_login(rotation, name="Take the second login away")
-barrier(name="one login is valid")
+    close_second_login(rotation, name="Remove the second login")
+barrier(name="rotation: one login is valid")
 if here() == first_here(members):
-    forget(rotation, name="Close the change in the secrets store")
+    forget(rotation, name="Remove the change's entry from the secrets store")
 
 # The API has rolled: as after every other change of it, users must get through.
 if clients:

@@ -8,12 +8,15 @@ docs/runbooks/failover.md
 from xteam_infra.engine.absent import first_here
 from xteam_infra.engine.operations import barrier
 from xteam_infra.engine.runtime import here, open_estate
-from xteam_infra.layers.postgres.switchover import handed_over, refuse_unfit_handover
+from xteam_infra.layers.postgres.switchover import handed_over, validate_switchover
 
 estate = open_estate()
 members = estate.members("postgres")
-refuse_unfit_handover(estate)
+validate_switchover(estate)
 
 if here() == first_here(members):
-    handed_over(estate.postgres.candidate, name=f"Hand over to {estate.postgres.candidate or 'the fittest replica'}")
-barrier(name="the new leader serves and all members follow it")
+    handed_over(
+        estate.postgres.candidate,
+        name=f"Hand over PostgreSQL's leadership to {estate.postgres.candidate or 'the fittest replica'}",
+    )
+barrier(name="switchover: the new leader serves and all members follow it")

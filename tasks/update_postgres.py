@@ -9,18 +9,18 @@ is not supported; docs/operations/postgres.md
 
 from xteam_infra.engine.commands import loop
 from xteam_infra.engine.operations import barrier
-from xteam_infra.engine.operations.advice import on_failure
+from xteam_infra.engine.operations.failure_hint import hint_on_failure
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.layers.postgres.rolling_update import leader_last, update_member
 
 estate = open_estate()
 order = leader_last(estate)
-on_failure(
+hint_on_failure(
     "The members that are done stay so, and the others go on with what they had: xteam-patronictl list, "
     f"docs/runbooks/failover.md. When the cluster is whole: pyinfra {estate.inventory} tasks/update_postgres.py"
 )
 
 for peer in loop(order):
     if peer == here():
-        update_member(name=f"Update {peer.name}")
-    barrier(name=f"{peer.name} is up to date")
+        update_member(name=f"Update PostgreSQL and Patroni on {peer.name}")
+    barrier(name=f"update: {peer.name} is up to date")

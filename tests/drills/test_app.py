@@ -36,7 +36,9 @@ def users(hosts, estate, token, eventually):
 
 
 @pytest.mark.item("CI-06", "CI-09", "PRE-06", "TST-08")
-def test_a_release_and_a_rollback_lose_no_request(host, hosts, runbook, users, versions, home, figures, eventually):
+def test_blue_green_release_and_rollback_lose_no_request(
+    host, hosts, runbook, users, versions, home, figures, eventually
+):
     """Under load, by their runbooks: to a new release on every host and back again, twice without a failed request."""
     book, back = runbook("release"), runbook("rollback")
     before = serving(hosts)
@@ -59,7 +61,9 @@ NEVER_READY = ("src/xteam/operations.py", "return all(state in", "return False a
 
 
 @pytest.mark.item("CI-06", "CI-09", "PRE-06")
-def test_a_broken_release_goes_back_by_itself(host, hosts, deploys, users, versions, home, figures, eventually):
+def test_release_that_never_becomes_ready_is_rolled_back(
+    host, hosts, deploys, users, versions, home, figures, eventually
+):
     """One that never becomes ready, under load: the canary's old instance serves on, no other host is touched."""
     before = serving(hosts)
     load = users()
@@ -103,16 +107,14 @@ def interrupted(host, hosts, deploys, versions, eventually, tmp_path):
 
 
 def expired_lock(host, eventually):
-    """What the lock of the dead release says, once nobody must wait for it any more."""
+    """What the lock of the killed release says, once nobody must wait for it any more."""
     held = json.loads(host.check_output(f"cat {LOCK}"))
     eventually(lambda: time.time() > held["expires"], seconds=2 * LEASE_SECONDS, interval=1)
     return held
 
 
 @pytest.mark.item("CI-06", "PRE-06")
-def test_a_release_whose_controller_dies_is_taken_up(
-    host, hosts, deploys, users, interrupted, home, figures, eventually
-):
+def test_release_of_killed_controller_is_resumed(host, hosts, deploys, users, interrupted, home, figures, eventually):
     """Killed under load between the canary and the second host: users get through, the lock says whose it is and
     expires, and the same release again ends well."""
     before, load, version = serving(hosts), users(), interrupted()
@@ -133,7 +135,7 @@ def test_a_release_whose_controller_dies_is_taken_up(
 
 
 @pytest.mark.item("CI-06", "CI-09", "PRE-06")
-def test_what_fails_after_an_interrupted_release_leads_back_to_one(
+def test_failure_after_interrupted_release_restores_one_release(
     host, hosts, deploys, versions, interrupted, home, eventually
 ):
     """The hosts run two releases; one that never becomes ready leaves them all with the declared one."""
@@ -147,7 +149,7 @@ def test_what_fails_after_an_interrupted_release_leads_back_to_one(
 
 
 @pytest.mark.item("INF-02")
-def test_a_host_without_power_is_left_out(hosts, users, faults, figures, eventually):
+def test_edge_takes_host_without_power_out_of_rotation(hosts, users, faults, figures, eventually):
     """What was under way on it may fail; edges leave it out, users get through meanwhile; back, it serves again."""
     machines = hosts.group("app")
     if len(machines) < 2:
@@ -203,7 +205,7 @@ class Migration(NamedTuple):
 
 
 @pytest.mark.item("DB-04")
-def test_hosts_that_migrate_at_once_keep_apart(host, hosts, deploys, versions, home, schema, figures):
+def test_concurrent_migrations_wait_for_their_lock(host, hosts, deploys, versions, home, schema, figures):
     """Three runs on every host at the same moment: one migrates, the others wait. Then back, the database ahead."""
     before = serving(hosts)
     deploys.good("release", version=versions.good(SLOW))

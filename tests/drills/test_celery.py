@@ -56,7 +56,7 @@ def none_lost(load, eventually, figures):
 
 
 @pytest.mark.item("CEL-01", "CEL-04")
-def test_killed_workers_lose_no_task(host, hosts, estate, load, faults, figures, eventually):
+def test_killed_celery_workers_lose_no_task(host, hosts, estate, load, faults, figures, eventually):
     """kill -9 of all workers of one host, main processes and children, three times."""
     for _ in range(3):
         for name in estate.celery.celery_workers:
@@ -67,7 +67,7 @@ def test_killed_workers_lose_no_task(host, hosts, estate, load, faults, figures,
 
 
 @pytest.mark.item("CEL-01", "CEL-04")
-def test_restarted_workers_lose_no_task(workers, load, figures, eventually):
+def test_restarted_celery_workers_lose_no_task(workers, load, figures, eventually):
     """Every worker of every host, one after the other, as a deploy does."""
     started = time.monotonic()
     for host in workers.hosts:
@@ -87,7 +87,7 @@ def queue_master(hosts, estate, eventually):
 
 
 @pytest.mark.item("CEL-04", "RED-05")
-def test_a_handover_of_the_queue_loses_no_task(queue_master, load, figures, eventually):
+def test_planned_failover_of_queue_loses_no_task(queue_master, load, figures, eventually):
     """As before maintenance. Nobody's sending is refused, either."""
     queue_master.check_output("xteam-redis-handover queue")
     none_lost(load, eventually, figures)
@@ -138,7 +138,7 @@ def ticks(workers):
 
 
 @pytest.mark.item("CEL-03", "POST-07")
-def test_a_dead_beat_is_taken_over_from(hosts, estate, ticks, faults, figures, eventually):
+def test_killed_beat_leader_is_replaced(hosts, estate, ticks, faults, figures, eventually):
     """kill -9 of the one that leads, which stays dead: another goes on, and sends nothing twice."""
     if len(hosts.group("worker")) == 1:
         not_applicable("one worker host: nobody to take over")
@@ -167,7 +167,7 @@ def test_a_dead_beat_is_taken_over_from(hosts, estate, ticks, faults, figures, e
 # --- The runbook
 
 
-def test_a_worker_that_hangs_is_found_and_restarted(host, estate, runbook, faults, figures, eventually):
+def test_hanging_worker_is_restarted_by_worker_probe(host, estate, runbook, faults, figures, eventually):
     """Its main process stands still: active for systemd. The runbook finds and mends it; then the watch does."""
     book = runbook("celery")
     name, worker = next(iter(estate.celery.celery_workers.items()))

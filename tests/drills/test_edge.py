@@ -6,7 +6,7 @@ Figures are kept with each result: how many requests got no answer, and for how 
 import pytest
 
 from checklist.run import not_applicable
-from tests.drills.harness.asker import Asker
+from tests.drills.harness.prober import Prober
 from xteam_infra.plan.needs import CA_PATH
 
 pytestmark = pytest.mark.group("edge", first=True)
@@ -32,18 +32,18 @@ def holder(hosts, address):
 
 
 @pytest.fixture
-def asker(outsider, estate, address):
+def prober(outsider, estate, address):
     """Asks at the address."""
-    found = Asker(outsider, estate.all.domain, address, f"--cacert {CA_PATH}")
+    found = Prober(outsider, estate.all.domain, address, f"--cacert {CA_PATH}")
     yield found
     found.stop()
 
 
 @pytest.mark.item("INF-02", "TST-06")
 @pytest.mark.parametrize("fault", ["power loss", "cut", "HAProxy hangs"])
-def test_another_edge_takes_the_address_over(hosts, holder, asker, faults, figures, eventually, fault):
+def test_vrrp_moves_floating_address_to_another_edge(hosts, holder, prober, faults, figures, eventually, fault):
     """And keeps it when the first one is back, so that nobody is interrupted twice."""
-    eventually(lambda: len(holder()) == 1 and len(asker.answered()) > 20, seconds=PATIENCE, interval=0.5)
+    eventually(lambda: len(holder()) == 1 and len(prober.answered()) > 20, seconds=PATIENCE, interval=0.5)
     [old] = holder()
     if fault == "HAProxy hangs":
         began = float(hosts[old].check_output("date +%s.%N"))
@@ -51,14 +51,14 @@ def test_another_edge_takes_the_address_over(hosts, holder, asker, faults, figur
     else:
         began = faults.kill(old) if fault == "power loss" else faults.cut(old)
     eventually(lambda: len(holder(without=old)) == 1, seconds=PATIENCE, interval=0.2)
-    eventually(lambda: len(asker.answered(began + 1)) > 20, seconds=PATIENCE, interval=0.5)
+    eventually(lambda: len(prober.answered(began + 1)) > 20, seconds=PATIENCE, interval=0.5)
     new = holder(without=old)
     faults.undo()
     eventually(lambda: hosts[old].service("keepalived").is_running, seconds=PATIENCE, interval=0.5)
-    back = asker.answers()[-1][0]
-    eventually(lambda: len(asker.answered(back)) > 100, seconds=PATIENCE, interval=0.5)
+    back = prober.answers()[-1][0]
+    eventually(lambda: len(prober.answered(back)) > 100, seconds=PATIENCE, interval=0.5)
     assert holder() == new, f"{old} held it, then {new}, and with {old} back {holder()}"
-    figures["takeover_seconds"] = asker.longest_pause()
-    figures["requests"], figures["unanswered"] = len(asker.answers()), asker.unanswered()
-    late = asker.unanswered(back)
+    figures["takeover_seconds"] = prober.longest_pause()
+    figures["requests"], figures["unanswered"] = len(prober.answers()), prober.unanswered()
+    late = prober.unanswered(back)
     assert late == 0, f"{late} requests got no answer after {old} had come back"

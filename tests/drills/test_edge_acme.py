@@ -9,7 +9,7 @@ import re
 import pytest
 
 from checklist.run import not_applicable
-from tests.drills.harness.asker import Asker
+from tests.drills.harness.prober import Prober
 from xteam_infra.layers.edge import public
 from xteam_infra.layers.edge.needs import ACME_PEM
 
@@ -91,7 +91,7 @@ def shown(edge, domain):
 
 
 @pytest.mark.item("SEC-03", "PRE-04")
-def test_edges_get_and_renew_certificates(hosts, estate, authority, deploys, home, http, figures, eventually):
+def test_acme_certificates_are_issued_and_renewed(hosts, estate, authority, deploys, home, http, figures, eventually):
     edges, domain = hosts.group("edge"), estate.all.domain
     # The firewall does not know of it yet: said, and nothing is changed.
     deploys.good("base", **authority.settings)
@@ -112,21 +112,21 @@ def test_edges_get_and_renew_certificates(hosts, estate, authority, deploys, hom
     said = deploys.good("edge", **authority.settings)
     assert re.search(r"Grand total +\d+ +- +- ", said), f"a second run changes something: {said[-2000:]}"
 
-    asker = Asker(authority.host, domain, edges[0].address, "--insecure")
+    prober = Prober(authority.host, domain, edges[0].address, "--insecure")
     try:
-        eventually(lambda: len(asker.answered()) > 20, seconds=30)
+        eventually(lambda: len(prober.answered()) > 20, seconds=30)
         before = {edge.name: shown(edge, domain)[0] for edge in edges}
         for edge in edges:
             # As the timer does, on the day it is due.
             edge.check_output("sed -i '1i renew_before_expiry = 9999 days' /etc/letsencrypt/renewal/xteam.conf")
             edge.check_output("systemctl start certbot.service", timeout=120)
-        since = asker.answers()[-1][0]
-        eventually(lambda: len(asker.answered(since)) > 20, seconds=30)
+        since = prober.answers()[-1][0]
+        eventually(lambda: len(prober.answered(since)) > 20, seconds=30)
         assert all(shown(edge, domain)[0] != before[edge.name] for edge in edges), "renewed, but not shown"
-        figures["requests"], figures["unanswered"] = len(asker.answers()), asker.unanswered()
-        assert asker.unanswered() == 0, "a renewal dropped a connection"
+        figures["requests"], figures["unanswered"] = len(prober.answers()), prober.unanswered()
+        assert prober.unanswered() == 0, "a renewal dropped a connection"
     finally:
-        asker.stop()
+        prober.stop()
 
     # Refused: the old certificate stays in force, and the error is the authority's.
     before = {edge.name: shown(edge, domain)[0] for edge in edges}

@@ -5,8 +5,8 @@ from itertools import product
 
 import pytest
 
-from tests.drills.harness.asker import Asker
 from tests.drills.harness.flood import CONNECTIONS, KINDS, V6_EDGE, V6_OTHER, Flood, Ipv6, v6_sources
+from tests.drills.harness.prober import Prober
 from tests.drills.harness.users import Users
 from xteam_infra.plan.needs import CA_PATH
 
@@ -34,11 +34,11 @@ def ipv6(host, hosts, outsider):
 
 
 @pytest.fixture
-def asker(host, hosts, estate, ipv6):
+def prober(host, hosts, estate, ipv6):
     """Asks this edge by IPv4 and IPv6, each time over a new connection, from a host that floods nobody."""
     trust = f"--cacert {CA_PATH}"
     addresses = f"{host.address} [{V6_EDGE}]"
-    found = Asker(hosts.group("app")[0], estate.all.domain, addresses, trust, patience=10)
+    found = Prober(hosts.group("app")[0], estate.all.domain, addresses, trust, patience=10)
     yield found
     found.stop()
 
@@ -64,22 +64,22 @@ def faults_since(edges, moment):
 
 @pytest.mark.item("INF-02", "SEC-07", "TST-08", kind="drill")
 @pytest.mark.parametrize("kind", KINDS)
-def test_floods_fail_no_other_user(host, hosts, other_users, asker, flood, figures, eventually, kind):
+def test_flood_from_one_source_fails_no_other_user(host, hosts, other_users, prober, flood, figures, eventually, kind):
     """5,000 connections from one address, then from fifty, by IPv4 and IPv6: nobody else's request fails, and no edge
     is taken for dead or gives the common address away."""
     moment = int(float(host.check_output("date +%s")))
-    eventually(lambda: len(asker.answered()) > 20, seconds=60, interval=0.5)
+    eventually(lambda: len(prober.answered()) > 20, seconds=60, interval=0.5)
     for family, sources in product((4, 6), (1, SOURCES)):
         became = flood.run(kind, sources, family, eventually)
         for name in ("attempts", "most_open", *(["frames"] if "frames" in became else [])):
             figures[f"{name}_v{family}_from_{sources}"] = became.get(name, 0)
         assert became["attempts"] >= CONNECTIONS, f"no flood: {became}"
-    bad = [(moment, status) for moment, status in asker.answers() if status not in ("200", "429")]
-    figures["new_connections"], figures["unanswered"] = len(asker.answers()), len(bad)
-    figures["longest_pause_seconds"] = asker.longest_pause()
+    bad = [(moment, status) for moment, status in prober.answers() if status not in ("200", "429")]
+    figures["new_connections"], figures["unanswered"] = len(prober.answers()), len(bad)
+    figures["longest_pause_seconds"] = prober.longest_pause()
     figures["haproxy_idle_percent_least"] = flood.least_idle
     figures["dropped_by_the_kernel"] = flood.dropped() - flood.dropped_before
     other_users.result(eventually, figures)
-    assert not bad, f"{len(bad)} of {len(asker.answers())} requests over new connections failed: {bad[:10]}"
+    assert not bad, f"{len(bad)} of {len(prober.answers())} requests over new connections failed: {bad[:10]}"
     if hosts.group("edge")[1:]:
         assert not (said := faults_since(hosts.group("edge"), moment)), f"keepalived took HAProxy for dead: {said}"

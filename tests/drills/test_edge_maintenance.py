@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.drills.harness.asker import Asker
+from tests.drills.harness.prober import Prober
 from xteam_infra.layers.app.needs import API_UNIT
 from xteam_infra.plan.needs import CA_PATH
 
@@ -47,9 +47,9 @@ def master(host):
 
 
 @pytest.fixture
-def asker(host, outsider, estate):
+def prober(host, outsider, estate):
     """Asks this edge."""
-    found = Asker(outsider, estate.all.domain, host.address, f"--cacert {CA_PATH}")
+    found = Prober(outsider, estate.all.domain, host.address, f"--cacert {CA_PATH}")
     yield found
     found.stop()
 
@@ -66,10 +66,10 @@ def maintenance(deploys):
 
 
 @pytest.mark.item("PRE-08")
-def test_users_are_told_of_maintenance(host, hosts, ask, asker, maintenance, deploys, figures, eventually):
+def test_maintenance_page_answers_503(host, hosts, ask, prober, maintenance, deploys, figures, eventually):
     """Everybody but whom operators let in; by a reload, there and back, without a connection lost."""
     before = master(host)
-    eventually(lambda: len(asker.answered()) > 20, seconds=60)
+    eventually(lambda: len(prober.answered()) > 20, seconds=60)
     maintenance(edge_retry_after_seconds=SECONDS, edge_maintenance_networks=json.dumps([f"{GUEST}/32"]))
     page = turned_away(ask, SECONDS)
     assert "New rooms &amp; a new roof &lt;tonight&gt;" in page, f"the page does not say what it should: {page}"
@@ -78,15 +78,15 @@ def test_users_are_told_of_maintenance(host, hosts, ask, asker, maintenance, dep
     assert smoke.rc == 0, f"the smoke suite is turned away too: {smoke.stderr[-1000:]}"
     deploys.good("edge")
     assert ask(BROWSER)[0] == 200, "maintenance is over, and users are still turned away"
-    since = asker.answers()[-1][0]
-    eventually(lambda: len(asker.answered(since)) > 20, seconds=60)
-    figures["requests"], figures["unanswered"] = len(asker.answers()), asker.unanswered()
+    since = prober.answers()[-1][0]
+    eventually(lambda: len(prober.answered(since)) > 20, seconds=60)
+    figures["requests"], figures["unanswered"] = len(prober.answers()), prober.unanswered()
     assert master(host) == before, "HAProxy was restarted"
     assert figures["unanswered"] == 0, f"{figures['unanswered']} requests got no answer at all"
 
 
 @pytest.mark.item("INF-04")
-def test_users_are_told_when_nobody_is_ready(host, hosts, estate, ask, faults, eventually):
+def test_no_ready_application_host_answers_503(host, hosts, estate, ask, faults, eventually):
     """No instance of the application serves: the same page, and it goes when one is back."""
     for one in hosts.group("app"):
         unit = one.check_output(f"systemctl list-units --plain --no-legend --state=active '{API_UNIT}'").split()[0]

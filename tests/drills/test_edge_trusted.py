@@ -33,7 +33,7 @@ def became(host, script, given):
 
 
 @pytest.mark.item("SEC-07", kind="drill")
-def test_a_trusted_network_has_no_limit_of_connections_and_requests(host, estate, trusting, figures):
+def test_trusted_network_has_no_source_limits(host, estate, trusting, figures):
     """Everybody else has."""
     settings = estate.edge
     connections, requests = settings.edge_connections_per_source + MORE, settings.edge_requests_per_source + MORE

@@ -1,4 +1,4 @@
-"""docs/runbooks/encrypt.md: a member whose database is not encrypted is made anew in an encrypted tree."""
+"""docs/runbooks/encrypt.md: a member whose database is not encrypted is made anew in an encrypted directory."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill_encrypt"
 DATA = DISTRIBUTION.postgres_home
 STORAGE = Path("deploys/storage.py")
-# What makes a bare host a member, without a tree.
+# What makes a bare host a member, without an encrypted directory.
 PLAIN = ("base", "firewall", "certificates", "etcd", "postgres", "backup")
 
 
 @pytest.mark.item("DB-07")
-def test_a_plain_member_gets_its_tree(
+def test_plain_member_is_moved_into_encrypted_directory(
     cluster, client, hosts, estate, secret, faults, runbook, write, figures, eventually, pytestconfig
 ):
     """A replica that was made without encryption; the application goes on writing."""
@@ -31,14 +31,16 @@ def test_a_plain_member_gets_its_tree(
     for layer in PLAIN:
         deploy(inventory, Path(f"deploys/{layer}.py"), plain.name, storage_encryption="none")
     eventually(cluster.whole, seconds=PATIENCE, interval=1)
-    assert plain.run(f"findmnt {DATA}").rc != 0, "the member has a tree already: the drill shows nothing"
+    assert plain.run(f"findmnt {DATA}").rc != 0, (
+        "the member has an encrypted directory already: the drill shows nothing"
+    )
     with pytest.raises(RerunError, match="not encrypted"):
         deploy(inventory, STORAGE, "")
     with cluster.table(TABLE, COLUMNS):
         application = write(client, postgres_orders(estate, secret, TABLE, "router"))
         book.run("prepare", KEYHOSTS="backup")
         book.run("empty", plain)
-        book.run("lay", HOST=plain.name)
+        book.run("apply", HOST=plain.name)
         eventually(cluster.whole, seconds=PATIENCE, interval=1)
         said = book.run("look", plain)
         assert f"{estate.storage.storage_path}" in said or "/xteam/postgresql" in said, said

@@ -19,7 +19,7 @@ UPLOADS = "/srv/xteam/uploads"
 
 
 @pytest.mark.item("BAK-03")
-def test_a_lost_file_comes_back(host, estate, figures, runbook):
+def test_deleted_upload_is_restored(host, estate, figures, runbook):
     """By the runbook: look what is kept, put back what is missing. A file that was changed since stays changed."""
     if not estate.members("backup"):
         not_applicable("no backup host in the inventory")
@@ -50,7 +50,7 @@ def test_a_lost_file_comes_back(host, estate, figures, runbook):
 
 
 @pytest.mark.item("BAK-03")
-def test_lost_backups_come_back_from_the_bucket(host, hosts, estate, figures, runbook):
+def test_lost_file_backups_are_fetched_from_bucket(host, hosts, estate, figures, runbook):
     """By the runbook: the backup host loses a repository and gets it from the copy; then a lost file comes back."""
     if not estate.backup.bucket or not estate.members("backup"):
         not_applicable("no copy: backup_s3_bucket is not set")
@@ -96,7 +96,7 @@ EMPTY = 50
 
 
 @pytest.mark.item("BAK-03")
-def test_an_intruder_on_an_api_host_displaces_no_backup(host, hosts, estate, figures, runbook):
+def test_flood_of_backups_from_api_host_expires_no_good_backup(host, hosts, estate, figures, runbook):
     """Fifty backups of nothing, half of them dated ahead, then the backup host's own retention: every file is still
     there. Then by the runbook: what was sent is removed, and backups expire again."""
     if not estate.members("backup"):
@@ -158,7 +158,7 @@ ROOM_MB = 100
 
 
 @pytest.mark.item("BAK-03")
-def test_an_intruder_on_an_api_host_does_not_fill_the_disk(host, machine, hosts, estate, deploys, figures, eventually):
+def test_flood_of_objects_from_api_host_leaves_disk_free(host, machine, hosts, estate, deploys, figures, eventually):
     """It sends junk until it is refused: no more than the room is taken, PostgreSQL's backups go on, nothing is gone.
     Then what belongs to no backup is removed, and backups of files are taken again."""
     if not estate.members("backup"):

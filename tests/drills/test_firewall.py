@@ -20,7 +20,7 @@ MIRROR = "apt-get indextargets --format '$(SITE)' | head -1 | cut -d/ -f3"
 
 @pytest.mark.group("postgres", first=True)
 @pytest.mark.parametrize("case", CASES)
-def test_rules_that_lock_out_take_themselves_back(host, hosts, estate, deploys, eventually, case):
+def test_firewall_rules_that_lock_out_are_auto_reverted(host, hosts, estate, deploys, eventually, case):
     """The deploy fails and says why; new logins, names and packages work as before, under the rules of before."""
     settings, said_of_it = CASES[case]
     before = hosts.at_once(hosts, RULES)
@@ -84,7 +84,7 @@ def upstream(host, hosts, deploys):
 
 
 @pytest.mark.group("app", first=True)
-def test_ways_out_over_ipv6(host, upstream, eventually):
+def test_ipv6_outbound_rules_are_enforced(host, upstream, eventually):
     """The application's account reaches what is declared, and there the declared port; no other account does."""
     eventually(lambda: _reaches(host, ACCOUNT, UPSTREAM, DECLARED), seconds=20, interval=1)
     wrong = [

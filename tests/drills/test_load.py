@@ -24,7 +24,7 @@ def unlimited(deploys):
 
 
 @pytest.mark.item("PERF-07", "TST-03")
-def test_every_request_of_a_load_is_answered(hosts, estate, unlimited, figures):
+def test_every_request_under_load_is_answered(hosts, estate, unlimited, figures):
     if not hosts.group("app"):
         not_applicable("no host of the application: nothing to load")
     client, site, alone = ways(hosts)

@@ -40,7 +40,7 @@ def patroni_members(host):
 
 
 @pytest.mark.item("DB-05")
-def test_members_leave_and_come_back(
+def test_postgres_and_etcd_members_leave_and_rejoin(
     cluster, client, pytestconfig, hosts, estate, secret, write, faults, figures, eventually
 ):
     """Three of each become two of PostgreSQL and one of etcd, and three again; the leader itself can't be left out."""

@@ -7,7 +7,7 @@ import pytest
 
 from checklist.run import not_applicable
 from tests.drills.harness.users import Users
-from xteam_infra.plan.openings import openings
+from xteam_infra.plan.firewall_rules import firewall_rules
 
 pytestmark = pytest.mark.group("edge", first=True)
 ON_HOST = Path(__file__).parent / "harness/peers_on_host.py"
@@ -36,11 +36,11 @@ def wild(hosts):
 
 
 @pytest.mark.item("SEC-07", "TST-08", kind="drill")
-def test_a_wild_host_shuts_no_other_out(hosts, estate, wild, users, figures, eventually):
+def test_connection_flood_of_one_host_leaves_ports_to_others(hosts, estate, wild, users, figures, eventually):
     """3,000 connections to each port that is open to it: it gets its share of them, and users notice nothing."""
     places, limits = {}, {}
     for other in hosts:
-        for one in openings(estate, other.machine) if other != wild else []:
+        for one in firewall_rules(estate, other.machine) if other != wild else []:
             if one.most and f"{wild.machine.address}/32" in one.v4:
                 places[f"{one.comment} on {other.name}"] = (other.address, one.port)
                 limits[f"{one.comment} on {other.name}"] = one.most

@@ -10,7 +10,7 @@ import pytest
 
 from checklist.run import not_applicable
 from tests.drills.harness.cluster import PATIENCE
-from tests.drills.harness.witness import Witness, handovers, overlaps
+from tests.drills.harness.write_probe import WriteProbe, handovers, overlaps
 from tests.drills.harness.writers import COLUMNS, postgres_orders
 from tests.haproxy import servers_up
 from xteam_infra.distribution import DISTRIBUTION
@@ -53,7 +53,7 @@ def replaced(cluster, old, eventually):
 
 
 @pytest.mark.item("DB-05", "TST-06")
-def test_the_leader_hands_over(cluster, application, judge):
+def test_postgres_switchover_loses_no_write(cluster, application, judge):
     """Planned, by the command an operator types."""
     old, began = cluster.leader(), time.time()
     cluster.hosts[old].check_output(f"XTEAM_TIMEOUT=120 xteam-patronictl switchover --leader {old} --force")
@@ -62,7 +62,7 @@ def test_the_leader_hands_over(cluster, application, judge):
 
 
 @pytest.mark.item("DB-05", "TST-06")
-def test_a_silent_leader_is_replaced(cluster, application, judge, faults, eventually):
+def test_hung_postgres_leader_is_replaced(cluster, application, judge, faults, eventually):
     """Patroni and the server stand still, as if they hung; on any inventory."""
     old = cluster.leader()
     faults.freeze(old, PATRONI)
@@ -74,7 +74,7 @@ def test_a_silent_leader_is_replaced(cluster, application, judge, faults, eventu
 
 @pytest.mark.item("DB-05", "TST-06")
 @pytest.mark.parametrize("etcd", ["another host leads etcd", "the same host leads etcd"])
-def test_the_leaders_host_loses_power(cluster, application, judge, faults, figures, eventually, etcd):
+def test_power_loss_of_postgres_leader_fails_over(cluster, application, judge, faults, figures, eventually, etcd):
     """The host is gone without a word. With etcd's leader on it, every lease gets a full life again first."""
     old, deciding = cluster.leader(), cluster.etcd_leader()
     if (deciding == old) != etcd.startswith("the same"):
@@ -90,22 +90,24 @@ def test_the_leaders_host_loses_power(cluster, application, judge, faults, figur
 
 
 @pytest.mark.item("DB-05", "TST-06")
-def test_the_leaders_network_is_cut(cluster, application, judge, faults, figures, estate, eventually):
+def test_partitioned_postgres_leader_is_fenced_and_replaced(
+    cluster, application, judge, faults, figures, estate, eventually
+):
     """The old leader lives on behind a cut cable: it must have stepped down before the next one takes writes."""
     old = cluster.leader()
     with cluster.table(ASKED, "moment timestamptz DEFAULT clock_timestamp()"):
-        witnesses = [Witness(host, estate.postgres.POSTGRES_DB, ASKED) for host in cluster.members]
+        probes = [WriteProbe(host, estate.postgres.POSTGRES_DB, ASKED) for host in cluster.members]
         try:
-            eventually(lambda: any(witness.seen().writes for witness in witnesses), seconds=30)
+            eventually(lambda: any(probe.seen().writes for probe in probes), seconds=30)
             began = faults.cut(old)
             new = replaced(cluster, old, eventually)
             application.goes_on(eventually, seconds=PATIENCE)
             faults.heal(old)
             judge(began)
-            seen = [witness.seen() for witness in witnesses]
+            seen = [probe.seen() for probe in probes]
         finally:
-            for witness in witnesses:
-                witness.remove()
+            for probe in probes:
+                probe.remove()
     assert not (both := overlaps(seen)), f"two leaders took writes: {both[:3]}"
     stretches = handovers(seen)
     assert [name for name, _, _ in stretches] == [old, new], f"who took writes, in turn: {stretches}"
@@ -114,7 +116,7 @@ def test_the_leaders_network_is_cut(cluster, application, judge, faults, figures
 
 
 @pytest.mark.item("DB-05", "TST-06")
-def test_etcd_without_quorum_stops_nobody(cluster, application, judge, faults, figures, eventually):
+def test_postgres_serves_without_etcd_quorum(cluster, application, judge, faults, figures, eventually):
     """Most etcd members are gone for 30 seconds; the leader goes on, for every member says that it follows."""
     members = [host.name for host in cluster.hosts.group("etcd")]
     if len(members) < 3:
@@ -133,7 +135,7 @@ def test_etcd_without_quorum_stops_nobody(cluster, application, judge, faults, f
 
 
 @pytest.mark.item("DB-06")
-def test_a_replica_that_lags_gets_no_reads(cluster, hosts, estate, faults, figures, eventually):
+def test_lagging_replica_gets_no_reads(cluster, hosts, estate, faults, figures, eventually):
     """It stands still while more is written than `postgres_replica_lag_max_mb`; then it catches up and serves again."""
     routers = [one for one in hosts if {"app", "worker"} & set(one.machine.groups)]
     if len(cluster.members) < 3 or not routers:

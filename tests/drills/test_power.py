@@ -87,7 +87,7 @@ def work(hosts, estate, secret, workers, write, eventually):
 
 @pytest.mark.item("RED-01", "TST-06")
 @pytest.mark.parametrize("order", ORDERS)
-def test_all_hosts_lose_power_together(hosts, estate, work, faults, figures, eventually, order):
+def test_power_loss_of_all_hosts_loses_no_acknowledged_write(hosts, estate, work, faults, figures, eventually, order):
     """Users are served again by themselves, and nothing that was acknowledged to anybody is lost."""
     people, load, writers = work
     names = [one.name for one in hosts]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from checklist.shell import CannotLook
+from checklist.shell import CheckError
 from tests.drills.harness.cluster import Cluster
 from tests.drills.harness.whole_host import differences, record
 
@@ -26,7 +26,7 @@ def serves(hosts, http, estate):
         for edge in edges:
             try:
                 answer = http(edge.address, estate.app.app_ready_path, name=estate.all.domain, verify=False)
-            except (OSError, CannotLook) as error:
+            except (OSError, CheckError) as error:
                 raise AssertionError(f"{edge.name} does not answer: {error}") from None
             assert answer.status in (200, 404), f"{edge.name} answers {answer.status}"
         for one in hosts.group("postgres") if estate.members("postgres") else []:
@@ -42,7 +42,7 @@ def settled(host, estate, before):
     """Assert that a host is what it was before."""
     try:
         found = differences(before, record(host, estate))
-    except CannotLook as error:
+    except CheckError as error:
         raise AssertionError(str(error)) from None
     assert not found, f"{host.name} after its boot: {'; '.join(found)}"
     return True
@@ -56,7 +56,7 @@ def whole(host):
 
 
 @pytest.mark.item("POST-01", kind="drill")
-def test_every_single_reboot_gives_the_same_host(hosts, estate, faults, figures, eventually, serves):
+def test_rebooted_host_passes_every_check(hosts, estate, faults, figures, eventually, serves):
     eventually(serves, seconds=PATIENCE, interval=1)
     for host in list(hosts):
         before = record(host, estate)
@@ -71,7 +71,7 @@ def test_every_single_reboot_gives_the_same_host(hosts, estate, faults, figures,
 
 
 @pytest.mark.item("POST-01", kind="drill")
-def test_a_reboot_of_all_gives_the_same_estate(hosts, estate, faults, figures, eventually, serves):
+def test_rebooted_estate_passes_every_check(hosts, estate, faults, figures, eventually, serves):
     eventually(serves, seconds=PATIENCE, interval=1)
     before = {host.name: record(host, estate) for host in hosts}
     names = list(before)
@@ -110,7 +110,7 @@ def cloud(hosts, faults):
 
 
 @pytest.mark.group("postgres", first=True)
-def test_a_boot_with_cloud_init_keeps_the_names(cloud, hosts, estate, faults, deploys, eventually, serves):
+def test_boot_with_cloud_init_keeps_etc_hosts(cloud, hosts, estate, faults, deploys, eventually, serves):
     """By an image's setting, over which our drop-in wins, and by user data, over which nothing does."""
     deploys.good("base")
     for by_user_data in (False, True):
@@ -132,7 +132,7 @@ def test_a_boot_with_cloud_init_keeps_the_names(cloud, hosts, estate, faults, de
         eventually(serves, seconds=PATIENCE, interval=1)
 
 
-def test_a_database_host_needs_no_names(hosts, estate, faults, eventually, serves):
+def test_database_host_boots_without_etc_hosts(hosts, estate, faults, eventually, serves):
     """It boots without any name, and without a name server: its data is opened, its journal arrives, all is whole."""
     host = hosts.group("postgres")[0]
     host.check_output(

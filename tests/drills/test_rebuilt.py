@@ -84,7 +84,7 @@ def all_is_well(host, deploys, pytestconfig):
 
 
 @pytest.mark.item("BAK-01", "BAK-02", "TST-05")
-def test_backups_go_back_into_databases_built_anew(
+def test_rebuilt_cluster_is_restored_from_its_backup(
     host, rebuilt, cluster, deploys, estate, figures, eventually, pytestconfig
 ):
     """The first way: by the command that the refusal names. Every row is back, and backups go on."""
@@ -102,7 +102,7 @@ def test_backups_go_back_into_databases_built_anew(
 
 
 @pytest.mark.item("BAK-01", "BAK-02", "TST-05")
-def test_databases_built_anew_begin_new_backups(host, rebuilt, cluster, deploys, estate, figures, pytestconfig):
+def test_rebuilt_cluster_keeps_old_backups_aside(host, rebuilt, cluster, deploys, estate, figures, pytestconfig):
     """The second way: the old repositories are kept aside, on the disk and in the bucket, and can be restored there."""
     old, new = rebuilt
     refused(host, deploys, estate, old, new)

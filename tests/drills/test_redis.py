@@ -15,7 +15,7 @@ KEY = "xteam-drill"
 
 
 @pytest.mark.item("RED-05", "TST-06")
-def test_a_silent_master_is_replaced(host, hosts, estate, secret, write, faults, figures, eventually):
+def test_hung_redis_master_is_replaced(host, hosts, estate, secret, write, faults, figures, eventually):
     """The queue's master stops answering: another takes over, no acknowledged task is lost, the old one follows."""
     members = hosts.group("redis")
     if len(members) == 1:
@@ -80,7 +80,7 @@ def fill(master, estate, role, keys):
 
 
 @pytest.mark.item("RED-06")
-def test_a_full_cache_makes_room(little_room, estate):
+def test_full_redis_cache_evicts(little_room, estate):
     """Three times what fits: every write succeeds, older keys go."""
     master, keys = little_room("cache")
     before = int(info(master, "cache", "evicted_keys"))
@@ -91,7 +91,7 @@ def test_a_full_cache_makes_room(little_room, estate):
 
 @pytest.mark.item("RED-06")
 @pytest.mark.parametrize("role", ["queue", "blacklist"])
-def test_a_full_queue_refuses(little_room, estate, role):
+def test_full_redis_queue_refuses_writes(little_room, estate, role):
     """What was accepted stays, the rest is refused with an error the client sees; nothing is evicted."""
     master, keys = little_room(role)
     before = info(master, role, "evicted_keys")

@@ -15,7 +15,7 @@ KEY = "xteam-drill"
 
 
 @pytest.mark.item("RED-05")
-def test_a_deploy_after_a_failover_changes_nothing(host, hosts, estate, redis_hosts, eventually, pytestconfig):
+def test_redis_deploy_after_failover_changes_nothing(host, hosts, estate, redis_hosts, eventually, pytestconfig):
     """Every master is moved; the next run plans nothing, restarts nothing and leaves them where they are."""
     before = masters(host, hosts, estate)
     for role in before:
@@ -31,7 +31,7 @@ def test_a_deploy_after_a_failover_changes_nothing(host, hosts, estate, redis_ho
 
 
 @pytest.mark.item("RED-05")
-def test_a_restart_everywhere_loses_nothing(
+def test_rolling_restart_of_redis_loses_no_write(
     host, hosts, estate, secret, redis_hosts, write, figures, eventually, pytestconfig
 ):
     """What only a restart changes: every instance of the queue restarts once, its master after it handed over."""

@@ -32,7 +32,9 @@ def whole(hosts, estate, eventually):
 @pytest.mark.item("RED-01")
 @pytest.mark.parametrize("policy", ["everysec", "always"])
 @pytest.mark.parametrize("role", ["queue", "sessions", "blacklist"])
-def test_a_killed_process_loses_nothing(host, hosts, estate, secret, write, figures, whole, eventually, role, policy):
+def test_killed_redis_loses_no_acknowledged_write(
+    host, hosts, estate, secret, write, figures, whole, eventually, role, policy
+):
     """kill -9 under writes. A killed process leaves what it wrote with the kernel, whenever that is synced."""
     master = master_of(host, hosts, role)
     whole(host, role)
@@ -69,7 +71,7 @@ def test_power_loss(host, hosts, estate, secret, redis_hosts, write, faults, fig
 
 
 @pytest.mark.item("RED-05", "TST-06")
-def test_a_client_cut_off_with_the_old_master(
+def test_partitioned_redis_master_stops_accepting_writes(
     host, hosts, estate, secret, redis_hosts, write, faults, figures, whole, eventually
 ):
     """The worst place for a client: it sees no fault. Its master must stop it before much is lost that others replace.

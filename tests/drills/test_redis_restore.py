@@ -57,7 +57,7 @@ def without_directory(hosts, estate):
 
 @pytest.mark.item("RED-02", "TST-05")
 @pytest.mark.parametrize("repository", [1, 2])
-def test_a_role_is_put_back(
+def test_redis_role_is_restored_from_snapshot(
     host, hosts, estate, drill_keys, eventually, runbook, figures, repository, without_directory
 ):
     """By docs/runbooks/redis-restore.md, after keys were lost and altered: all as they were, on the replicas too.
@@ -104,7 +104,7 @@ def test_a_role_is_put_back(
 
 @pytest.mark.item("RED-02", "TST-05")
 @pytest.mark.parametrize("fault", ["altered", "not-a-snapshot"])
-def test_a_damaged_snapshot_is_refused(host, hosts, estate, deploys, fault):
+def test_restore_of_damaged_redis_snapshot_is_refused(host, hosts, estate, deploys, fault):
     """Put into the repository behind the backup's back; the role goes on serving as if nothing had been asked."""
     backup, master = hosts.group("backup")[0], master_of(host, hosts)
     started = [one.check_output(f"systemctl show -p MainPID redis-server@{ROLE}") for one in hosts.group("redis")]
@@ -163,10 +163,10 @@ def another_password(estate):
 
 
 @pytest.mark.item("RED-02")
-@pytest.mark.parametrize("setting", ["redis_backup_cipher", "redis_backup_s3_cipher"])
-def test_another_password_is_refused(hosts, estate, deploys, another_password, setting):
+@pytest.mark.parametrize("setting", ["redis_backup_encryption_key", "redis_backup_s3_encryption_key"])
+def test_restore_with_another_repository_password_is_refused(hosts, estate, deploys, another_password, setting):
     """Before it is written: what is kept can still be read, and taken."""
-    if setting == "redis_backup_s3_cipher" and not estate.backup.backup_s3_bucket:
+    if setting == "redis_backup_s3_encryption_key" and not estate.backup.backup_s3_bucket:
         not_applicable("backup_s3_bucket is not set: there is one repository")
     another_password(setting)
     status, said = deploys("redis_backup")
@@ -175,7 +175,7 @@ def test_another_password_is_refused(hosts, estate, deploys, another_password, s
     assert hosts.group("backup")[0].run("xteam-redis-backup list").rc == 0, "the repositories can't be read any more"
 
 
-def test_a_restore_must_be_confirmed(deploys):
+def test_unconfirmed_redis_restore_is_refused(deploys):
     status, said = restore(deploys, confirm="yes")
     assert status != 0
     assert "redis_restore_confirm" in said and f"replace {ROLE}" in said

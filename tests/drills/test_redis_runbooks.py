@@ -92,7 +92,7 @@ def test_the_role_runbook(host, hosts, estate, runbook, pytestconfig, tmp_path, 
     try:
         monkeypatch.chdir(copy)
         book.run("see", **layers)
-        book.run("lay", **layers)
+        book.run("apply", **layers)
         assert "PONG" in book.run("look", host, ROLE="notes")
         before = hashlib.sha256(ask(host, "queue", "ACL LIST").encode()).hexdigest()
     finally:

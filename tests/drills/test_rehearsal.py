@@ -48,7 +48,7 @@ def data(host, estate):
 
 
 @pytest.mark.item("TST-04")
-def test_a_migration_that_fails_on_real_data_is_refused(
+def test_release_with_migration_that_fails_on_a_backup_is_refused(
     host, hosts, keeper, data, deploys, versions, home, schema, figures
 ):
     """Before any host of the application has the release, and before the database has anything of it."""
@@ -67,7 +67,7 @@ def test_a_migration_that_fails_on_real_data_is_refused(
 
 
 @pytest.mark.item("TST-04")
-def test_migrations_are_rehearsed_before_they_run(host, hosts, keeper, data, deploys, versions, home, schema, figures):
+def test_migrations_run_on_a_restored_backup_first(host, hosts, keeper, data, deploys, versions, home, schema, figures):
     """The run says how long each takes on a copy of the data; then the release is made as always."""
     before = serving(hosts)
     said = deploys.good("release", version=versions.good(GOOD), rehearse="true")

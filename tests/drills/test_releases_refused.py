@@ -65,12 +65,12 @@ def refused(host, hosts, deploys):
 
 
 @pytest.mark.parametrize("fault", WRONG)
-def test_wrong_releases_are_refused(refused, versions, home, schema, fault):
+def test_release_that_cannot_run_is_refused(refused, versions, home, schema, fault):
     edits, reason = WRONG[fault]
     refused(versions(fault, *edits), reason)
 
 
-def test_a_full_disk_stops_a_release(host, refused, versions, home):
+def test_release_to_full_disk_fails_and_leaves_old_release(host, refused, versions, home):
     """Where the releases are is no room for another one. Nothing of it is left behind."""
     releases, full = "/opt/xteam/releases", "/run/xteam-drill-full"
     used = " ".join(set(host.check_output("readlink -f /opt/xteam/current /opt/xteam/blue /opt/xteam/green").split()))
@@ -86,7 +86,7 @@ def test_a_full_disk_stops_a_release(host, refused, versions, home):
         host.check_output(f"umount -l {releases}; umount -l {full}; rmdir {full}")
 
 
-def test_a_lock_that_is_held_is_respected(host, hosts, deploys, versions):
+def test_second_release_is_refused_by_deploy_lock(host, hosts, deploys, versions):
     """Who holds it is told, and keeps it."""
     lock = {"owner": "ada@elsewhere", "purpose": "release of v9", "expires": time.time() + 600}
     before = serving(hosts)
@@ -102,7 +102,7 @@ def test_a_lock_that_is_held_is_respected(host, hosts, deploys, versions):
         host.run(f"rm -f {LOCK}")
 
 
-def test_an_unknown_version_reaches_no_host(host, hosts, deploys):
+def test_release_of_unknown_version_changes_no_host(host, hosts, deploys):
     """Refused before anything is asked of a host but what it runs."""
     before = host.check_output("journalctl -t xteam-deploy -o cat | wc -l")
     status, said = deploys("release", version="v404")

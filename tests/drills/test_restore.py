@@ -72,7 +72,7 @@ def text(moment):
 
 
 @pytest.mark.item("BAK-02", "BAK-05", "TST-05")
-def test_a_deleted_row_comes_back(restore, rows, scratch):
+def test_point_in_time_restore_brings_back_deleted_row(restore, rows, scratch):
     """Exactly as it was: the row that was deleted is there, the one written later is not, and the table is."""
     time.sleep(1)
     moment = datetime.fromisoformat(rows("select clock_timestamp()"))
@@ -99,7 +99,7 @@ def test_a_deleted_row_comes_back(restore, rows, scratch):
 
 
 @pytest.mark.item("BAK-02", "TST-05")
-def test_the_latest_state_comes_back(restore, rows, scratch):
+def test_restore_to_latest_brings_back_last_write(restore, rows, scratch):
     """All that was archived, in an instance that takes writes."""
     rows("select pg_switch_wal()")
     time.sleep(5)
@@ -110,7 +110,7 @@ def test_the_latest_state_comes_back(restore, rows, scratch):
 
 
 @pytest.mark.item("BAK-05", "TST-05")
-def test_a_restore_point_and_a_place_in_the_log_come_back(restore, rows, scratch, estate):
+def test_restore_to_restore_point_and_lsn(restore, rows, scratch, estate):
     """From the second repository, if there is one: by the name that somebody gave, and by an LSN."""
     repository = 2 if estate.backup.backup_s3_bucket else 1
     rows("select pg_create_restore_point('before-two')")
@@ -160,7 +160,7 @@ def _full_backups(host):
     ],
     ids=["future", "before the first backup", "without zone", "not a time", "before the first place"],
 )
-def test_what_cannot_be_restored_is_refused(host, restore, target, reason):
+def test_restore_to_unreachable_target_is_refused(host, restore, target, reason):
     """With the reason, and nothing is left behind."""
     before = host.check_output("ls /var/lib/xteam/restore")
     status, said = restore(target=target())
@@ -170,7 +170,7 @@ def test_what_cannot_be_restored_is_refused(host, restore, target, reason):
 
 
 @pytest.mark.item("TST-05")
-def test_the_runbook_restores(host, hosts, runbook, rows, estate, eventually):
+def test_restore_runbook_restores_cluster_in_place(host, hosts, runbook, rows, estate, eventually):
     """docs/runbooks/restore.md, by an operator who types what stands there."""
     book = runbook("restore")
     placeholder = '"2026-11-23 07:40:00+00"'
@@ -220,7 +220,7 @@ rm -rf /var/lib/xteam/restore/foreign
 
 
 @pytest.mark.item("BAK-01", "BAK-02", "TST-05")
-def test_a_repository_of_another_cluster_is_no_backup(host, leader, deploys, estate, figures):
+def test_repository_of_another_cluster_is_refused(host, leader, deploys, estate, figures):
     """The deploy stops, and names both clusters and the ways on; kept aside, it makes room for backups of this one."""
     path = estate.backup.backup_path
     own = ask(leader, "select system_identifier from pg_control_system()")

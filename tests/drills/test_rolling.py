@@ -11,7 +11,7 @@ from tests.drills.harness.writers import COLUMNS, postgres_orders
 pytestmark = pytest.mark.group("postgres", first=True)
 TABLE = "public.xteam_drill_rolling"
 DEPLOY = Path("deploys/postgres.py")
-SHARED = "Agree on the cluster's parameters and access rules"
+SHARED = "Set PostgreSQL's shared parameters and access rules (Patroni's dynamic configuration)"
 MORE = 20
 
 
@@ -31,7 +31,9 @@ def connections(cluster):
 
 
 @pytest.mark.item("DB-05")
-def test_restarts_roll(cluster, client, estate, secret, inventory, write, figures, eventually):
+def test_parameter_change_restarts_members_one_by_one(
+    cluster, client, estate, secret, inventory, write, figures, eventually
+):
     """Raised: replicas first, then a handover, the old leader last. Lowered again: the leader first."""
     declared = estate.postgres.postgres_max_connections
     old, before = cluster.leader(), started(cluster)

@@ -41,7 +41,7 @@ def api_that_does_not_roll(client):
 
 
 @pytest.mark.item("SEC-02", kind="drill")
-def test_a_password_changes_and_no_login_fails(
+def test_password_rotation_fails_no_login(
     host, estate, secret, logins, api_that_does_not_roll, runbook, eventually, figures, pytestconfig
 ):
     """Programs that log in without pause, with the old and the new password, through a change that breaks off once."""
@@ -66,7 +66,7 @@ def test_a_password_changes_and_no_login_fails(
 
 
 @pytest.mark.item("SEC-02", kind="drill")
-def test_a_password_that_no_service_keeps(host, estate, secret, pytestconfig):
+def test_rotation_of_password_that_no_service_uses(host, estate, secret, pytestconfig):
     """One of a person's role: the store has the new one, the server takes it, and not the old one."""
     name, inventory = estate.postgres.postgres_readonly_password.name, pytestconfig.getoption("inventory")
     before = secret(name)

@@ -15,7 +15,7 @@ TABLE = "public.xteam_drill"
 
 @pytest.mark.group("postgres", first=True)
 @pytest.mark.item("DB-03", "CEL-04")
-def test_a_reload_is_survived(cluster, client, estate, secret, write, figures, eventually):
+def test_router_reload_drops_no_connection(cluster, client, estate, secret, write, figures, eventually):
     """An open transaction goes on; who is cut off later comes back at once: a writer, and the workers of the host."""
     settings = estate.postgres
     router = conninfo_of(estate.fqdn("postgres"), WRITE_PORT, user=settings.POSTGRES_USER, dbname=settings.POSTGRES_DB)

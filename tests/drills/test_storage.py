@@ -33,7 +33,7 @@ def cluster(hosts, estate, eventually):
 
 
 @pytest.fixture
-def key_hosts(cluster, hosts):
+def tang_servers(cluster, hosts):
     """The hosts that run tang, none of them a database host."""
     found = [one for one in hosts if one.run(f"systemctl is-active {TANG}").stdout.strip() == "active"]
     if any(one in cluster.members for one in found):
@@ -48,8 +48,9 @@ def member(cluster):
     return next((one for one in cluster.members if one.name != leader), cluster.hosts[leader])
 
 
-def test_the_device_holds_no_row(cluster, faults, figures, eventually):
-    """A row, its WAL and a file beside the tree: of the three only the last is found by searching the raw device."""
+def test_raw_device_contains_no_row(cluster, faults, figures, eventually):
+    """A row, its WAL and a file beside the encrypted directory: of the three only the last is found by searching the
+    raw device."""
     image = volume_image(faults.lab, faults.lab.host(cluster.leader()))
     leader = cluster.hosts[cluster.leader()]
     row, control = (f"xteam-drill-{kind}-{time.time_ns()}" for kind in ("row", "control"))
@@ -71,9 +72,9 @@ def test_the_device_holds_no_row(cluster, faults, figures, eventually):
     figures["searched_mb"] = allocated(image) // 2**20
 
 
-def test_a_host_without_its_key_keeps_postgresql_down(cluster, key_hosts, member, faults, figures, eventually):
-    """Closed, and it says why; nothing can be read or written; when a key host is back, all goes on by itself."""
-    for one in key_hosts:
+def test_postgresql_stays_down_without_tang_server(cluster, tang_servers, member, faults, figures, eventually):
+    """Closed, and it says why; nothing can be read or written; when a Tang server is back, all goes on by itself."""
+    for one in tang_servers:
         faults.stop(one.name, TANG)
     faults.kill(member.name)
     faults.start(member.name)
@@ -84,34 +85,38 @@ def test_a_host_without_its_key_keeps_postgresql_down(cluster, key_hosts, member
     tree = f"{cluster.estate.storage.storage_path}/xteam"
     names = member.run(f"ls {quote(tree)}").stdout.split()
     assert names and not {"postgresql", "spool"} & set(names), f"names can be read without a key: {names}"
-    assert member.run(f"touch {quote(tree)}/probe").rc != 0, "something is written into a closed tree"
+    assert member.run(f"touch {quote(tree)}/probe").rc != 0, "something is written into a locked directory"
 
     # One of them is enough.
     since = time.time()
-    faults.start_unit(key_hosts[-1].name, TANG)
+    faults.start_unit(tang_servers[-1].name, TANG)
     eventually(lambda: cluster.states().get(member.name, {}).get("state") == "running", seconds=PATIENCE, interval=0.5)
-    figures["seconds_from_key_host_to_postgresql"] = round(time.time() - since, 1)
+    figures["seconds_from_tang_server_to_postgresql"] = round(time.time() - since, 1)
     faults.undo()
 
 
-def test_a_power_loss_needs_nobody(cluster, key_hosts, member, faults, figures, eventually):
-    """With one key host behind a dead network the other opens; PostgreSQL is back by itself."""
-    if len(key_hosts) > 1:
-        faults.cut(key_hosts[0].name)
+def test_encrypted_directory_unlocks_after_power_loss(cluster, tang_servers, member, faults, figures, eventually):
+    """With one Tang server behind a dead network the other opens; PostgreSQL is back by itself."""
+    if len(tang_servers) > 1:
+        faults.cut(tang_servers[0].name)
     faults.kill(member.name)
     since = time.time()
     faults.start(member.name)
     eventually(lambda: cluster.states().get(member.name, {}).get("state") == "running", seconds=PATIENCE, interval=0.5)
     figures["seconds_from_power_to_postgresql"] = round(time.time() - since, 1)
-    figures["key_hosts_reachable"] = max(len(key_hosts) - 1, 1)
-    assert "have opened the tree" in member.check_output(f"journalctl -b -u {OPENER} --no-pager -o cat")
+    figures["tang_servers_reachable"] = max(len(tang_servers) - 1, 1)
+    assert "have unlocked the encrypted directory" in member.check_output(
+        f"journalctl -b -u {OPENER} --no-pager -o cat"
+    )
     faults.undo()
 
 
-def test_keys_are_recovered_and_rotated(cluster, key_hosts, member, faults, figures, runbook, eventually):
-    """docs/runbooks/unlock.md: no key host is left, the recovery key opens; then new keys for all."""
+def test_recovery_key_unlocks_and_tang_keys_are_rotated(
+    cluster, tang_servers, member, faults, figures, runbook, eventually
+):
+    """docs/runbooks/unlock.md: no Tang server is left, the recovery key opens; then new keys for all."""
     book = runbook("unlock")
-    for one in key_hosts:
+    for one in tang_servers:
         faults.stop(one.name, TANG)
     faults.kill(member.name)
     faults.start(member.name)
@@ -122,11 +127,11 @@ def test_keys_are_recovered_and_rotated(cluster, key_hosts, member, faults, figu
     eventually(lambda: cluster.states().get(member.name, {}).get("state") == "running", seconds=PATIENCE, interval=0.5)
     figures["seconds_to_recover"] = round(time.time() - since, 1)
 
-    for one in key_hosts:
+    for one in tang_servers:
         book.run("start-tang", one)
         book.run("rotate", one)
     book.run("bind")
-    for one in key_hosts:
+    for one in tang_servers:
         book.run("forget", one)
     faults.kill(member.name)
     faults.start(member.name)
@@ -135,7 +140,8 @@ def test_keys_are_recovered_and_rotated(cluster, key_hosts, member, faults, figu
 
 
 def stays_closed(member, eventually):
-    """Wait until the host has tried to open its tree and failed; then PostgreSQL is down, and the journal says why."""
+    """Wait until the host has tried to open its encrypted directory and failed; then PostgreSQL is down, and the
+    journal says why."""
     said = eventually(
         lambda: "stays closed" in member.check_output(f"journalctl -b -u {OPENER} --no-pager -o cat"),
         seconds=PATIENCE,

@@ -71,7 +71,7 @@ def update(pytestconfig):
 
 
 @pytest.mark.item("DB-01", "DB-05", kind="drill")
-def test_a_newer_version_and_no_write_lost(cluster, application, newer, update, eventually, figures, pytestconfig):
+def test_rolling_minor_update_loses_no_write(cluster, application, newer, update, eventually, figures, pytestconfig):
     """Replicas first, one handover, the old leader last; then the files are exchanged without a restart, and again."""
     old, new = newer
     assert new != old, "apt does not offer the newer package"
@@ -96,7 +96,7 @@ def test_a_newer_version_and_no_write_lost(cluster, application, newer, update, 
 
 
 @pytest.mark.item("DB-01", kind="drill")
-def test_a_cluster_that_is_not_whole_is_left_alone(cluster, newer, update, faults):
+def test_update_of_unhealthy_cluster_is_refused(cluster, newer, update, faults):
     """With one replica down the run refuses before it changes anything."""
     led, old = cluster.leader(), newer[0]
     lost = next(host for host in cluster.members if host.name != led)

@@ -62,7 +62,7 @@ def newer(host, eventually):
 
 @pytest.mark.item("OPS-01", kind="drill")
 @pytest.mark.group("etcd", first=True)
-def test_an_update_with_a_new_configuration_file_installs_itself(host, newer):
+def test_unattended_update_with_conffile_installs(host, newer):
     """Ours stays, the package is new, its service runs, and nothing was held back."""
     before = host.check_output(f"sha256sum {CONFFILE}")
     host.run(UPGRADE, timeout=600)
@@ -75,7 +75,7 @@ def test_an_update_with_a_new_configuration_file_installs_itself(host, newer):
 
 @pytest.mark.item("OPS-01", kind="drill")
 @pytest.mark.group("etcd", first=True)
-def test_no_update_and_no_reboot_while_something_is_down(host, hosts, newer, faults, deploys, all_whole):
+def test_unhealthy_cluster_blocks_update_and_reboot(host, hosts, newer, faults, deploys, all_whole):
     """A member on another host, or where there is no other, on this one."""
     boot = host.check_output(BOOT)
     down = hosts.group("etcd")[-1].name
@@ -92,7 +92,7 @@ def test_no_update_and_no_reboot_while_something_is_down(host, hosts, newer, fau
 
 @pytest.mark.item("OPS-01", kind="drill")
 @pytest.mark.group("etcd", first=True)
-def test_the_runbook_for_what_waits(host, newer, runbook, all_whole):
+def test_updates_runbook_reboots_waiting_hosts(host, newer, runbook, all_whole):
     """A package is held back, seen, and installed; then the host is rebooted, and is whole afterwards."""
     book = runbook("updates")
     host.check_output(f"apt-mark -qq hold {PACKAGE}")
@@ -127,7 +127,7 @@ def outsiders(tmp_path, hosts, estate):
 
 
 @pytest.mark.item("OPS-01", kind="drill")
-def test_an_estate_reboots_and_nobody_notices(hosts, all_whole, outsiders, deploys, eventually, figures):
+def test_rolling_reboot_fails_no_request(hosts, all_whole, outsiders, deploys, eventually, figures):
     """Every host, one after another: no request of a user fails, and all that was acknowledged is there."""
     boots = {host.name: host.check_output(BOOT) for host in hosts}
     eventually(lambda: len(outsiders.requests()) > 20, seconds=120, interval=1)
@@ -148,7 +148,7 @@ def test_an_estate_reboots_and_nobody_notices(hosts, all_whole, outsiders, deplo
 
 @pytest.mark.item("OPS-01", kind="drill")
 @pytest.mark.group("redis", first=True)
-def test_a_host_reboots_itself_when_it_waits(host, all_whole, eventually):
+def test_waiting_host_reboots_itself_in_window(host, all_whole, eventually):
     """What its timer starts: nothing while nothing waits; otherwise it hands over, reboots, and is whole again."""
     boot = host.check_output(BOOT)
     host.check_output("systemctl start xteam-reboot.service")

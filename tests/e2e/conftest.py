@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e.road import INVENTORY, Road
+from tests.e2e.lab_session import INVENTORY, LabSession
 
 # script/test sets it and takes down what begins with it, should this process be killed.
 PREFIX = os.environ.get("XTEAM_E2E") or f"e2e-{os.getpid()}"
@@ -40,30 +40,30 @@ def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
 
 @contextmanager
-def lab_of(say: Callable[[str], None], topology: str, *options: str) -> Iterator[Road]:
+def lab_of(say: Callable[[str], None], topology: str, *options: str) -> Iterator[LabSession]:
     """A lab that lives as long as the block."""
     if os.geteuid() != 0:
         pytest.fail("a lab needs root: sudo script/test")
-    road = Road(lab=f"{PREFIX}-{topology}", topology=topology, say=say)
+    session = LabSession(lab=f"{PREFIX}-{topology}", topology=topology, say=say)
     try:
-        booted = road.lab_command("up", *options)
+        booted = session.lab_command("up", *options)
         assert booted.returncode == 0, booted.stderr
-        yield road
+        yield session
     finally:
-        subprocess.run([sys.executable, "-m", "lab", "down", "--name", road.lab], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "lab", "down", "--name", session.lab], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
-def solo(say: Callable[[str], None]) -> Iterator[Road]:
+def solo(say: Callable[[str], None]) -> Iterator[LabSession]:
     """One bare host for every role, with secrets of ordinary characters that something always misreads."""
-    with lab_of(say, "solo", "--topology", "solo") as road:
-        filled = road.run("secrets", sys.executable, "-m", "tests.hostile", INVENTORY)
+    with lab_of(say, "solo", "--topology", "solo") as session:
+        filled = session.run("secrets", sys.executable, "-m", "tests.hostile", INVENTORY)
         assert filled.returncode == 0, filled.stderr
-        yield road
+        yield session
 
 
 @pytest.fixture(scope="module")
-def ha(say: Callable[[str], None]) -> Iterator[Road]:
+def ha(say: Callable[[str], None]) -> Iterator[LabSession]:
     """Twelve bare hosts in two regions."""
-    with lab_of(say, "ha", "--topology", "ha") as road:
-        yield road
+    with lab_of(say, "ha", "--topology", "ha") as session:
+        yield session

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.e2e.estate import EstateTests
-from tests.e2e.road import Road
+from tests.e2e.lab_session import LabSession
 
 
 class TestHa(EstateTests):
     least_passed = 84
 
     @pytest.fixture
-    def road(self, ha: Road) -> Road:
+    def session(self, ha: LabSession) -> LabSession:
         return ha

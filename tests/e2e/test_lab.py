@@ -13,28 +13,28 @@ import pytest
 
 from lab import state
 from tests.e2e.conftest import PREFIX, lab_of
-from tests.e2e.road import INVENTORY, Road
+from tests.e2e.lab_session import INVENTORY, LabSession
 
 
 @pytest.fixture(scope="module")
-def pair(say: Callable[[str], None]) -> Iterator[Road]:
+def pair(say: Callable[[str], None]) -> Iterator[LabSession]:
     """Two bare hosts in two regions."""
-    with lab_of(say, "pair", "--hosts", "left1=app@a right1=redis@b") as road:
-        yield road
+    with lab_of(say, "pair", "--hosts", "left1=app@a right1=redis@b") as session:
+        yield session
 
 
-def reaches(road: Road, origin: str, name: str) -> bool:
-    return "yes" in road.on(origin, f"ping -c3 -W2 {name} >/dev/null && echo yes || echo no")
+def reaches(session: LabSession, origin: str, name: str) -> bool:
+    return "yes" in session.on(origin, f"ping -c3 -W2 {name} >/dev/null && echo yes || echo no")
 
 
-def test_hosts_are_healthy_and_know_each_other(pair: Road) -> None:
+def test_hosts_are_healthy_and_know_each_other(pair: LabSession) -> None:
     for host in pair.hosts:
         assert pair.on(host, "systemctl is-system-running --wait || true").strip() == "running"
     assert reaches(pair, "left1", "right1")
     assert pair.on("left1", "cat /etc/machine-id") != pair.on("right1", "cat /etc/machine-id")
 
 
-def test_sandboxed_services_start(pair: Road) -> None:
+def test_sandboxed_services_start(pair: LabSession) -> None:
     properties = (
         "DynamicUser=yes ProtectSystem=strict PrivateUsers=yes PrivateDevices=yes ProtectKernelTunables=yes "
         "ProtectControlGroups=yes ProtectProc=invisible MemoryDenyWriteExecute=yes NoNewPrivileges=yes "
@@ -45,18 +45,18 @@ def test_sandboxed_services_start(pair: Road) -> None:
     assert pair.on("left1", script).strip() == "left1"
 
 
-def test_hosts_reach_the_package_registry(pair: Road) -> None:
+def test_hosts_reach_the_package_registry(pair: LabSession) -> None:
     assert "Err:" not in pair.on("right1", "apt-get update 2>&1")
 
 
-def test_cut_host_is_silent_until_healed(pair: Road) -> None:
+def test_cut_host_is_silent_until_healed(pair: LabSession) -> None:
     pair.lab_command("cut", "right1")
     assert not reaches(pair, "left1", "right1")
     pair.lab_command("heal", "right1")
     assert reaches(pair, "left1", "right1")
 
 
-def test_killed_host_keeps_its_disk_and_pyinfra_notices(pair: Road) -> None:
+def test_killed_host_keeps_its_disk_and_pyinfra_notices(pair: LabSession) -> None:
     pair.on("right1", "echo kept > /root/note")
     pair.lab_command("kill", "right1")
     unreachable = pair.pyinfra("unreachable", "-y", INVENTORY, "exec", "--", "true")
@@ -65,7 +65,7 @@ def test_killed_host_keeps_its_disk_and_pyinfra_notices(pair: Road) -> None:
     assert pair.on("right1", "cat /root/note").strip() == "kept"
 
 
-def test_a_host_that_reboots_starts_again_and_one_that_powers_off_does_not(pair: Road) -> None:
+def test_a_host_that_reboots_starts_again_and_one_that_powers_off_does_not(pair: LabSession) -> None:
     before = boot_of(pair, "left1")
     pair.on("left1", "systemctl --no-block reboot")
     deadline = time.monotonic() + 120
@@ -81,15 +81,15 @@ def test_a_host_that_reboots_starts_again_and_one_that_powers_off_does_not(pair:
     assert boot_of(pair, "left1")
 
 
-def boot_of(road: Road, host: str) -> str:
+def boot_of(session: LabSession, host: str) -> str:
     """The identity of the host's boot; nothing while it can't be reached."""
     try:
-        return road.on(host, "cat /proc/sys/kernel/random/boot_id").strip()
+        return session.on(host, "cat /proc/sys/kernel/random/boot_id").strip()
     except subprocess.CalledProcessError:
         return ""
 
 
-def test_data_volume_can_be_encrypted_and_searched_from_outside(pair: Road) -> None:
+def test_data_volume_can_be_encrypted_and_searched_from_outside(pair: LabSession) -> None:
     """It is a disk of its own: kept over a power loss, bare after a reset, its raw bytes readable here."""
     pair.on("right1", "echo a-note-on-the-volume > /srv/data/note; sync -f /srv/data")
     pair.lab_command("kill", "right1")
@@ -102,27 +102,27 @@ def test_data_volume_can_be_encrypted_and_searched_from_outside(pair: Road) -> N
     assert pair.on("right1", "ls -A /srv/data").strip() == "lost+found"
 
 
-def volume_of(road: Road, host: str) -> bytes:
+def volume_of(session: LabSession, host: str) -> bytes:
     """What stands at the volume's beginning, before the many zeros."""
-    with (state.STATE / road.lab / "hosts" / host / "volume.img").open("rb") as file:
+    with (state.STATE / session.lab / "hosts" / host / "volume.img").open("rb") as file:
         return file.read(512 * 2**20)
 
 
-def test_reset_host_is_bare_again_with_the_same_identity(pair: Road) -> None:
+def test_reset_host_is_bare_again_with_the_same_identity(pair: LabSession) -> None:
     machine_id = pair.on("right1", "cat /etc/machine-id; echo x > /root/note")
     pair.lab_command("reset", "right1")
     assert pair.on("right1", "ls -A /root | grep -c note || true").strip() == "0"
     assert pair.on("right1", "cat /etc/machine-id") == machine_id
 
 
-def test_second_up_is_refused(pair: Road) -> None:
+def test_second_up_is_refused(pair: LabSession) -> None:
     again = pair.lab_command("up")
     assert again.returncode == 1
     assert "already up" in again.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_interrupted_up_leaves_nothing(number: signal.Signals, pair: Road) -> None:
+def test_interrupted_up_leaves_nothing(number: signal.Signals, pair: LabSession) -> None:
     name = f"{PREFIX}-cut-short"
     command = [sys.executable, "-m", "lab"]
     # Its own session: the signal must not reach the tests.

@@ -7,7 +7,7 @@ import pytest
 from checklist.mutations import load
 from tests.e2e import leak
 from tests.e2e.estate import EstateTests
-from tests.e2e.road import Road
+from tests.e2e.lab_session import LabSession
 from xteam_infra.layers import NAMES
 
 
@@ -15,10 +15,10 @@ class TestSolo(EstateTests):
     least_passed = 82
 
     @pytest.fixture
-    def road(self, solo: Road) -> Road:
+    def session(self, solo: LabSession) -> LabSession:
         return solo
 
-    def test_breaking_a_host_turns_exactly_its_checks_red(self, road: Road) -> None:
+    def test_breaking_a_host_turns_exactly_its_checks_red(self, session: LabSession) -> None:
         """The first mutation of each layer; `pytest tests/mutations --inventory ...` takes all of them.
 
         From the last layer to the first: healing a layer rewrites files that later layers read too.
@@ -27,6 +27,6 @@ class TestSolo(EstateTests):
         for mutation in load(Path("tests/mutations")):
             first.setdefault(mutation.layer, f"{mutation.layer}-{mutation.id}")
         chosen = [first[layer] for layer in reversed(NAMES) if layer in first]
-        done = road.pytest("mutations", *(f"tests/mutations/test_mutations.py::test_mutation[{n}]" for n in chosen))
+        done = session.pytest("mutations", *(f"tests/mutations/test_mutations.py::test_mutation[{n}]" for n in chosen))
         assert done.returncode == 0, done.stderr
-        assert leak.found_in(road.logs(), road.secrets()) == []
+        assert leak.found_in(session.logs(), session.secrets()) == []

@@ -1,9 +1,10 @@
 """Sent to a host and run there: knocks at its TLS ports with each of many certificates, or with old versions of TLS.
 
-Standard input: {"certificates": [{"id", "pem"}], "doors": [{"id", "address", "port", "tls", "asks": [...]}],
+Standard input: {"certificates": [{"id", "pem"}], "listeners": [{"id", "address", "port", "tls", "asks": [...]}],
 "versions": bool}.
-A door has a certificate of its own, "pem", when it is asked for versions.
-Output: a line of JSON, {"door certificate": what came of it} or {door: [versions and suites that were accepted]}.
+A listener has a certificate of its own, "pem", when it is asked for versions.
+Output: a line of JSON, {"listener certificate": what came of it} or {listener: [versions and suites that were
+accepted]}.
 """
 
 import json
@@ -39,11 +40,11 @@ def client():
     return context
 
 
-def connect(door, context):
+def connect(listener, context):
     """A TLS connection."""
-    plain = socket.create_connection((door["address"], door["port"]), SECONDS)
+    plain = socket.create_connection((listener["address"], listener["port"]), SECONDS)
     try:
-        if door["tls"] == "postgres":
+        if listener["tls"] == "postgres":
             plain.sendall(SSL_REQUEST)
             if plain.recv(1) != b"S":
                 raise ConnectionError("no TLS")
@@ -53,10 +54,10 @@ def connect(door, context):
         raise
 
 
-def knock(door, context, ask):
+def knock(listener, context, ask):
     """What is answered: "refused" by TLS or by closing, or how the answer begins; of PostgreSQL "in" or "no role"."""
     try:
-        with connect(door, context) as wire:
+        with connect(listener, context) as wire:
             wire.sendall(startup(ask["role"], ask["database"]) if "role" in ask else ask["send"].encode())
             said = wire.recv(400)
     except (ssl.SSLError, ConnectionError):
@@ -73,14 +74,15 @@ def startup(role, database):
     return struct.pack("!i", len(body) + 4) + body
 
 
-def let_in(door, context):
-    """ "in", with what it was let in to, or why not. A door is tried with each question until one is answered well."""
+def let_in(listener, context):
+    """ "in", with what it was let in to, or why not. A listener is tried with each question until one is answered
+    well."""
     last = ""
-    for ask in door["asks"]:
+    for ask in listener["asks"]:
         try:
-            last = knock(door, context, ask)
+            last = knock(listener, context, ask)
         except OSError as error:
-            return f"nobody could look: {error}"
+            return f"check error: {error}"
         good = last == "in" if "role" in ask else any(last.startswith(word) for word in ask["in"])
         if good:
             return f"in {ask.get('what', '')}".strip()
@@ -89,12 +91,12 @@ def let_in(door, context):
     return last
 
 
-def accepted(door, directory):
+def accepted(listener, directory):
     """The versions, and suites outside of the profile, with which a handshake succeeds."""
-    path = Path(directory) / door["id"]
-    if door["pem"]:
+    path = Path(directory) / listener["id"]
+    if listener["pem"]:
         path.touch(0o600)
-        path.write_text(door["pem"])
+        path.write_text(listener["pem"])
     found = []
     weak = "ALL:!ECDHE+AESGCM:!ECDHE+CHACHA20:!DHE+AESGCM:!DHE+CHACHA20:@SECLEVEL=0"
     for name, version, ciphers in (
@@ -105,13 +107,13 @@ def accepted(door, directory):
         ("TLSv1.3", ssl.TLSVersion.TLSv1_3, ""),
     ):
         context = client()
-        if door["pem"]:
+        if listener["pem"]:
             context.load_cert_chain(path)
         if ciphers:
             context.set_ciphers(ciphers)
         context.minimum_version = context.maximum_version = version
         try:
-            with connect(door, context) as wire:
+            with connect(listener, context) as wire:
                 found.append(f"{name} ({wire.cipher()[0]})")
         except (ssl.SSLError, ConnectionError):
             continue
@@ -120,16 +122,16 @@ def accepted(door, directory):
 
 def main():
     wanted = json.load(sys.stdin)
-    doors = wanted["doors"]
+    listeners = wanted["listeners"]
     with tempfile.TemporaryDirectory(dir="/run") as directory, ThreadPoolExecutor(4) as pool:
         if wanted.get("versions"):
-            answers = pool.map(lambda door: accepted(door, directory), doors)
-            print(json.dumps({door["id"]: answer for door, answer in zip(doors, answers, strict=True)}))
+            answers = pool.map(lambda listener: accepted(listener, directory), listeners)
+            print(json.dumps({listener["id"]: answer for listener, answer in zip(listeners, answers, strict=True)}))
             return
         clients = contexts(wanted["certificates"], directory)
-        pairs = [(door, name) for door in doors for name in clients]
+        pairs = [(listener, name) for listener in listeners for name in clients]
         answers = pool.map(lambda pair: let_in(pair[0], clients[pair[1]]), pairs)
-        found = {f"{door['id']} {name}": answer for (door, name), answer in zip(pairs, answers, strict=True)}
+        found = {f"{listener['id']} {name}": answer for (listener, name), answer in zip(pairs, answers, strict=True)}
     print(json.dumps(found))
 
 

@@ -79,7 +79,7 @@ def test_error_pages_show_no_code(api, token):
 
 @pytest.mark.group("app")
 @pytest.mark.item("SEC-15", "APP-08")
-def test_tokens_end_in_time(estate, token):
+def test_access_tokens_expire(estate, token):
     said = claims(token)
     minutes = (said["exp"] - said["iat"]) / 60
     assert minutes <= 30, f"a token lives {minutes:g} minutes"
@@ -88,7 +88,7 @@ def test_tokens_end_in_time(estate, token):
 
 @pytest.mark.group("app")
 @pytest.mark.item("SEC-09")
-def test_a_token_is_worth_nothing_after_logout(api, hosts, estate, staff):
+def test_token_is_revoked_by_logout(api, hosts, estate, staff):
     """On the host it was used on, and on every other one."""
     token = api.login(staff.name, staff.password)
     assert api("/me", token=token).status == 200
@@ -111,7 +111,7 @@ def another(hosts, estate, password):
 
 @pytest.mark.group("app", first=True)
 @pytest.mark.item("SEC-08", kind="wire")
-def test_a_result_is_its_owners(api, token, another):
+def test_task_result_is_readable_by_its_owner_alone(api, token, another):
     """Whoever knows a task's number, staff among them, gets nothing of it."""
     _, other = another
     made = api("/tasks/ok", "POST", other)
@@ -123,7 +123,7 @@ def test_a_result_is_its_owners(api, token, another):
 
 @pytest.mark.group("app", first=True)
 @pytest.mark.item("SEC-08", kind="wire")
-def test_names_that_nothing_can_hold_are_bad_requests(api, token):
+def test_unstorable_names_answer_400_or_422(api, token):
     """In addresses 400, in bodies 422, nowhere an error of the server."""
     for name in ("%00", "a%00.txt", "%1f", "..", "a%2fb", "%e2%80%ae", "x" * 300):
         answer = api(f"/uploads?name={name}", "POST", token, body={"a": "file"})
@@ -140,7 +140,7 @@ def test_names_that_nothing_can_hold_are_bad_requests(api, token):
 
 @pytest.mark.group("app", first=True)
 @pytest.mark.item("SEC-07", kind="wire")
-def test_passwords_are_guessed_slowly_from_wherever(host, hosts, estate, another, password):
+def test_failed_logins_of_one_account_are_throttled_over_all_sources(host, hosts, estate, another, password):
     """Wrong passwords of one account are counted over all addresses, and those of one address over all accounts."""
     name, _ = another
 

@@ -15,7 +15,7 @@ from checklist.run import not_applicable
 from xteam_infra.layers.app.needs import ACCOUNT
 from xteam_infra.layers.celery.needs import worker_unit
 
-pytestmark = [pytest.mark.item("SEC-13", "MON-02"), pytest.mark.one_by_one("celery")]
+pytestmark = [pytest.mark.item("SEC-13", "MON-02"), pytest.mark.serial("celery")]
 
 HERE = Path(__file__).parent
 # A tracker takes its time until an event can be found.
@@ -71,16 +71,16 @@ def arrived(host, estate, event, secret, staff, token):
 
 
 @pytest.mark.group("app")
-def test_an_error_of_the_api_is_found_in_the_tracker(api, host, estate, token, arrived):
+def test_api_error_reaches_error_tracker(api, host, estate, token, arrived):
     answer = api("/debug/error", token=token, Cookie=f"session={PLANTED}")
     assert answer.status == 500, f"an error on purpose gives {answer.status}"
     arrived(answer.headers["x-request-id"], units_of(host, estate)[0])
 
 
 @pytest.mark.group("worker")
-def test_an_error_of_a_worker_is_found_in_the_tracker(host, hosts, estate, arrived):
+def test_worker_error_reaches_error_tracker(host, hosts, estate, arrived):
     """A task that fails, in each worker of the host."""
-    queues = {worker_unit(name): f"canary.{name}@{host.name}" for name in estate.celery.celery_workers}
+    queues = {worker_unit(name): f"probe.{name}@{host.name}" for name in estate.celery.celery_workers}
     sent = run_python(host, f"WORKERS = {queues!r}\n{(HERE / 'error_task.py').read_text()}", timeout=120)
     try:
         for unit, name in sent["names"].items():
@@ -90,7 +90,7 @@ def test_an_error_of_a_worker_is_found_in_the_tracker(host, hosts, estate, arriv
 
 
 @pytest.mark.group("app", "worker")
-def test_the_tracker_takes_what_processes_send(host, estate):
+def test_error_tracker_accepts_events(host, estate):
     """With address, key, release and environment of each running process."""
     assert estate.app.SENTRY_DSN, (
         "SENTRY_DSN is not set in group_data/app.py: errors are reported nowhere but to the log"

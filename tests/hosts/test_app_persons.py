@@ -28,7 +28,7 @@ def person(hosts, estate, password):
 
 @pytest.mark.group("app", first=True)
 @pytest.mark.item("LAW-06")
-def test_a_user_gets_all_of_his_data(estate, person):
+def test_user_exports_all_own_data(estate, person):
     api, user, token, upload, workspace = person
     copy = api("/me/export", token=token).json()
     assert copy["user"]["name"] == user.name
@@ -42,7 +42,7 @@ def test_a_user_gets_all_of_his_data(estate, person):
 
 @pytest.mark.group("app", first=True)
 @pytest.mark.item("LAW-07")
-def test_an_erased_user_is_gone(host, estate, person):
+def test_erased_user_leaves_no_data(host, estate, person):
     """From the database, the disk, the sessions and the caches; what stays is an audit row with the bare number."""
     api, user, token, _, _ = person
     assert host.run(f"ls -d {UPLOADS}/{user.id} {WORKSPACES}/{user.id}").rc == 0, "nothing to erase: no proof"

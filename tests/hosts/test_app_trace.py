@@ -47,7 +47,7 @@ def audit_held(sql, eventually):
 
 @pytest.mark.group("app", first=True)
 @pytest.mark.item("INF-10", "MON-06")
-def test_one_id_is_found_in_every_tier(hosts, estate, token, sql, audit_held, eventually):
+def test_request_id_is_logged_in_every_tier(hosts, estate, token, sql, audit_held, eventually):
     """Edge, API, worker, the worker's SQL, and the answer."""
     if not hosts.group("worker") or not hosts.group("edge"):
         not_applicable("no edge, or no worker: there is no such way through the estate")

@@ -87,7 +87,7 @@ os._exit(0)  # what the application has to log at its end, of a tracker out of r
 """
 
 
-def test_websockets_end_in_time(host, estate, token, eventually):
+def test_websockets_are_closed_at_max_age_and_idle_time(host, estate, token, eventually):
     """The oldest is told to connect again, a silent one that it was silent; and the limits in force are those set."""
     settings = estate.app
     unit = serving(host, estate)[0]

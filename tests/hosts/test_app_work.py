@@ -12,7 +12,7 @@ from xteam_infra.layers.app.needs import API_UNIT, CLEANUP_TIMER, WORKSPACES
 
 @pytest.mark.group("app")
 @pytest.mark.item("POST-01")
-def test_every_dependency_answers(api, estate):
+def test_application_reaches_every_dependency(api, estate):
     answer = api(estate.app.app_ready_path)
     assert answer.status == 200, f"{api.host.name} is not ready: {answer.text}"
     assert set(answer.json()["checks"].values()) <= {"ok"}, answer.text
@@ -28,7 +28,7 @@ def test_the_database_has_the_schema_of_the_code(host):
 
 @pytest.mark.group("app", first=True)
 @pytest.mark.item("DB-04")
-def test_migrations_that_start_at_once_keep_apart(host):
+def test_migration_lock_serialises_migrations(host):
     """Three at the same moment: one works (here: finds nothing to do), the others wait for its lock."""
     start = "xteam-migrate upgrade > /run/xteam-check.$i 2>&1 && echo good || cat /run/xteam-check.$i"
     said = host.run(
@@ -54,7 +54,7 @@ def test_uploads_are_limited(host, api, estate, token):
 
 @pytest.mark.group("app")
 @pytest.mark.item("PERF-01")
-def test_repeated_reads_come_from_the_cache(api, token):
+def test_repeated_reads_are_served_from_cache(api, token):
     before = metric(api, "xteam_cache_requests_total")
     api("/workspaces", "POST", token, body={"name": "check"})
     seen = [api("/workspaces", token=token).headers.get("x-cache") for _ in range(2)]
@@ -135,7 +135,7 @@ def upstream(hosts):
 
 @pytest.mark.group("app", first=True)
 @pytest.mark.item("APP-04")
-def test_slow_upstreams_are_cut_off(host, estate, upstream):
+def test_slow_upstream_times_out(host, estate, upstream):
     wanted = estate.app.UPSTREAM_TIMEOUT_SECONDS
     assert upstream["slow"]["error"] == "ReadTimeout", f"a silent upstream: {upstream['slow']}"
     assert wanted <= upstream["slow"]["seconds"] < wanted + 20, f"cut off after {upstream['slow']['seconds']} s"
@@ -143,7 +143,7 @@ def test_slow_upstreams_are_cut_off(host, estate, upstream):
 
 @pytest.mark.group("app", first=True)
 @pytest.mark.item("APP-05")
-def test_failing_upstreams_are_tried_again_with_growing_pauses(host, estate, upstream):
+def test_failing_upstream_is_retried_with_backoff(host, estate, upstream):
     said = upstream["failing"]
     attempts = 1 + estate.app.UPSTREAM_MAX_RETRIES
     assert said["attempts"] == said["seen"] == attempts, f"{said['seen']} attempts, not {attempts}"

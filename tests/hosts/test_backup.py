@@ -79,9 +79,9 @@ def test_backups_are_taken_by_a_timer(host, estate, number, cluster, kind):
     """At the declared times, the next one is set, and the last one did not fail."""
     settings = estate.backup
     wanted = {
-        "full": [settings.backup_full_on, settings.backup_s3_full_on][number - 1],
-        "diff": [settings.backup_differential_on, settings.backup_s3_differential_on][number - 1],
-        "verify": settings.backup_verify_on,
+        "full": [settings.backup_full_schedule, settings.backup_s3_full_schedule][number - 1],
+        "diff": [settings.backup_differential_schedule, settings.backup_s3_differential_schedule][number - 1],
+        "verify": settings.backup_verify_schedule,
         "expire": "06:30",
     }[kind]
     _runs_by_timer(host, f"repo{number}-{kind}", wanted, cluster)
@@ -89,14 +89,14 @@ def test_backups_are_taken_by_a_timer(host, estate, number, cluster, kind):
 
 @repository
 @pytest.mark.item("BAK-05")
-def test_archiving_is_tried_by_a_timer(host, cluster):
+def test_wal_archiving_is_checked_by_timer(host, cluster):
     """Every hour a segment is forced and must arrive in every repository."""
     _runs_by_timer(host, "check", "hourly", cluster)
 
 
 @repository
 @pytest.mark.item("COST-06")
-def test_backups_are_small(estate, stanza):
+def test_backups_are_compressed_and_expired(estate, stanza):
     """Compressed, and nothing is kept that the retention no longer asks for: one full backup may be older."""
     for one in stanza["backup"]:
         stored = one["info"]["repository"]["delta"] / one["info"]["delta"]
@@ -111,7 +111,7 @@ def test_backups_are_small(estate, stanza):
 
 @repository
 @pytest.mark.item("BAK-05")
-def test_a_segment_reaches_every_repository(host):
+def test_wal_segment_reaches_every_repository(host):
     """pgBackRest's own proof: the leader switches to a new WAL segment, and the last one arrives in each."""
     answer = host.run(f"{PGBACKREST} --stanza=main --archive-timeout={ARRIVAL_SECONDS} check", timeout=150)
     assert answer.rc == 0, f"archiving does not work: {answer.stdout}{answer.stderr}"
@@ -119,7 +119,7 @@ def test_a_segment_reaches_every_repository(host):
 
 @repository
 @pytest.mark.item("BAK-05")
-def test_no_segment_is_missing(host, number, stanza, eventually):
+def test_wal_archive_has_no_gap(host, number, stanza, eventually):
     """From the newest backup to the newest segment, on whatever timeline: any moment since then can be restored."""
     database = stanza["archive"][-1]["id"]
     first = _number(stanza["backup"][-1]["archive"]["start"])
@@ -142,7 +142,7 @@ def test_no_segment_is_missing(host, number, stanza, eventually):
 
 @repository
 @pytest.mark.item("BAK-05")
-def test_no_segment_waits(hosts, estate, eventually):
+def test_no_wal_segment_waits_for_archiving(hosts, estate, eventually):
     """On the leader: archiving is on, the last try did not fail, and nothing has been waiting for long."""
     leads = leader(hosts)
     limit = 2 * estate.postgres.postgres_archive_timeout_seconds
@@ -159,7 +159,7 @@ def test_no_segment_waits(hosts, estate, eventually):
 
 @repository
 @pytest.mark.item("BAK-02", "TST-05", "OPS-07", kind="drill")
-def test_a_restore_was_rehearsed(host, estate, number, stanza, cluster):
+def test_last_restore_drill_was_good(host, estate, number, stanza, cluster):
     """The repository became a database not long ago: opened, every index checked, every page, every marker."""
     limit = estate.backup.restore_drill_max_age_days * (2 if estate.backup.backup_s3_bucket else 1)
     kept = host.run(f"cat /var/lib/xteam/backup/drill-repo{number}.json")
@@ -177,14 +177,14 @@ def test_a_restore_was_rehearsed(host, estate, number, stanza, cluster):
 
 @repository
 @pytest.mark.item("BAK-02", "TST-05", "OPS-07", kind="drill")
-def test_restores_are_rehearsed_by_a_timer(host, estate):
-    _timer_runs(host, "xteam-restore-drill@next", estate.backup.restore_drill_on)
+def test_restore_drills_run_by_timer(host, estate):
+    _timer_runs(host, "xteam-restore-drill@next", estate.backup.restore_drill_schedule)
 
 
 @pytest.mark.group("postgres")
-def test_a_marker_is_written_each_minute(hosts, host):
+def test_recovery_marker_is_written_each_minute(hosts, host):
     """On the leader; a restore drill looks for it."""
-    assert host.service("xteam-marker.timer").is_running, "no marker is written"
+    assert host.service("xteam-recovery-marker.timer").is_running, "no marker is written"
     if sql(host, "select pg_is_in_recovery()") == "f":
         age = sql(host, "select round(extract(epoch from clock_timestamp() - max(at))) from xteam_ops.marker")
         assert int(age) < MARKER_SECONDS, f"the newest marker is {age} s old"
@@ -241,9 +241,9 @@ def test_everything_in_the_repository_is_encrypted(host, estate):
 def test_only_the_repository_host_holds_the_key(host, hosts, estate, secret):
     """No account but pgBackRest's reads it there, and no database host has it."""
     settings = estate.backup
-    references = [settings.backup_cipher]
+    references = [settings.backup_encryption_key]
     if settings.backup_s3_bucket:
-        references += [settings.backup_s3_cipher, settings.backup_s3_key_id, settings.backup_s3_key]
+        references += [settings.backup_s3_encryption_key, settings.backup_s3_key_id, settings.backup_s3_key]
     search = "grep -rlsF -f - /etc/pgbackrest.conf /etc/pgbackrest/"
     for reference in references:
         key = secret(reference.name)
@@ -264,7 +264,7 @@ def test_pgbackrest_answers(host):
 
 
 @pytest.mark.group("postgres")
-def test_the_repository_knows_its_callers(host, estate):
+def test_pgbackrest_refuses_unknown_client_certificate(host, estate):
     """A certificate of the internal CA is not enough: its name must be a database host's, for this stanza alone."""
     if any(machine.name == host.name for machine in estate.members("backup")):
         not_applicable("the repository is on this host: nobody calls it")

@@ -32,7 +32,7 @@ def test_a_repository_is_in_another_region(host, estate, s3):
 
 
 @pytest.mark.item("BAK-06", kind="cloud")
-def test_nobody_can_destroy_what_is_in_the_bucket(estate, s3, configured):
+def test_bucket_object_lock_prevents_deletion(estate, s3, configured):
     """Versions are kept, and locked for the declared days; so is what was written last."""
     assert configured["versioning"] == "Enabled", "the bucket keeps no versions"
     wanted = {"Mode": estate.backup.backup_s3_lock_mode, "Days": estate.backup.backup_s3_lock_days}
@@ -45,7 +45,7 @@ def test_nobody_can_destroy_what_is_in_the_bucket(estate, s3, configured):
 
 
 @pytest.mark.item("BAK-06", kind="cloud")
-def test_the_bucket_is_closed(configured):
+def test_bucket_blocks_public_access(configured):
     """To the public, to whoever comes without TLS, and at rest."""
     blocked = configured["public access"]
     assert blocked and all(blocked.values()), f"the bucket may be made public: {blocked}"
@@ -56,7 +56,7 @@ def test_the_bucket_is_closed(configured):
 
 
 @pytest.mark.item("COST-06", kind="cloud")
-def test_old_versions_leave_the_bucket(estate, configured):
+def test_bucket_lifecycle_expires_old_versions(estate, configured):
     """When their lock ends; uploads that broke off go earlier."""
     rules = configured["lifecycle"] or []
     kept = [one.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays") for one in rules]

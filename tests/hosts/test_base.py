@@ -38,7 +38,7 @@ def test_ssh_accepts_keys_only(host, sshd):
 CLASSICAL = ("curve25519-sha256", "curve25519-sha256@libssh.org")
 
 
-def test_ssh_stands_an_audit(host, controller):
+def test_ssh_audit_finds_no_weak_algorithm(host, controller):
     """ssh-audit speaks with the server from outside, and warns of nothing but what is known."""
     machine = host.machine
     where = f"{machine.ssh_hostname}:{machine.ssh_port}"
@@ -94,7 +94,7 @@ def test_names_of_the_estate_resolve(host, estate):
                 assert answer[:1] == [machine.address], f"{name} resolves to {answer[:1]}, not {machine.address}"
 
 
-def test_the_names_are_put_back(host, eventually):
+def test_removed_names_return_to_etc_hosts(host, eventually):
     """The block is as it is to be, at every boot too; somebody who writes the file without it is noticed at once."""
     assert host.run("systemctl is-enabled xteam-hosts.service").stdout.strip() == "enabled", "not at boot"
     marks = "grep -c '^# [BE].* xteam-infra$' /etc/hosts"
@@ -117,7 +117,7 @@ def lines(host):
     return fact.process(host.run(fact.command()).stdout.splitlines())
 
 
-def test_no_setting_wins_over_ours(host, lines):
+def test_no_foreign_setting_overrides_ours(host, lines):
     """Of somebody else's in another file: it would, now or from the next boot on."""
     won = [
         f"{one.path} line {one.number}: {one.text}, not {wanted}"
@@ -127,7 +127,7 @@ def test_no_setting_wins_over_ours(host, lines):
     assert not won, "; ".join(won)
 
 
-def test_no_drop_in_wins_over_ours(lines):
+def test_no_foreign_drop_in_overrides_ours(lines):
     """A drop-in of a unit that sorts later and sets what one of ours, or our unit, sets."""
     won = [f"{one.path} line {one.number}: {one.text}, over {our.path}" for one, our in overriding_drop_ins(lines)]
     assert not won, "; ".join(won)
@@ -137,7 +137,7 @@ def test_time_zone(host, estate):
     assert host.check_output("readlink -f /etc/localtime") == f"/usr/share/zoneinfo/{estate.base.timezone}"
 
 
-def test_journal_is_kept(host, estate):
+def test_journal_is_persistent_with_limits(host, estate):
     """journald says itself where it writes and how much it may use; how long shows only in its settings."""
     assert host.file("/var/log/journal").is_directory, "the journal does not survive a reboot"
     said = host.check_output("journalctl --unit systemd-journald --output cat --no-pager")
@@ -152,7 +152,7 @@ def test_journal_is_kept(host, estate):
 
 
 @pytest.mark.item("OPS-01")
-def test_security_updates_install_themselves(host, estate):
+def test_security_updates_are_unattended(host, estate):
     """apt's effective settings, the timers that act on them, and how their last run went."""
     if not estate.base.unattended_upgrades_enabled:
         pytest.fail("unattended_upgrades_enabled is False in group_data/base.py")
@@ -171,7 +171,7 @@ def test_security_updates_install_themselves(host, estate):
 
 
 @pytest.mark.item("OPS-01")
-def test_hosts_take_turns_with_updates(host, estate):
+def test_hosts_update_one_after_another(host, estate):
     """As systemd has it: at this host's minute and no other, and not while a cluster is not whole."""
     shown = host.check_output(
         "systemctl show --property TimersCalendar,RandomizedDelayUSec,Persistent apt-daily-upgrade.timer"
@@ -185,7 +185,7 @@ def test_hosts_take_turns_with_updates(host, estate):
 
 
 @pytest.mark.item("OPS-01")
-def test_a_host_knows_whether_it_can_be_spared(host, estate, eventually):
+def test_health_command_reports_cluster_members(host, estate, eventually):
     """It asks about every cluster it belongs to, and now all of them are whole."""
     asked = set(host.json("cat /etc/xteam/updates.json")["whole"])
     assert asked == set(plans(estate)[host.name].whole), f"only {sorted(asked)} is asked about"
@@ -200,7 +200,7 @@ def test_a_host_knows_whether_it_can_be_spared(host, estate, eventually):
 
 
 @pytest.mark.item("OPS-01")
-def test_no_update_waits_for_a_person(host, estate):
+def test_no_update_is_held_back(host, estate):
     """Nothing was held back, and no host or service goes on with old files for longer than allowed."""
     waiting = host.json("xteam-updates status")
     assert not waiting["kept_back"], f"held back: {', '.join(waiting['kept_back'])}; docs/operations/updates.md"
@@ -215,7 +215,7 @@ def test_no_update_waits_for_a_person(host, estate):
 
 
 @pytest.mark.item("OPS-01")
-def test_a_configuration_file_of_ours_holds_no_update_back(host):
+def test_changed_conffiles_do_not_block_updates(host):
     """Asked of unattended-upgrades itself, which would leave a package alone that brings a new one."""
     ask = "import runpy; print(runpy.run_path('/usr/bin/unattended-upgrade', run_name='x')['dpkg_conffile_prompt']())"
     assert host.check_output("python3 -c %s", ask) == "False", "an edited configuration file holds an update back"

@@ -10,7 +10,7 @@ from xteam_client import run_python
 
 from xteam_infra.layers.celery.needs import BEAT_UNIT, worker_unit
 
-pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
+pytestmark = [pytest.mark.group("worker"), pytest.mark.serial("celery")]
 
 HERE = Path(__file__).parent
 
@@ -64,7 +64,7 @@ def test_every_queue_has_its_workers(host, hosts, estate, probe):
     """As the workers themselves say; and no queue of the application is without one."""
     served = {node: {queue["name"] for queue in queues} for node, queues in (probe["queues"] or {}).items()}
     for node, worker in nodes(hosts, estate).items():
-        wanted = {*worker.queues, f"canary.{node}"}
+        wanted = {*worker.queues, f"probe.{node}"}
         assert served.get(node) == wanted, f"{node} serves {served.get(node)}, not {wanted}"
     unserved = set(probe["declared"]) - set().union(*served.values())
     assert not unserved, f"nobody serves {', '.join(sorted(unserved))}"
@@ -124,7 +124,7 @@ def test_a_task_runs(host, probe, mark):
 
 @pytest.mark.group("worker", first=True)
 @pytest.mark.item("CEL-04")
-def test_failing_tasks_are_tried_again(host, probe):
+def test_failing_task_is_retried(host, probe):
     """One that fails twice succeeds at the third try, after growing pauses; and there is a bound."""
     retried = probe["tasks"]["retried"]
     assert retried["state"] == "SUCCESS" and retried["result"] == 2, f"a task that fails twice ends as {retried}"
@@ -135,7 +135,7 @@ def test_failing_tasks_are_tried_again(host, probe):
 
 @pytest.mark.group("worker", first=True)
 @pytest.mark.item("CEL-04")
-def test_delivery_survives_a_lost_worker(host, hosts, estate, probe):
+def test_task_of_lost_worker_is_redelivered(host, hosts, estate, probe):
     """What the running workers do about tasks whose worker is lost or whose queue changes its master, and how often a
     failed send is repeated."""
     for node in nodes(hosts, estate):
@@ -153,7 +153,7 @@ def test_delivery_survives_a_lost_worker(host, hosts, estate, probe):
 
 @pytest.mark.group("worker", first=True)
 @pytest.mark.item("CEL-05")
-def test_tasks_that_overrun_are_ended(host, hosts, estate, probe):
+def test_task_over_time_limit_is_killed(host, hosts, estate, probe):
     """By the soft limit, by the hard one; and every worker runs with the limits that are set."""
     for sort, error in (("soft", "SoftTimeLimitExceeded"), ("hard", "TimeLimitExceeded")):
         task = probe["tasks"][sort]
@@ -202,7 +202,7 @@ def test_failed_tasks_are_kept_and_can_be_replayed(host, probe, mark, eventually
 
 @pytest.mark.group("worker", first=True)
 @pytest.mark.item("CEL-03", "POST-07")
-def test_the_schedule_is_kept(host, estate, eventually):
+def test_beat_sends_due_tasks(host, estate, eventually):
     """Every entry of the application is on Beat's schedule, and the last run is younger than twice its period."""
 
     def kept():

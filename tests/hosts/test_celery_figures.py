@@ -8,7 +8,7 @@ from xteam_client import run_python
 
 from xteam_infra.layers.celery.needs import METRICS
 
-pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
+pytestmark = [pytest.mark.group("worker"), pytest.mark.serial("celery")]
 
 # What rules/celery.yml is made of.
 FIGURES = (
@@ -18,13 +18,13 @@ FIGURES = (
     "broker_up",
     "dead_letter_newest_timestamp_seconds",
     "dead_letters",
-    "figures_timestamp_seconds",
-    "queue_canary_timestamp_seconds",
+    "metrics_timestamp_seconds",
+    "queue_probe_timestamp_seconds",
     "queue_length",
     "queue_oldest_age_seconds",
     "unacked",
     "unacked_overdue_seconds",
-    "worker_canary_timestamp_seconds",
+    "worker_probe_timestamp_seconds",
     "workers_alive",
     "workers_wanted",
 )
@@ -50,14 +50,14 @@ def figures(host):
     return look(host)
 
 
-def test_figures_are_renewed(host, estate, eventually):
+def test_celery_metrics_are_fresh(host, estate, eventually):
     """By the timer, before any check below has it done."""
     age = f"echo $(( $(date +%s) - $(stat -c %Y {METRICS}) ))"
     limit = 2 * estate.celery.celery_metrics_seconds
     eventually(lambda: int(host.run(age).stdout) <= limit, seconds=20, interval=1)
 
 
-def test_figures_are_told(host, estate, eventually):
+def test_celery_metrics_are_exported(host, estate, eventually):
     """All that the alerts are made of, and what they say of this host and of Beat; one may just connect anew."""
     workers = estate.celery.celery_workers
 
@@ -68,35 +68,35 @@ def test_figures_are_told(host, estate, eventually):
         assert value(figures, "broker_up") == 1 and value(figures, "beat_lock_held") == 1, figures
         assert value(figures, "workers_alive") == value(figures, "workers_wanted") == len(workers), figures
         now = float(host.check_output("date +%s"))
-        assert now - value(figures, "figures_timestamp_seconds") < 60, "the figures are not of now"
+        assert now - value(figures, "metrics_timestamp_seconds") < 60, "the figures are not of now"
         return True
 
     eventually(told, seconds=60, interval=2)
 
 
-def test_workers_run_their_canaries(host, estate, eventually):
+def test_workers_run_their_probes(host, estate, eventually):
     """A moment after the watch has looked. One that is busy with all its processes is let be: then it looks again."""
 
     def ran():
         told, now = look(host), float(host.check_output("date +%s"))
         for name in estate.celery.celery_workers:
-            age = now - (value(told, "worker_canary_timestamp_seconds", worker=name) or 0)
-            assert age < 60, f"worker {name} ran its canary {age:.0f} s ago; the watch has just looked"
+            age = now - (value(told, "worker_probe_timestamp_seconds", worker=name) or 0)
+            assert age < 60, f"worker {name} ran its probe {age:.0f} s ago; the watch has just looked"
         return True
 
     eventually(ran, seconds=180, interval=2)
 
 
 @pytest.mark.group("worker", first=True)
-def test_every_queue_runs_canaries(host, estate, figures, eventually):
+def test_every_queue_runs_probes(host, estate, figures, eventually):
     """One was sent to each a moment ago, and a worker of some host has run it."""
     since = float(host.check_output("date +%s")) - estate.celery.celery_liveness_seconds - 60
     queues = sorted(set().union(*(worker.queues for worker in estate.celery.celery_workers.values())))
 
     def ran():
         told = host.check_output(f"/usr/local/sbin/xteam-celery-metrics; cat {METRICS}")
-        ages = {queue: value(told, "queue_canary_timestamp_seconds", queue=queue) for queue in queues}
-        assert all(when and when > since for when in ages.values()), f"canaries of the queues ran at {ages}"
+        ages = {queue: value(told, "queue_probe_timestamp_seconds", queue=queue) for queue in queues}
+        assert all(when and when > since for when in ages.values()), f"probes of the queues ran at {ages}"
         return True
 
     eventually(ran, seconds=60, interval=2)

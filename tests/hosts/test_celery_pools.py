@@ -5,7 +5,7 @@ from xteam_client import run_python
 
 from checklist.run import not_applicable
 
-pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
+pytestmark = [pytest.mark.group("worker"), pytest.mark.serial("celery")]
 
 # Looks without pause, on the host: a new process for each look would miss pools that stay for seconds.
 WATCH = """

@@ -4,10 +4,10 @@ import pytest
 
 from xteam_infra.layers.celery.needs import LIVENESS_TIMER, METRICS_TIMER, takes_tasks, worker_unit
 
-pytestmark = [pytest.mark.group("worker"), pytest.mark.one_by_one("celery")]
+pytestmark = [pytest.mark.group("worker"), pytest.mark.serial("celery")]
 
 
-def test_every_worker_runs_a_task_that_it_alone_can_run(host, estate):
+def test_every_worker_answers_its_worker_probe(host, estate):
     """And takes tasks from each of its queues, as it says in it."""
     for name in estate.celery.celery_workers:
         said = host.run(takes_tasks(estate.celery, name), timeout=120)
@@ -15,14 +15,14 @@ def test_every_worker_runs_a_task_that_it_alone_can_run(host, estate):
 
 
 @pytest.mark.item("INF-01")
-def test_the_watch_is_on(host):
-    """Timers of the workers' health and of the figures."""
+def test_liveness_timers_are_enabled(host):
+    """Timers of the workers' health and of the metrics."""
     for timer in (LIVENESS_TIMER, METRICS_TIMER):
         assert host.service(timer).is_enabled and host.service(timer).is_running, f"{timer} does not run"
 
 
 @pytest.mark.group("worker", first=True)
-def test_a_worker_that_left_a_queue_is_restarted(host, estate, eventually):
+def test_worker_that_left_its_queue_is_restarted(host, estate, eventually):
     """It is active and answers pings, and takes nothing from the queue: the watch sees that, and ends it."""
     name, worker = next(iter(estate.celery.celery_workers.items()))
     unit, node, queue = worker_unit(name), f"{name}@{host.name}", worker.queues[0]

@@ -64,7 +64,7 @@ def test_every_key_is_its_owner_s_alone(host, wanted):
         assert (key.user, oct(key.mode)) == (one.owner, "0o600"), f"{one.key} is {key.user}'s, mode {oct(key.mode)}"
 
 
-def test_no_other_key_lies_about(host):
+def test_other_private_keys_are_readable_by_owner_alone(host):
     """Anything with a private key in it is for its owner alone, also what no layer knows of."""
     # A key fills its line; programs that only speak of keys don't count.
     header = "^-----BEGIN [A-Z ]*PRIVATE KEY-----$"

@@ -41,7 +41,7 @@ def get(path, *good, what=""):
 
 
 @dataclass(frozen=True)
-class Door:
+class Listener:
     """One listener, at the address it listens on."""
 
     listen: object
@@ -63,14 +63,14 @@ class Door:
 
 
 @pytest.fixture
-def doors(host, estate, machine):
+def listeners(host, estate, machine):
     """Every TLS listener of the plan where it really listens. One that does not is left to other checks."""
     declared = {one.port: one for one in plans(estate)[machine.name].listens if one.tls != "none"}
     found = {}
     for address, port, _ in sockets(host):
         if port in declared:
             here = {"*": machine.address, "0.0.0.0": machine.address, "::": "::1"}.get(address, address)  # noqa: S104
-            found[here, port] = Door(declared[port], here)
+            found[here, port] = Listener(declared[port], here)
     if not found:
         not_applicable("nothing on this host speaks TLS")
     return list(found.values())
@@ -97,9 +97,9 @@ def identities(estate, secret):
     return found
 
 
-def questions(door, estate, machine):
-    """How the program asks whether it is let in. None: a door that is open to the world, or for passwords alone."""
-    port = door.listen.port
+def questions(listener, estate, machine):
+    """How the program asks whether it is let in. None: a listener that is open to the world, or for passwords alone."""
+    port = listener.listen.port
     own = estate.postgres.POSTGRES_DB
     if port == postgres.PORT:
         return [{"role": role, "database": database} for role in ROLES for database in ("postgres", own)]
@@ -107,7 +107,7 @@ def questions(door, estate, machine):
         return [
             get(path, what=path) for path in ("/patroni", "/primary", "/cluster", "/config", "/history", "/metrics")
         ]
-    if port == files.GATE_PORT:
+    if port == files.PROXY_PORT:
         senders = [one.name for one in estate.machines if sends(estate, one)]
         return [get(f"/{name}/config", "HTTP/1.1 200", what=name) for name in senders]
     if port == etcd.CLIENT_PORT:
@@ -134,27 +134,27 @@ def redis_ports(estate):
     return {*instances, *(port + 10_000 for port in instances), estate.redis.redis_sentinel_port}
 
 
-def test_no_certificate_opens_more_than_the_plan_says(host, estate, machine, doors, identities, record_property):
+def test_certificates_open_only_planned_ports(host, estate, machine, listeners, identities, record_property):
     """Refused by TLS or by authorisation; and who is meant to come in comes in."""
-    asked = {door.id: questions(door, estate, machine) for door in doors}
-    tried = [door.sent(asked[door.id]) for door in doors if asked[door.id]]
+    asked = {listener.id: questions(listener, estate, machine) for listener in listeners}
+    tried = [listener.sent(asked[listener.id]) for listener in listeners if asked[listener.id]]
     names = {f"{name}@{where}": (name, where) for name, where in identities}
     pems = [{"id": one, "pem": pem(identities[names[one]])} for one in names]
-    listens = {door.id: door.listen for door in doors}
+    listens = {listener.id: listener.listen for listener in listeners}
     summary = f"{len(identities)} certificates x {len(tried)} ports"
 
     def as_planned():
-        answers = knock(host, {"certificates": pems, "doors": tried})
+        answers = knock(host, {"certificates": pems, "listeners": tried})
         wrong = []
         for pair, answer in answers.items():
-            door, _, one = pair.partition(" ")
-            assert not answer.startswith("nobody could look"), f"{pair}: {answer}"
-            meant = one != "" and listens[door].lets_in(*names[one])
+            listener, _, one = pair.partition(" ")
+            assert not answer.startswith("check error"), f"{pair}: {answer}"
+            meant = one != "" and listens[listener].lets_in(*names[one])
             came_in = answer.startswith("in")
             if came_in and not meant:
-                wrong.append(f"{listens[door].purpose} ({door}) lets {one or 'anybody'} {answer}")
-            if meant and not came_in and not elsewhere(door, listens[door], *names[one], machine):
-                wrong.append(f"{listens[door].purpose} ({door}) refuses {one}: {answer}")
+                wrong.append(f"{listens[listener].purpose} ({listener}) lets {one or 'anybody'} {answer}")
+            if meant and not came_in and not elsewhere(listener, listens[listener], *names[one], machine):
+                wrong.append(f"{listens[listener].purpose} ({listener}) refuses {one}: {answer}")
         assert not wrong, f"{summary}: {len(wrong)} of {len(answers)}: {'; '.join(sorted(wrong)[:12])}"
         return answers
 
@@ -164,38 +164,42 @@ def test_no_certificate_opens_more_than_the_plan_says(host, estate, machine, doo
     record_property("matrix", f"{summary}: {allowed} let in")
 
 
-def elsewhere(door, listen, certificate, where, machine):
+def elsewhere(listener, listen, certificate, where, machine):
     """Whether it is let in to this service, but not from this host or this address of it."""
     if listen.port == postgres.PORT:
         stranger = certificate == "pgbouncer-client" and not {"app", "worker"} & set(machine.groups)
-        return stranger or door.startswith("127.")
+        return stranger or listener.startswith("127.")
     # etcd compares the addresses in a certificate with the caller's.
     return listen.port == etcd.PEER_PORT and where != machine.name
 
 
-def test_files_are_open_to_their_own_host_alone(host, estate, machine, doors, identities):
+def test_file_backups_are_open_to_their_own_host_alone(host, estate, machine, listeners, identities):
     """The certificate of one sender does not open the repository of another."""
-    gates = [door for door in doors if door.listen.port == files.GATE_PORT]
-    if not gates:
+    proxies = [listener for listener in listeners if listener.listen.port == files.PROXY_PORT]
+    if not proxies:
         not_applicable("this host keeps no backups of files")
     for one in (one for one in estate.machines if sends(estate, one)):
         shown = [{"id": one.name, "pem": pem(identities[files.CLIENT, one.name])}]
         others = [get(f"/{name}/config", "HTTP/1.1 200") for name in ("other", *plans(estate)) if name != one.name]
-        answers = knock(host, {"certificates": shown, "doors": [door.sent(others) for door in gates]})
+        answers = knock(host, {"certificates": shown, "listeners": [listener.sent(others) for listener in proxies]})
         assert not [answer for answer in answers.values() if answer.startswith("in")], f"{one.name} opens another's"
 
 
 @pytest.mark.item("LAW-04")
-def test_no_listener_speaks_weak_tls(host, doors, identities, estate):
+def test_no_listener_speaks_weak_tls(host, listeners, identities, estate):
     """Asked by handshakes: nothing below TLS 1.2, of that no suite outside of Mozilla's intermediate profile."""
     callers = {one.issuer: (one.name, name) for name, one in clients(estate)}
     # With TLS 1.2 a server refuses who shows nothing before the handshake is complete.
-    asked = [{**door.sent(), "pem": pem(identities.get(callers.get(door.listen.issuer)))} for door in doors]
-    answers = knock(host, {"certificates": [], "versions": True, "doors": asked})
-    for door in doors:
-        weak = [one for one in answers[door.id] if not one.startswith("TLSv1.3") and not one.startswith("TLSv1.2 (")]
-        assert not weak, f"{door.listen.purpose} ({door.id}) accepts {', '.join(weak)}"
-        assert answers[door.id], f"{door.listen.purpose} ({door.id}) completes no handshake at all"
+    asked = [
+        {**listener.sent(), "pem": pem(identities.get(callers.get(listener.listen.issuer)))} for listener in listeners
+    ]
+    answers = knock(host, {"certificates": [], "versions": True, "listeners": asked})
+    for listener in listeners:
+        weak = [
+            one for one in answers[listener.id] if not one.startswith("TLSv1.3") and not one.startswith("TLSv1.2 (")
+        ]
+        assert not weak, f"{listener.listen.purpose} ({listener.id}) accepts {', '.join(weak)}"
+        assert answers[listener.id], f"{listener.listen.purpose} ({listener.id}) completes no handshake at all"
 
 
 def clients(estate):
@@ -205,7 +209,7 @@ def clients(estate):
 
 
 @pytest.mark.item("LAW-04")
-def test_what_is_not_declared_plain_speaks_tls(host, estate, machine):
+def test_listeners_speak_tls_unless_declared_plain(host, estate, machine):
     """Beyond loopback: each listener is declared, and one without TLS is declared as such in the plan."""
     declared = {listen.port: listen.tls for listen in plans(estate)[machine.name].listens}
     own = {rule.port for rule in estate.firewall.extra_inbound}
@@ -217,9 +221,9 @@ def test_what_is_not_declared_plain_speaks_tls(host, estate, machine):
     assert not unknown, f"not in the plan: {'; '.join(unknown)}"
 
 
-def test_pgbackrest_authorises_its_callers_by_name(host, estate, machine, doors, identities):
+def test_pgbackrest_authorises_its_callers_by_name(host, estate, machine, listeners, identities):
     """pgBackRest's own program asks with each client certificate that TLS lets through."""
-    listens = [door.listen for door in doors if door.listen.port == backup.PORT]
+    listens = [listener.listen for listener in listeners if listener.listen.port == backup.PORT]
     if not listens:
         not_applicable("pgBackRest serves nobody here")
     work = "/run/knock"

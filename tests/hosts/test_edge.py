@@ -15,7 +15,7 @@ from xteam_infra.layers.edge import public
 from xteam_infra.plan.needs import CA_PATH
 
 # One by one: the controller is one client, whose requests they count.
-pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one, pytest.mark.usefixtures("unlimited")]
+pytestmark = [pytest.mark.group("edge"), pytest.mark.serial, pytest.mark.usefixtures("unlimited")]
 
 CA = CA_PATH
 
@@ -29,7 +29,7 @@ def test_plain_http_only_redirects(host, http, estate):
 
 
 @pytest.mark.item("SEC-03")
-def test_browsers_are_told_what_to_refuse(estate, browse):
+def test_security_headers_are_sent(estate, browse):
     """Also on an error page, which is an attacker's favourite."""
     for path in ("/healthz", "/no-such-page"):
         headers = browse(path).headers
@@ -71,7 +71,7 @@ def test_one_edge_holds_the_floating_address(hosts, http, estate, eventually):
 
 
 @pytest.mark.item("INF-10", "MON-06")
-def test_every_request_gets_its_id_here(host, browse, eventually):
+def test_edge_assigns_request_id(host, browse, eventually):
     """One the client brought is replaced; the answer has it, and so has one line of the journal."""
     mine = f"spoofed-{uuid4()}"
     path = f"/healthz?{uuid4().hex}"
@@ -84,7 +84,7 @@ def test_every_request_gets_its_id_here(host, browse, eventually):
     assert line["client"] and line["status"] and line["method"] == "GET", f"logged: {line}"
 
 
-def test_log_has_no_query(host, browse, eventually):
+def test_access_log_contains_no_query_string(host, browse, eventually):
     """People and programs put tokens into addresses."""
     token, agent = uuid4().hex, uuid4().hex
     browse(f"/healthz?token={token}", headers={"User-Agent": agent})
@@ -94,7 +94,7 @@ def test_log_has_no_query(host, browse, eventually):
 
 
 @pytest.mark.item("PERF-04")
-def test_answers_are_compressed_for_who_accepts_it(browse):
+def test_responses_are_compressed_on_request(browse):
     plain, packed = browse(), browse(headers={"Accept-Encoding": "gzip"})
     if plain.status != 200:
         pytest.fail(f"/healthz answers {plain.status}: nothing to compress")
@@ -104,7 +104,7 @@ def test_answers_are_compressed_for_who_accepts_it(browse):
 
 
 @pytest.mark.item("PERF-08", "INF-08", kind="wire")
-def test_assets_are_kept_by_clients_and_nothing_else_is(estate, browse):
+def test_only_static_assets_are_cacheable(estate, browse):
     """Files whose names say what is in them, for long; no answer else, and no file that is not there."""
     below = estate.edge.edge_static_path
     if below is None:
@@ -123,7 +123,7 @@ def test_assets_are_kept_by_clients_and_nothing_else_is(estate, browse):
 
 
 @pytest.mark.item("INF-04", "MON-09")
-def test_only_health_is_public(estate, browse):
+def test_readiness_and_metrics_are_not_public(estate, browse):
     assert browse(estate.app.app_live_path).status == 200, "the world can't see whether we are up"
     hidden = [estate.app.app_ready_path, "/metrics"]
     disguised = [f"/{path}" for path in hidden] + [f"{path}/" for path in hidden]
@@ -178,7 +178,7 @@ def stat(host):
     return {row["svname"]: row for row in rows}
 
 
-def test_the_application_proves_who_it_is(host, hosts, estate):
+def test_edge_verifies_application_certificate(host, hosts, estate):
     """The hop behind the edge is TLS too: a server without the internal CA's certificate gets no request."""
     for machine in estate.members("app"):
         name, port = estate.fqdn(machine.name), serving(hosts[machine.name], estate)[1]
@@ -203,7 +203,7 @@ def test_websockets_pass(browse):
 
 
 @pytest.mark.item("TST-02")
-def test_methods_that_only_attackers_use_are_refused(browse):
+def test_unsafe_http_methods_are_refused(browse):
     for method in ("TRACE", "TRACK"):
         status = browse(method=method).status
         assert status in (405, 501), f"{method} gets {status}"

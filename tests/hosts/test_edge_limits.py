@@ -13,14 +13,14 @@ from edge_client import SERVED, anybody, ask_often, curl, known, url
 from checklist.run import not_applicable
 
 # One by one: the edges count together.
-pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one, pytest.mark.usefixtures("unlimited")]
+pytestmark = [pytest.mark.group("edge"), pytest.mark.serial, pytest.mark.usefixtures("unlimited")]
 
 # More than so many requests are not sent for real: the counter is set ahead instead.
 SENT = 600
 
 
 @pytest.mark.item("SEC-07", "SEC-08")
-def test_a_client_that_asks_too_often_has_to_wait(host, estate, eventually):
+def test_rate_limit_answers_429(host, estate, eventually):
     """Beyond N requests within a minute he is refused and told for how long; another client is unaffected."""
     limit, busy = estate.app.rate_limit_requests_per_minute, anybody()
     assert estate.app.rate_limit_enabled, "rate_limit_enabled is False in group_data/app.py"
@@ -39,10 +39,10 @@ def test_a_client_that_asks_too_often_has_to_wait(host, estate, eventually):
 
 
 @pytest.mark.item("SEC-07")
-def test_passwords_can_not_be_guessed_fast(host, estate, eventually):
+def test_login_rate_limit_answers_429(host, estate, eventually):
     """A strict path has a limit of its own, in whatever disguise; the client's other requests are unaffected."""
-    limit = estate.edge.edge_strict_requests_per_minute
-    for path in estate.edge.edge_strict_paths:
+    limit = estate.edge.edge_auth_requests_per_minute
+    for path in estate.edge.edge_auth_rate_limited_paths:
         busy, disguised = anybody(), f"/%{ord(path[1]):02x}{path[2:]}"
         before = ask_often(host, estate, busy, limit - 1, path) + ask_often(host, estate, busy, 1, disguised)
         assert "429" not in before, f"{path}: refused before the limit of {limit} requests: {before}"
@@ -52,7 +52,7 @@ def test_passwords_can_not_be_guessed_fast(host, estate, eventually):
 
 
 @pytest.mark.item("SEC-07")
-def test_edges_count_together(host, hosts, estate, eventually):
+def test_edges_share_rate_limit_counters(host, hosts, estate, eventually):
     """What a client has asked of another edge counts here."""
     others = [edge for edge in hosts.group("edge") if edge.name != host.name]
     if not others:
@@ -65,7 +65,7 @@ def test_edges_count_together(host, hosts, estate, eventually):
 
 
 @pytest.mark.item("SEC-07")
-def test_a_reload_forgets_no_client(host, estate, eventually):
+def test_reload_keeps_rate_limit_counters(host, estate, eventually):
     """Else whoever guesses passwords starts anew whenever somebody deploys."""
     client, times = anybody(), 20
     ask_often(host, estate, client, times)
@@ -82,7 +82,7 @@ def process(host):
 
 
 @pytest.mark.item("APP-06")
-def test_bodies_have_a_limit(host, estate, browse):
+def test_large_request_body_answers_413(host, estate, browse):
     """Announced: refused before it is sent. At the limit: passed on."""
     limit = estate.app.max_upload_size_mb * 1024 * 1024
     above = browse(method="POST", headers={"Content-Length": str(limit + 1024 * 1024)})
@@ -93,7 +93,7 @@ def test_bodies_have_a_limit(host, estate, browse):
     assert status not in ("000", "411", "413", "429"), f"a body of {size} bytes gets {status}"
 
 
-def test_bodies_announce_their_length(host, estate):
+def test_chunked_request_body_is_limited(host, estate):
     """Else the limit could be walked around; over HTTP/1.1 and HTTP/2."""
     for version in ("--http1.1", "--http2"):
         send = f"echo hello | {curl(estate, anybody())} {version} --upload-file - --output /dev/null"

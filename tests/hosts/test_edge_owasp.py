@@ -54,20 +54,20 @@ def token(hosts, estate, staff):
     return through(hosts.group("app")[0], hosts, estate).login(staff.name, staff.password)
 
 
-def test_nothing_private_without_a_token(visit):
+def test_private_paths_require_a_token(visit):
     """A01. In an address, where it would be logged, a token counts for nothing."""
     for path in PRIVATE:
         assert visit(path).status == 401, f"{path} answers {visit(path).status} to nobody"
 
 
-def test_a_token_in_an_address_counts_for_nothing(visit, token):
+def test_token_in_query_is_ignored(visit, token):
     """A01. Addresses are logged and shared."""
     assert visit("/me", token=token).status == 200, "a good token is refused, so this check proves nothing"
     for name in ("token", "access_token", "authorization"):
         assert visit(f"/me?{name}={token}").status == 401, f"a token is taken from ?{name}="
 
 
-def test_nobody_gets_what_is_anothers(visit, hosts, token, stranger):
+def test_objects_of_other_users_are_refused(visit, hosts, token, stranger):
     """A01. By its true id, on whichever host of the application, and without the rights of staff."""
     _, other = stranger
     mine = json.loads(visit("/workspaces", "POST", token, body={"name": f"mine {uuid4().hex}"}).text)
@@ -82,7 +82,7 @@ def test_nobody_gets_what_is_anothers(visit, hosts, token, stranger):
     assert visit("/debug/error", token=other).status == 403, "what is for staff is for everybody"
 
 
-def test_no_path_leads_out(visit):
+def test_path_traversal_is_refused(visit):
     """A01. Written plainly, encoded, encoded twice, and as no valid UTF-8."""
     for path in TRAVERSALS:
         answer = visit(path)
@@ -90,7 +90,7 @@ def test_no_path_leads_out(visit):
         assert "root:" not in answer.text and "[core]" not in answer.text, f"{path} shows a file of the host"
 
 
-def test_what_is_typed_never_becomes_a_command(visit):
+def test_injection_is_not_executed(visit):
     """A03. As a name, a password and a path; the database does not wait."""
     for text in SLEEPS:
         answers = [visit("/auth/login", "POST", body={"name": text, "password": text}).status]
@@ -98,7 +98,7 @@ def test_what_is_typed_never_becomes_a_command(visit):
         assert set(answers) <= {200, 401, 422}, f"{text!r} gets {answers}"
 
 
-def test_what_is_typed_comes_back_as_it_was(visit, token):
+def test_user_input_is_returned_unchanged(visit, token):
     """A03. Not run by the database, by a template or by a browser."""
     for text in TEXTS:
         made = visit("/workspaces", "POST", token, body={"name": text})
@@ -118,14 +118,14 @@ def test_headers_can_not_be_split(visit, http, host, estate):
         assert "x-split" not in answer.headers, f"the redirect of {path} writes a header"
 
 
-def test_it_is_nobodys_proxy(visit):
+def test_edge_is_no_open_proxy(visit):
     """A10. A request for another place, in each way to write one."""
     for target in (f"http://127.0.0.1:{ALIVE_PORT}/", "https://169.254.169.254/latest/meta-data/", "//evil.example/"):
         answer = visit("/", options=f"--request-target {target}")
         assert answer.status in (400, 404, 421), f"a request for {target} gets {answer.status}"
 
 
-def test_errors_tell_nothing(visit):
+def test_error_pages_disclose_nothing(visit):
     """A05. Broken input is refused in the application's own words."""
     broken = visit("/auth/login", "POST", options="--data-binary '{{{' -H 'Content-Type: application/json'")
     assert broken.status in (400, 422), f"broken JSON gets {broken.status}"

@@ -9,7 +9,7 @@ from edge_client import anybody
 
 from xteam_infra.layers.edge.needs import ALIVE_PORT, STREAMS
 
-pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one]
+pytestmark = [pytest.mark.group("edge"), pytest.mark.serial]
 ON_HOST = Path(__file__).with_name("edge_source_on_host.py")
 REQUESTS = Path(__file__).with_name("edge_requests_on_host.py")
 MORE = 20  # connections, or requests, beyond the limit
@@ -48,7 +48,7 @@ def ipv6_client(host):
 
 @pytest.mark.item("SEC-07", kind="wire")
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_one_source_gets_its_share_of_connections(silent, estate, address, ipv6_client):
+def test_connections_per_source_are_limited(silent, estate, address, ipv6_client):
     """Refused beyond it while another source is served, and what it has ends soon when it says nothing."""
     limit = estate.edge.edge_connections_per_source
     became = silent(address, ipv6_client if address == "::1" else anybody())
@@ -62,7 +62,7 @@ def test_one_source_gets_its_share_of_connections(silent, estate, address, ipv6_
 
 @pytest.mark.item("SEC-07", kind="wire")
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_one_source_gets_its_share_of_requests(host, estate, address, ipv6_client):
+def test_concurrent_requests_per_source_are_limited(host, estate, address, ipv6_client):
     """Those under way at once, in few connections of HTTP/2; beyond it 429, until some of them have ended."""
     limit = estate.edge.edge_requests_per_source
     given = {
@@ -85,7 +85,7 @@ def test_one_source_gets_its_share_of_requests(host, estate, address, ipv6_clien
 
 
 @pytest.mark.item("INF-02", kind="wire")
-def test_the_world_leaves_health_checks_their_connections(host):
+def test_health_checks_have_reserved_connections(host):
     """All frontends at their limits are fewer connections than the process may have."""
     rows = [line.split(",") for line in host.check_output("xteam-edge show stat").lstrip("# ").splitlines() if line]
     names = rows[0]

@@ -11,7 +11,7 @@ from xteam_infra.layers.edge import public
 from xteam_infra.plan.needs import CA_PATH
 
 # One by one: the controller is one client, whose requests they count.
-pytestmark = [pytest.mark.group("edge"), pytest.mark.one_by_one, pytest.mark.usefixtures("unlimited")]
+pytestmark = [pytest.mark.group("edge"), pytest.mark.serial, pytest.mark.usefixtures("unlimited")]
 
 CA = CA_PATH
 EXPIRY_DAYS = 21
@@ -62,7 +62,7 @@ def test_certificate_verifies_for_every_public_name(host, estate, browse):
 
 
 @pytest.mark.item("SEC-03", "PRE-04")
-def test_certificate_is_not_near_its_end(host, estate):
+def test_certificate_does_not_expire_soon(host, estate):
     command = f"openssl s_client -connect 127.0.0.1:443 -servername {estate.all.domain} </dev/null 2>/dev/null"
     shown = host.run(f"{command} | openssl x509 -noout -enddate -checkend {EXPIRY_DAYS * 86400}")
     assert "notAfter" in shown.stdout, "the edge shows no certificate"
@@ -70,7 +70,7 @@ def test_certificate_is_not_near_its_end(host, estate):
 
 
 @pytest.mark.item("SEC-03", "PRE-04")
-def test_certificate_renews_itself(host, estate):
+def test_certificate_renewal_timer_is_enabled(host, estate):
     """certbot's timer runs, and what it renews is what the edge shows."""
     if not estate.edge.acme:
         not_applicable("edge_acme_directory is None: the certificate comes from elsewhere")
@@ -96,7 +96,7 @@ def accepted(host, estate):
 
 
 @pytest.mark.item("SEC-03")
-def test_only_mozillas_intermediate_profile_is_spoken(accepted):
+def test_tls_follows_mozilla_intermediate_profile(accepted):
     """No version before TLS 1.2, no cipher and no curve beyond it; and something of each version in it."""
     for version, ciphers in PROFILE.items():
         assert accepted[version], f"the edge does not speak {version}"
@@ -108,7 +108,7 @@ def test_only_mozillas_intermediate_profile_is_spoken(accepted):
 
 
 @pytest.mark.item("SEC-03")
-def test_the_certificate_is_as_the_profile_wants_it(host, estate):
+def test_certificate_follows_mozilla_intermediate_profile(host, estate):
     """ECDSA on a curve of the profile or RSA of 2048 bits or more, signed with SHA-2, for a year at most."""
     show = f"openssl s_client -connect 127.0.0.1:443 -servername {estate.all.domain} </dev/null 2>/dev/null"
     text = host.check_output(f"{show} | openssl x509 -noout -text -startdate -enddate -dateopt iso_8601")

@@ -8,7 +8,7 @@ from xteam_infra.layers.base.needs import SYSTEM_UNITS
 from xteam_infra.plan.compose import plans
 
 # Of the instances of the API, test_orchestration starts and kills the other one.
-pytestmark = pytest.mark.one_by_one("instances")
+pytestmark = pytest.mark.serial("instances")
 PASSING = {"activating", "deactivating", "reloading", "refreshing"}
 
 
@@ -34,7 +34,7 @@ def test_every_unit_runs(host, estate, eventually):
     assert not failed, f"failed: {failed}"
 
 
-def test_nothing_runs_or_starts_at_boot_that_nobody_asked_for(host, estate):
+def test_no_undeclared_unit_runs_or_is_enabled(host, estate):
     """Debian's packages enable their units by themselves: such a one starts at the next boot, if not before."""
     plan = plans(estate)[host.name]
     # What a timer or a socket of the plan starts.

@@ -52,7 +52,7 @@ def test_etcd_is_led_from_another_host_than_postgresql(hosts, estate, eventually
 
 @pytest.mark.item("LAW-04")
 @pytest.mark.group("etcd")
-def test_etcd_refuses_strangers(host):
+def test_etcd_refuses_unknown_certificates(host):
     """Without TLS, and with TLS but without a certificate of the internal CA."""
     for port in (CLIENT_PORT, PEER_PORT):
         plain = host.run(f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' http://{host.address}:{port}/version")
@@ -62,7 +62,7 @@ def test_etcd_refuses_strangers(host):
 
 
 @pytest.mark.group("etcd")
-def test_etcd_wants_a_user(host):
+def test_etcd_requires_authentication(host):
     """A certificate alone opens nothing: not even the members' own."""
     answer = host.run(
         f"{CTL} --endpoints=https://{host.address}:{CLIENT_PORT} {CA} {MEMBER} get /xteam/ --prefix --keys-only"
@@ -71,7 +71,7 @@ def test_etcd_wants_a_user(host):
 
 
 @pytest.mark.group("etcd")
-def test_patroni_sees_its_own_keys_alone(host, secret):
+def test_patroni_etcd_user_is_limited_to_its_prefix(host, secret):
     """The password opens /xteam/ and nothing beside it."""
     command = f"{CTL} --endpoints=https://{host.address}:{CLIENT_PORT} {CA} {MEMBER}"
 
@@ -86,7 +86,7 @@ def test_patroni_sees_its_own_keys_alone(host, secret):
 
 
 @pytest.mark.group("etcd")
-def test_etcd_does_not_run_full(host, estate):
+def test_etcd_quota_is_not_exhausted(host, estate):
     """At its quota etcd refuses writes, and the cluster loses its leader."""
     alarms = host.check_output("xteam-etcdctl alarm list")
     assert not alarms, f"alarms: {alarms}"

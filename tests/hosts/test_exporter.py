@@ -88,7 +88,7 @@ def test_the_blacklist_is_counted(host, estate, scrape, eventually):
     assert calls[0] > (float(earlier.group(1)) if earlier else 0), "an operation was not counted"
 
 
-def test_strangers_get_no_figures(host, estate, scrape):
+def test_exporter_refuses_unknown_certificates(host, estate, scrape):
     """Without a certificate of Prometheus."""
     port = estate.redis.redis_sentinel_port
     assert scrape(host, port, certificate="").rc != 0, "the exporter answers anyone"
@@ -96,7 +96,7 @@ def test_strangers_get_no_figures(host, estate, scrape):
     assert "redis_" not in plain.stdout, "the exporter speaks plaintext"
 
 
-def test_the_exporter_holds_least(host, estate, secret):
+def test_exporter_user_has_least_privilege(host, estate, secret):
     """It runs as nobody's account, on the host's address alone, and its password is not among its arguments."""
     shown = host.check_output(f"systemctl show -p MainPID -p DynamicUser -p UnitFileState {EXPORTER_UNIT}")
     found = dict(line.split("=", 1) for line in shown.splitlines())

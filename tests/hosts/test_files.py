@@ -10,8 +10,8 @@ from ages import seconds_since
 from checklist.run import not_applicable
 from checklist.waiting import eventually
 from xteam_infra.layers.files.needs import (
-    GATE_PORT,
     PREFIX,
+    PROXY_PORT,
     SENDS,
     SERVER_PORT,
     client_certificate,
@@ -51,20 +51,20 @@ def keeper(estate):
 
 
 @pytest.fixture
-def at_the_gate(host, machine, estate, keeper):
-    """The status of a request at the gate, shown this host's certificate; "000" when another proof gets no answer."""
+def at_the_proxy(host, machine, estate, keeper):
+    """The status of a request at the proxy, shown this host's certificate; "000" when another proof gets no answer."""
     own = f"--cert {client_certificate(machine).crt}"
 
     def ask(path, *options, proof=own):
-        url = f"https://{estate.fqdn(keeper.name)}:{GATE_PORT}{path}"
+        url = f"https://{estate.fqdn(keeper.name)}:{PROXY_PORT}{path}"
         words = ["curl -s -o /dev/null -w '%{http_code}' -m 10 --path-as-is --cacert", CA, proof, *options, f"'{url}'"]
 
         def answer():
             said = host.run(" ".join(words)).stdout
-            assert proof != own or said != "000", f"{path}: the gate gives no answer"
+            assert proof != own or said != "000", f"{path}: the proxy gives no answer"
             return said
 
-        # A source may have 32 connections at the gate; other checks of this host use them up for a moment.
+        # A source may have 32 connections at the proxy; other checks of this host use them up for a moment.
         return eventually(answer, seconds=20, interval=1)
 
     return ask
@@ -93,7 +93,7 @@ def test_backups_of_files_are_recent(estate, senders, kept):
 
 @keeps
 @pytest.mark.item("BAK-03")
-def test_arrivals_are_written_down_where_no_sender_writes(host, senders):
+def test_backup_arrivals_are_recorded_out_of_reach_of_senders(host, senders):
     """Root's alone: neither the server that takes backups, nor whoever sends them, can change when one arrived."""
     for name in senders:
         ledger = host.file(f"/var/lib/xteam/files/ledger/{name}.json")
@@ -117,7 +117,7 @@ def test_files_are_backed_up_by_a_timer(host, keeper, job):
 @keeps
 @pytest.mark.item("BAK-03", "LAW-02")
 @pytest.mark.parametrize("job", ["record", "keep", "copy", "prove-copy"])
-def test_kept_files_are_looked_after_by_timers(host, estate, senders, job):
+def test_file_backup_server_jobs_run_by_timers(host, estate, senders, job):
     """Expired ones are removed; with a bucket they are copied there, and the copies proved."""
     if job not in kept_by(estate):
         not_applicable("backup_s3_bucket is not set: there is no copy")
@@ -138,17 +138,19 @@ def test_copies_of_files_are_recent(estate, senders, in_bucket, kept):
 
 @keeps
 @pytest.mark.item("BAK-03", kind="drill")
-def test_copies_of_files_were_restored_and_compared(host, estate, senders, in_bucket):
+def test_last_restore_test_of_file_copies_was_good(host, estate, senders, in_bucket):
     """Of every host, from the bucket, each byte, not long ago."""
     for name in senders:
         proof = json.loads(host.check_output(f"cat /var/lib/xteam/files/{name}.copy-proof.json"))
         days = seconds_since(proof["completed"]) / 86400
-        assert days <= estate.files.files_backup_prove_max_age_days, f"{name}: the last proof was {days:.0f} days ago"
+        assert days <= estate.files.files_backup_restore_test_max_age_days, (
+            f"{name}: the last proof was {days:.0f} days ago"
+        )
 
 
 @keeps
 @pytest.mark.item("BAK-03", "BAK-06", kind="cloud")
-def test_copies_of_files_can_not_be_destroyed(estate, senders, in_bucket, s3):
+def test_file_backup_copies_are_locked_in_bucket(estate, senders, in_bucket, s3):
     """Asked of S3: the newest objects of each kind are locked versions, and no upload can be read in them."""
     bucket, mode = {"Bucket": estate.backup.backup_s3_bucket}, estate.backup.backup_s3_lock_mode
     for name in senders:
@@ -164,7 +166,7 @@ def test_copies_of_files_can_not_be_destroyed(estate, senders, in_bucket, s3):
 
 @keeps
 @pytest.mark.item("BAK-03")
-def test_the_backup_host_alone_opens_the_copies(host, hosts, estate, senders, in_bucket, secret):
+def test_backup_host_alone_has_keys_of_file_backup_copies(host, hosts, estate, senders, in_bucket, secret):
     """With passwords of their own: a host that sends can read its backups, and not the copies."""
     for name in (*(f"{one}.copy.pass" for one in senders), "s3.credentials"):
         found = host.file(f"/etc/xteam/files/{name}")
@@ -180,64 +182,64 @@ def test_the_backup_host_alone_opens_the_copies(host, hosts, estate, senders, in
 
 @sender
 @pytest.mark.item("BAK-03", kind="drill")
-def test_files_were_restored_and_compared(host, estate, keeper):
+def test_last_file_restore_test_was_good(host, estate, keeper):
     """The newest backup was restored beside the files, and each byte compared, not long ago."""
     proof = json.loads(host.check_output("cat /var/lib/xteam/files/proof.json"))
     days = seconds_since(proof["completed"]) / 86400
-    assert days <= estate.files.files_backup_prove_max_age_days, f"the last proof was {days:.0f} days ago"
+    assert days <= estate.files.files_backup_restore_test_max_age_days, f"the last proof was {days:.0f} days ago"
 
 
 @sender
-def test_no_sender_can_delete_backups(host, machine, at_the_gate):
-    """Nor change one: the server behind the gate only adds."""
+def test_no_sender_can_delete_backups(host, machine, at_the_proxy):
+    """Nor change one: the server behind the proxy only adds."""
     listed = json.loads(host.check_output("xteam-files list --json"))
     newest = listed[-1]["id"]
     path = f"/{machine.name}/snapshots/{newest}"
-    assert at_the_gate(path) == "200", "the host does not see its own backup, so this check proves nothing"
-    assert at_the_gate(path, "-X DELETE") == "403", "a host can delete its backups"
-    assert at_the_gate(path, "-X POST --data-binary x") == "403", "a host can overwrite its backups"
+    assert at_the_proxy(path) == "200", "the host does not see its own backup, so this check proves nothing"
+    assert at_the_proxy(path, "-X DELETE") == "403", "a host can delete its backups"
+    assert at_the_proxy(path, "-X POST --data-binary x") == "403", "a host can overwrite its backups"
     left = [one["id"] for one in json.loads(host.check_output("xteam-files list --json"))]
     assert newest in left, f"the backup {newest} is gone"
 
 
 @sender
-def test_the_gate_lets_each_host_to_its_own(host, machine, at_the_gate):
+def test_mtls_proxy_confines_each_host_to_its_repository(host, machine, at_the_proxy):
     """By its certificate; in whatever way another's name is written."""
-    assert at_the_gate(f"/{machine.name}/config") == "200", "the host does not get to its own"
+    assert at_the_proxy(f"/{machine.name}/config") == "200", "the host does not get to its own"
     for path in ("/other/config", f"/{machine.name}/../other/config", "//other/config", f"/{machine.name}%2f../config"):
-        assert at_the_gate(path) == "403", f"{path} answers {at_the_gate(path)}"
-    assert at_the_gate(f"/{machine.name}/config", proof="") == "000", "the gate asks for no certificate"
+        assert at_the_proxy(path) == "403", f"{path} answers {at_the_proxy(path)}"
+    assert at_the_proxy(f"/{machine.name}/config", proof="") == "000", "the proxy asks for no certificate"
 
 
 @sender
 @pytest.mark.item("BAK-03")
-def test_no_sender_fills_the_disk(host, machine, hosts, estate, at_the_gate):
+def test_no_sender_fills_the_disk(host, machine, hosts, estate, at_the_proxy):
     """What would be more than the room of all backups of files is refused before it is taken."""
     path, keeper = estate.files.files_backup_path, hosts.group("backup")[0]
     disk_mb = int(keeper.check_output(f"df -Pm {path}").splitlines()[1].split()[1])
     more = (room_mb(estate, disk_mb) + 1) * 1024**2
     junk = f"/{machine.name}/data/{'0' * 64}"
-    assert at_the_gate(junk, "-X POST --data-binary x") == "400", "nothing is taken, so this check proves nothing"
+    assert at_the_proxy(junk, "-X POST --data-binary x") == "400", "nothing is taken, so this check proves nothing"
     # Version 1: an answer in the middle of what is sent is none for curl in version 2.
     post = "--http1.1 -X POST --data-binary x"
-    said = at_the_gate(junk, f"{post} -H 'Content-Length: {more}'")
+    said = at_the_proxy(junk, f"{post} -H 'Content-Length: {more}'")
     assert said == "507", f"{more} bytes are taken of one host: {said}"
     for size in (f"-H 'Content-Length: {more}'", "-H 'Transfer-Encoding: chunked'"):
-        said = at_the_gate(f"/{machine.name}/config", f"{post} {size}")
+        said = at_the_proxy(f"/{machine.name}/config", f"{post} {size}")
         assert said == "413", f"a repository's config of any size is taken: {said}"
 
 
 @sender
-def test_the_application_s_key_opens_no_repository(host, machine, at_the_gate):
+def test_the_application_s_key_opens_no_repository(host, machine, at_the_proxy):
     """Its process can read that key; it can neither read nor fill the backups of its host."""
     key = "--cert /etc/xteam/pki/api.crt --key /etc/xteam/pki/api.key"
-    assert at_the_gate(f"/{machine.name}/config", proof=key) in ("000", "403"), "the application's key opens the gate"
-    sent = at_the_gate(f"/{machine.name}/data/{'0' * 64}", "-X POST --data-binary junk", proof=key)
+    assert at_the_proxy(f"/{machine.name}/config", proof=key) in ("000", "403"), "the application's key opens the proxy"
+    sent = at_the_proxy(f"/{machine.name}/data/{'0' * 64}", "-X POST --data-binary junk", proof=key)
     assert sent in ("000", "403"), f"the application writes into the backups: {sent}"
 
 
 @pytest.mark.group("backup")
-def test_the_server_behind_the_gate_is_for_its_own_host(host, estate):
+def test_file_backup_server_listens_on_loopback_only(host, estate):
     if not estate.members("app"):
         not_applicable("no API host in the inventory")
     listening = host.check_output(f"ss -Hltn sport = :{SERVER_PORT}").split()
@@ -255,7 +257,7 @@ def figures(host, name):
 
 @sender
 @pytest.mark.parametrize("job", SENDS)
-def test_figures_of_files_are_exported(host, estate, keeper, job, eventually):
+def test_file_backup_metrics_are_exported(host, estate, keeper, job, eventually):
     """For the node exporter, which is nobody in particular: when it last succeeded, as this host has it."""
 
     def same():
@@ -267,7 +269,7 @@ def test_figures_of_files_are_exported(host, estate, keeper, job, eventually):
 
 
 @keeps
-def test_figures_of_copies_are_exported(host, estate, senders, in_bucket):
+def test_file_copy_metrics_are_exported(host, estate, senders, in_bucket):
     """For the node exporter, of every host: the newest copy's time, and when it was copied and proved."""
     told = figures(host, "xteam-files_keep")
     for name in senders:
@@ -276,7 +278,7 @@ def test_figures_of_copies_are_exported(host, estate, senders, in_bucket):
 
 
 @keeps
-def test_figures_of_arrivals_are_exported(host, senders):
+def test_file_arrival_metrics_are_exported(host, senders):
     """For the node exporter, of every host: when its newest backup that counts arrived, and whether expiry is held."""
     told = figures(host, "xteam-files_kept")
     for name in senders:

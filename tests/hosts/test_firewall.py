@@ -11,7 +11,7 @@ import pytest
 from checklist.run import not_applicable
 from xteam_infra.layers.edge.needs import VRRP
 from xteam_infra.plan.compose import plans
-from xteam_infra.plan.openings import openings
+from xteam_infra.plan.firewall_rules import firewall_rules
 
 # Nothing listens here and no layer asks for it: an open firewall refuses at once, ours says nothing.
 UNUSED = 59_999
@@ -75,11 +75,11 @@ def test_inbound_is_dropped_by_default(host):
     )
 
 
-def test_only_what_a_layer_asked_for_is_open(estate, machine, accepted):
+def test_only_declared_ports_are_open(estate, machine, accepted):
     """Every port, and for each exactly the sources."""
     wanted = {
         (one.protocol, one.port): {None} if one.world else _collapsed([ip_network(net) for net in one.v4 + one.v6])
-        for one in openings(estate, machine)
+        for one in firewall_rules(estate, machine)
     }
     for way, sources in accepted.items():
         assert way in wanted, f"{way} is open, and no layer asked for it"
@@ -92,7 +92,7 @@ def test_strangers_get_no_answer(host, machine, estate):
     ours = {ip_network(network) for network in estate.all.management_networks}
     closed = [
         one.port
-        for one in openings(estate, machine)
+        for one in firewall_rules(estate, machine)
         if one.protocol == "tcp" and not one.world and not ours & {ip_network(network) for network in one.v4 + one.v6}
     ]
     with ThreadPoolExecutor(32) as pool:
@@ -114,11 +114,11 @@ def _knock(address, port):
     return "answers"
 
 
-def test_other_hosts_reach_only_what_is_theirs(host, machine, hosts, estate):
+def test_other_hosts_reach_only_declared_ports(host, machine, hosts, estate):
     """Asked from the first other host that has no business with a port. Its own firewall lets nothing out to there
     either; that this host's drops it shows in the rules, and to strangers."""
     unmeant = {}
-    for opening in openings(estate, machine):
+    for opening in firewall_rules(estate, machine):
         for other in estate.machines:
             unmeant_here = other.name != machine.name and f"{other.address}/32" not in opening.v4
             if unmeant_here and opening.protocol == "tcp" and not opening.world:
@@ -135,7 +135,7 @@ def test_other_hosts_reach_only_what_is_theirs(host, machine, hosts, estate):
         assert not reached, f"{name} gets an answer from port {', '.join(reached)}"
 
 
-def test_nothing_listens_that_no_layer_declared(host, estate, machine):
+def test_no_undeclared_port_listens(host, estate, machine):
     """Beyond loopback, TCP and UDP. The firewall would stop strangers; but who started it, and why?"""
     declared = {("tcp", listen.port) for listen in plans(estate)[machine.name].listens}
     declared |= {("tcp", rule.port) for rule in estate.firewall.extra_inbound}

@@ -55,7 +55,7 @@ def test_outbound_is_dropped_by_default(host):
     assert (policy["hook"], policy["policy"]) == ("output", "drop"), f"outbound traffic is {policy['policy']}ed"
 
 
-def test_only_what_a_layer_asked_for_is_let_out(host, ways):
+def test_only_declared_outbound_rules_exist(host, ways):
     """Every rule that accepts, with its ports, accounts and addresses."""
     wanted = set()
     for way in ways:
@@ -121,7 +121,7 @@ def _outside(estate):
     return str(ip_network(estate.all.management_networks[0])[0])
 
 
-def test_nobody_gets_anywhere_else(host, estate, machine, ways):
+def test_undeclared_outbound_connections_are_refused(host, estate, machine, ways):
     """From the application's account, others' and root: outside, the metadata service, ports for others. IPv4 and 6."""
     family = host.run("ip -6 route get fd00:ec2::254").rc
     interface = host.check_output("ip -o -4 address show to %s", machine.address).split()[1]
@@ -171,7 +171,7 @@ def _may(ways, other, listen, account):
     return False
 
 
-def test_what_is_declared_is_let_out(host, estate, machine, ways):
+def test_declared_outbound_connections_work(host, estate, machine, ways):
     """One connection for each port of other hosts, as an account it is for."""
     addresses = {f"{other.address}/32": other.address for other in estate.machines if other.name != machine.name}
     wanted = {}
@@ -187,7 +187,7 @@ def test_what_is_declared_is_let_out(host, estate, machine, ways):
         assert not cut, f"{account} can't reach {'; '.join(cut)}"
 
 
-def test_what_is_refused_is_counted(host, eventually):
+def test_refused_outbound_packets_are_counted(host, eventually):
     """For Prometheus; a few of them are in the journal too, where the kernel lets a host log."""
 
     def written():

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from xteam_infra.plan.openings import openings
+from xteam_infra.plan.firewall_rules import firewall_rules
 
-pytestmark = pytest.mark.one_by_one("peers")
+pytestmark = pytest.mark.serial("peers")
 ON_HOST = Path(__file__).with_name("peer_on_host.py")
 FEW = 200  # connections that cost little to open
 MORE = 20
 
 
-def test_a_host_has_its_share_of_connections(host, machine, hosts, estate):
+def test_connections_per_peer_are_limited(host, machine, hosts, estate):
     """Each limit is loaded; at the lowest of them, what another host opens beyond it is refused, and let in again when
     that host has closed what it had."""
-    limited = [one for one in openings(estate, machine) if one.most]
+    limited = [one for one in firewall_rules(estate, machine) if one.most]
     loaded = _limits(host)
     wanted = {(one.port, version): one.most for one in limited for version in (4, 6) if getattr(one, f"v{version}")}
     assert loaded == wanted, f"not limited as declared: {loaded.items() ^ wanted.items()}"

@@ -14,7 +14,7 @@ SHOWN = 15
 
 
 @pytest.mark.item("POST-02")
-def test_no_unit_complains_of_what_nobody_looked_into(host, pytestconfig):
+def test_journal_has_no_unexplained_errors(host, pytestconfig):
     """Warnings, errors and worse of each unit since its start; checklist/complaints.yml says what is known and why."""
     journal = read(host.run(COMMAND, timeout=SECONDS).stdout)
     assert len(journal.entries) < MOST, f"more than {MOST} complaints since the boot"

@@ -23,7 +23,7 @@ def collected(collector, mark: str, *matches: str) -> list[dict]:
 
 
 @pytest.mark.item("INF-07", "MON-10")
-def test_a_json_line_arrives_with_its_fields(host, collector, eventually):
+def test_json_log_line_reaches_collector_with_its_fields(host, collector, eventually):
     """Logged now on this host, found in the collector by a field of the journal and readable as JSON."""
     request_id = str(uuid4())
     line = json.dumps({"level": "info", "message": "verification", "request_id": request_id})
@@ -39,7 +39,7 @@ def test_a_json_line_arrives_with_its_fields(host, collector, eventually):
 
 
 @pytest.mark.item("LAW-03")
-def test_a_privileged_act_is_found_in_the_collector(host, collector, eventually):
+def test_sudo_command_is_logged_in_collector(host, collector, eventually):
     """Whoever uses sudo is on record on another host, where root of this host can't delete it."""
     marker = f"/nonexistent/{uuid4()}"
     host.run("sudo --user=nobody ls %s", marker)
@@ -55,7 +55,7 @@ def test_a_privileged_act_is_found_in_the_collector(host, collector, eventually)
 
 @pytest.mark.item("INF-07")
 @pytest.mark.group("logs")
-def test_a_stranger_is_refused(host, estate):
+def test_collector_refuses_unknown_certificates(host, estate):
     """Without a certificate of the internal CA nothing can be sent or read."""
     url = f"https://{estate.fqdn(host.name)}:{estate.logs.logs_port}/upload"
     answer = host.run(
@@ -91,7 +91,7 @@ def forge(host, estate, collector, name, certificate):
 
 
 @pytest.mark.item("LAW-03")
-def test_a_sender_writes_under_its_own_name_alone(host, estate, collector, eventually):
+def test_collector_takes_sender_name_from_certificate(host, estate, collector, eventually):
     """Whatever a line says of itself, it is kept among those of the host whose certificate sent it."""
     other = next((one.name for one in estate.machines if one.name != host.name), "db1")
     mark, said = forge(host, estate, collector, other, "/etc/xteam/pki/journal-upload")
@@ -111,7 +111,7 @@ def test_a_sender_writes_under_its_own_name_alone(host, estate, collector, event
 
 @pytest.mark.item("LAW-03")
 @pytest.mark.group("app")
-def test_the_application_s_key_is_no_sender_s(host, estate, collector):
+def test_collector_refuses_application_certificate(host, estate, collector):
     """What a process of the application can read sends no line in anybody's name."""
     _, said = forge(host, estate, collector, "db1", "/etc/xteam/pki/api")
     assert said.rc != 0, f"the collector takes a line sent with the application's key: {said.stdout}"
@@ -135,6 +135,6 @@ def test_local_logs_are_deleted_in_time(host, estate):
 
 
 @pytest.mark.group("logs")
-def test_no_gateway_serves_the_journal(host):
+def test_journal_gateway_is_masked(host):
     state = host.run("systemctl is-enabled systemd-journal-gatewayd.socket").stdout.strip()
     assert state == "masked", f"systemd-journal-gatewayd.socket is {state}: it serves the journal to anyone"

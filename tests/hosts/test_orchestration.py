@@ -12,14 +12,14 @@ from xteam_infra.plan.compose import plans
 
 ON_HOST = Path(__file__).with_name("instance_on_host.py")
 # A check of an instance that is killed must not meet one that looks at which instances there are.
-pytestmark = pytest.mark.one_by_one("instances")
+pytestmark = pytest.mark.serial("instances")
 # An edge asks every three seconds.
 ASKED_SECONDS = 15
 
 
 @pytest.mark.group("app")
 @pytest.mark.item("INF-01")
-def test_a_killed_instance_serves_again_by_itself(host, estate):
+def test_killed_api_instance_is_restarted(host, estate):
     """Its main process is gone without a word (kill -9). The other instance goes on serving: no request fails."""
     edges = estate.members("edge")
     edge = edges[0].address if edges else host.address
@@ -40,7 +40,7 @@ def test_a_killed_instance_serves_again_by_itself(host, estate):
 
 @pytest.mark.group("app", "worker")
 @pytest.mark.item("INF-01")
-def test_every_unit_is_started_again_and_kept_within_limits(host, estate):
+def test_units_have_restart_policy_and_limits(host, estate):
     """However often it ends. Memory as the host's plan adds it up, tasks and CPU as set."""
     memory = plans(estate)[host.name].memory_mb
     api, celery = estate.app, estate.celery
@@ -58,7 +58,7 @@ def test_every_unit_is_started_again_and_kept_within_limits(host, estate):
 
 @pytest.mark.group("app")
 @pytest.mark.item("INF-01")
-def test_every_edge_asks_whether_the_api_is_ready(host, estate, eventually):
+def test_edges_check_api_readiness(host, estate, eventually):
     """What the instance has noted of their questions. The workers' health is asked by their watch."""
     unit, _ = serving(host, estate)
     state = f"/run/{unit.replace('@', '-').removesuffix('.service')}"

@@ -36,7 +36,7 @@ def test_the_application_reaches_its_database(hosts, app):
 
 
 @pytest.mark.group("postgres", first=True)
-def test_members_follow_one_leader(hosts):
+def test_postgres_members_follow_one_leader(hosts):
     """All stream on the leader's timeline; nobody logs that it can't see its own."""
     members = hosts.group("postgres")
     said = {host.name: patroni(host) for host in members}
@@ -165,7 +165,7 @@ def test_read_endpoint_answers_from_a_replica(hosts, estate, app, eventually):
 
 @pytest.mark.item("PERF-02")
 @pytest.mark.group("postgres", first=True)
-def test_slow_statements_are_found(hosts, estate, eventually):
+def test_slow_statements_are_logged(hosts, estate, eventually):
     """A slow statement is counted by pg_stat_statements, and stands in the journal with its plan."""
     host, mark = leader(hosts), f"probe_{secrets.token_hex(4)}"
     seconds = estate.postgres.postgres_slow_query_ms / 1000 + 0.2

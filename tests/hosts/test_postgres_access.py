@@ -42,7 +42,7 @@ def test_passwords_are_strong_and_kept_as_scram(host, estate, secret):
 
 @pytest.mark.item("SEC-02")
 @pytest.mark.group("postgres")
-def test_no_rule_lets_anybody_in_without_proof(host):
+def test_pg_hba_has_no_trust_rule(host):
     """The access rules the server has loaded: no trust, md5 or password, and TLS for whatever comes by network."""
     rules = sql(host, "SELECT type, auth_method, error FROM pg_hba_file_rules").splitlines()
     assert rules, "no access rule is loaded"
@@ -57,7 +57,7 @@ def test_no_rule_lets_anybody_in_without_proof(host):
 
 @pytest.mark.item("SEC-02")
 @pytest.mark.group("postgres")
-def test_roles_with_power_come_in_by_certificate_alone(host, hosts):
+def test_privileged_roles_require_client_certificate(host, hosts):
     """The superuser never over the network; replication not without the certificate of its role."""
     for client in (*clients(hosts), host):
         answer = connect(client, conninfo_of(host.address, user="postgres", dbname="postgres"))
@@ -78,7 +78,7 @@ def test_roles_with_power_come_in_by_certificate_alone(host, hosts):
 
 @pytest.mark.item("SEC-02")
 @pytest.mark.group("postgres", first=True)
-def test_the_application_changes_rows_alone(hosts, app):
+def test_application_role_cannot_change_schema(hosts, app):
     """No table's definition, no other role, no file of the server."""
     if not clients(hosts):
         not_applicable("no host of the application in the inventory")
@@ -153,7 +153,7 @@ def test_access_rules_name_hosts(host, estate):
 
 @pytest.mark.item("DB-08")
 @pytest.mark.group("postgres")
-def test_roles_with_power_have_no_way_over_the_network(host):
+def test_privileged_roles_have_no_password_rule(host):
     """Of the rules the server has loaded, none lets one of them in by a password, and all others turn them away."""
     asked = "SELECT type, array_to_string(user_name, ','), auth_method FROM pg_hba_file_rules ORDER BY rule_number"
     powerful, turned_away = {"postgres", "replicator", "rewind", "pgbouncer", "backup"}, False
@@ -171,7 +171,7 @@ def test_roles_with_power_have_no_way_over_the_network(host):
 
 @pytest.mark.item("SEC-02")
 @pytest.mark.group("postgres")
-def test_the_backup_role_begins_backups_and_reads_no_rows(host, estate):
+def test_backup_role_reads_no_rows(host, estate):
     """pgBackRest's role has no password, no table, and no power over the server."""
     asked = (
         "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls OR rolpassword IS NOT NULL, "
@@ -185,7 +185,7 @@ def test_the_backup_role_begins_backups_and_reads_no_rows(host, estate):
 
 @pytest.mark.item("LAW-04")
 @pytest.mark.group("postgres")
-def test_nothing_is_spoken_in_plain_text(host, hosts, app):
+def test_postgres_refuses_plaintext(host, hosts, app):
     """The server and Patroni's API refuse it; replicas stream under TLS 1.3."""
     for client in clients(hosts):
         answer = connect(client, app(host.address, sslmode="disable"), password=app.password)
@@ -201,7 +201,7 @@ def test_nothing_is_spoken_in_plain_text(host, hosts, app):
 
 
 @pytest.mark.group("postgres")
-def test_patroni_takes_orders_from_its_own_alone(host, hosts):
+def test_patroni_api_requires_client_certificate(host, hosts):
     """Nothing is answered without a certificate of Patroni's clients; an order needs the password beside it."""
     bare = host.run(f"curl -s -m 5 -k -o /dev/null -w '%{{http_code}}' {REST}/patroni")
     assert bare.stdout == "000", f"a question without certificate gets {bare.stdout}"

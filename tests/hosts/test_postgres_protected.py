@@ -33,7 +33,7 @@ def ask(hosts, app):
 
 
 @pytest.mark.item("LAW-03", kind="wire")
-def test_the_application_adds_to_the_audit_and_changes_nothing(estate, database, ask):
+def test_audit_tables_are_append_only(estate, database, ask):
     """Nor does it get around: by truncating, by a lock that keeps others out, by a trigger."""
     for table in estate.postgres.postgres_append_only_tables:
         column = database(f"SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum = 2")
@@ -50,7 +50,7 @@ def test_the_application_adds_to_the_audit_and_changes_nothing(estate, database,
 
 
 @pytest.mark.item("SEC-02", kind="wire")
-def test_the_application_can_not_raise_anybody(estate, ask):
+def test_application_role_cannot_write_owner_columns(estate, ask):
     """Columns that say who may do more are written by the tables' owner alone."""
     for table, columns in estate.postgres.postgres_owner_columns.items():
         for column in columns:
@@ -63,7 +63,7 @@ def test_the_application_can_not_raise_anybody(estate, ask):
 
 
 @pytest.mark.item("LAW-03")
-def test_what_a_migration_adds_is_protected_at_once(estate, database):
+def test_event_trigger_protects_new_partitions(estate, database):
     """A further part of a protected table, and a further column beside a protected one."""
     app, mark = estate.postgres.POSTGRES_USER, uuid4().hex[:8]
     for table in estate.postgres.postgres_append_only_tables:
@@ -79,7 +79,7 @@ def test_what_a_migration_adds_is_protected_at_once(estate, database):
 
 
 @pytest.mark.item("LAW-03")
-def test_writes_to_protected_objects_are_found_in_the_collector(hosts, estate, database, eventually):
+def test_writes_to_protected_tables_are_audited_in_collector(hosts, estate, database, eventually):
     """Whoever makes them: here the tables' owner, who may."""
     mark = uuid4().hex
     for table, columns in estate.postgres.postgres_owner_columns.items():

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.group("redis")
 
 
 @pytest.mark.item("RED-01")
-def test_what_is_written_is_kept(host, hosts, estate, secret):
+def test_redis_aof_write_is_fsynced(host, hosts, estate, secret):
     """Persistence is on and works, and the master says of a new key that it is on its disk."""
     for role, one in estate.redis.redis_instances.items():
         state = section(host, role, "persistence")
@@ -78,7 +78,7 @@ def appended(transactions):
 
 
 @pytest.mark.item("RED-01")
-def test_a_restart_replays_every_transaction(host, estate):
+def test_redis_restart_replays_aof_transactions(host, estate):
     """With each role's own configuration and users: an instance replays its file with the rights of a user."""
     for role, one in estate.redis.redis_instances.items():
         if not one.appendonly:
@@ -92,7 +92,7 @@ def test_a_restart_replays_every_transaction(host, estate):
 
 
 @pytest.mark.item("SEC-09")
-def test_a_revoked_token_is_not_forgotten(host, hosts, estate, secret):
+def test_blacklist_entry_is_persisted_and_never_evicted(host, hosts, estate, secret):
     """The instance's part: an entry of the blacklist is neither evicted nor lost, and the application can add one."""
     role = "blacklist"
     values = json.loads(ask(host, role, "--json CONFIG GET maxmemory-policy appendonly"))
@@ -109,7 +109,7 @@ def test_a_revoked_token_is_not_forgotten(host, hosts, estate, secret):
 
 
 @pytest.mark.item("RED-04")
-def test_each_role_has_an_instance_of_its_own(host, estate):
+def test_each_redis_role_has_its_own_instance(host, estate):
     """Its own process, port, directory and sandbox: none can see another's data or change any configuration."""
     pids = {}
     for role, one in estate.redis.redis_instances.items():
@@ -135,7 +135,7 @@ def mounted(host, pid, path):
 
 
 @pytest.mark.item("RED-04")
-def test_debians_own_instances_never_start(host):
+def test_debian_redis_units_are_masked(host):
     """They would listen without password."""
     for name in ("redis-server.service", "redis-sentinel.service"):
         shown = host.check_output(f"systemctl show -p ActiveState -p LoadState --value {name}").split()
@@ -186,7 +186,7 @@ def test_sentinel_watches_every_role(host, estate, eventually):
 
 
 @pytest.mark.item("RED-05")
-def test_every_role_survives_the_loss_of_a_host(host, hosts, estate, eventually):
+def test_every_redis_role_has_replica_and_quorum(host, hosts, estate, eventually):
     """One master each, agreed on by all Sentinels, followed by all others without a gap; a majority could elect."""
     members = hosts.group("redis")
     if len(members) == 1:

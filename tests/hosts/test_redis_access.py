@@ -39,7 +39,7 @@ FORBIDDEN_ON_SENTINEL = dict.fromkeys(
 
 
 @pytest.mark.item("RED-03")
-def test_strangers_are_refused(host, estate, secret, figures):
+def test_redis_refuses_missing_and_wrong_passwords(host, estate, secret, figures):
     """Without a password, with a guess, with another user's, and with that of the same user of another role."""
     tried, let_in = 0, []
     for role, port in ports(estate).items():
@@ -76,7 +76,7 @@ LEFT_OUT = {"reset", "quit", "auth"}
 
 
 @pytest.mark.item("RED-03")
-def test_nobody_may_do_anything(host, estate, secret, figures):
+def test_redis_default_user_has_no_rights(host, estate, secret, figures):
     """Every command that the instance knows, on connections of nobody: the default user, which has all rights."""
     tried, let_in = 0, []
     for role, one in estate.redis.redis_instances.items():

@@ -66,7 +66,7 @@ def numbers(estate):
 
 
 @pytest.mark.item("RED-02")
-def test_snapshots_are_recent(estate, kept, snapshots, numbers):
+def test_redis_snapshots_are_recent(estate, kept, snapshots, numbers):
     limits = {1: estate.redis.redis_backup_max_age_minutes, 2: estate.redis.redis_backup_s3_max_age_minutes}
     for number, role in product(numbers, kept):
         assert snapshots[number].get(role), f"repository {number} has no snapshot of {role}"
@@ -77,20 +77,20 @@ def test_snapshots_are_recent(estate, kept, snapshots, numbers):
 
 
 @pytest.mark.item("RED-02")
-def test_the_newest_snapshots_were_restored(host, estate, kept, numbers):
+def test_last_redis_restore_test_was_good(host, estate, kept, numbers):
     """By the scratch instance's own count: every key that was stored is back, and those that were read have a value."""
     for number, role in product(numbers, kept):
         path = f"{estate.redis.redis_backup_path}/state/proofs/{role}.repository{number}.json"
         assert host.file(path).exists, f"no snapshot of {role} was ever restored from repository {number}"
         proof = json.loads(host.check_output("cat %s", path))
         days = seconds_since(proof["proved"]) / 86_400
-        assert days <= estate.redis.redis_backup_prove_max_age_days, f"{role} was proved {days:.1f} days ago"
+        assert days <= estate.redis.redis_backup_restore_test_max_age_days, f"{role} was proved {days:.1f} days ago"
         assert proof["loaded"] + proof["expired"] == proof["keys"], f"{role}: keys are missing: {proof}"
         assert proof["unreadable"] == 0, f"{role}: keys without value: {proof}"
 
 
 @pytest.mark.item("RED-02")
-def test_what_was_restored_is_of_the_present_data(host, hosts, estate, kept, numbers):
+def test_last_redis_restore_test_is_of_present_data(host, hosts, estate, kept, numbers):
     """A snapshot of a role that was there before, on hosts that were made anew since, proves nothing."""
     for role in kept:
         said = hosts.at_once(hosts.group("redis"), f"cat /var/lib/redis/{role}/born 2>/dev/null || echo 0")
@@ -108,7 +108,11 @@ def test_timers_run(host, estate, kept, numbers, name):
     if name == "copy" and 2 not in numbers:
         not_applicable("backup_s3_bucket is not set: there is one repository")
     redis = estate.redis
-    times = {"backup": redis.redis_backup_on, "copy": redis.redis_backup_s3_on, "prove": redis.redis_backup_prove_on}
+    times = {
+        "backup": redis.redis_backup_schedule,
+        "copy": redis.redis_backup_s3_schedule,
+        "prove": redis.redis_backup_restore_test_schedule,
+    }
     wanted = times[name]
     timer = host.service(f"xteam-redis-{name}.timer")
     assert timer.is_running and timer.is_enabled, f"xteam-redis-{name}.timer does not run"
@@ -120,7 +124,7 @@ def test_timers_run(host, estate, kept, numbers, name):
 
 
 @pytest.mark.item("RED-02")
-def test_only_the_backup_host_can_read_them(host, hosts, estate, kept, numbers, secret):
+def test_backup_host_alone_has_keys_of_redis_snapshots(host, hosts, estate, kept, numbers, secret):
     """Nothing on its disk is plain; what opens the repositories is root's alone, twice different, on no Redis host."""
     plain = host.run(f"grep -rlaF {REDIS_MAGIC} {estate.redis.redis_backup_path}/restic").stdout
     assert not plain, f"not encrypted: {plain}"
@@ -128,10 +132,10 @@ def test_only_the_backup_host_can_read_them(host, hosts, estate, kept, numbers, 
     for name in names:
         assert not host.file(f"{HOME}/{name}").mode & 0o077, f"others can read {HOME}/{name}"
     redis, backup = estate.redis, estate.backup
-    ciphers = [secret(redis.redis_backup_cipher.name)]
+    ciphers = [secret(redis.redis_backup_encryption_key.name)]
     keys = []
     if 2 in numbers:
-        ciphers.append(secret(redis.redis_backup_s3_cipher.name))
+        ciphers.append(secret(redis.redis_backup_s3_encryption_key.name))
         keys.append(secret(backup.backup_s3_key.name))
     assert len(set(ciphers)) == len(ciphers), "one password opens both repositories"
     for other in hosts.group("redis"):
@@ -142,7 +146,7 @@ def test_only_the_backup_host_can_read_them(host, hosts, estate, kept, numbers, 
 
 
 @pytest.mark.item("RED-02", "BAK-06", kind="cloud")
-def test_the_copy_in_the_bucket_cannot_be_destroyed(estate, kept, s3):
+def test_redis_copies_are_locked_in_bucket(estate, kept, s3):
     """Asked of S3: versions are locked, and leave when their lock ends; those written last are, and are encrypted."""
     if not s3:
         not_applicable("backup_s3_bucket is not set: there is one repository")
@@ -166,7 +170,7 @@ def test_the_copy_in_the_bucket_cannot_be_destroyed(estate, kept, s3):
 
 
 @pytest.mark.item("RED-02")
-def test_no_snapshot_is_offered(host, estate, kept):
+def test_no_redis_snapshot_is_served(host, estate, kept):
     """Only while a restore runs."""
     listening = host.check_output("ss -Hltn")
     assert f":{estate.redis.redis_restore_port} " not in listening, "a snapshot is offered though no restore runs"

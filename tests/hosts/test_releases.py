@@ -11,11 +11,11 @@ from xteam_client import serving
 from xteam_infra.layers.app.needs import API_UNIT, COLOURS, SWITCHED
 
 # Of the instances of the API, test_orchestration starts and kills the other one.
-pytestmark = pytest.mark.one_by_one("instances")
+pytestmark = pytest.mark.serial("instances")
 
 
 @pytest.mark.group("app")
-def test_one_instance_serves(host):
+def test_exactly_one_api_instance_serves(host):
     """It starts at boot and gets requests; the other one does neither. A half-done roll would show here."""
     states = {}
     for colour in COLOURS:
@@ -38,7 +38,7 @@ def test_every_process_runs_the_release_in_use(host, estate):
 
 @pytest.mark.group("app")
 @pytest.mark.item("POST-03", "CI-11")
-def test_users_get_through_each_instance(host, estate):
+def test_smoke_test_passes_through_each_instance(host, estate):
     """Log in, have a task done, talk, keep a file, log out: at the instance itself."""
     _, port = serving(host, estate)
     use(host, f"{host.address}:{port} --server-name {estate.fqdn(host.machine.name)}")
@@ -46,7 +46,7 @@ def test_users_get_through_each_instance(host, estate):
 
 @pytest.mark.group("edge")
 @pytest.mark.item("POST-03", "CI-11")
-def test_users_get_through_each_edge(host, hosts):
+def test_smoke_test_passes_through_each_edge(host, hosts):
     """The same from outside, by the public name."""
     use(hosts.group("app")[0], f"{host.address}:443")
 
@@ -90,14 +90,14 @@ def quiet(hosts, eventually):
 
 @pytest.mark.group("app")
 @pytest.mark.item("POST-02")
-def test_users_of_each_instance_leave_no_errors(host, estate, quiet):
+def test_smoke_test_of_each_instance_logs_no_errors(host, estate, quiet):
     _, port = serving(host, estate)
     quiet(use(host, f"{host.address}:{port} --server-name {estate.fqdn(host.machine.name)}"))
 
 
 @pytest.mark.group("edge")
 @pytest.mark.item("POST-02")
-def test_users_of_each_edge_leave_no_errors(host, hosts, quiet):
+def test_smoke_test_of_each_edge_logs_no_errors(host, hosts, quiet):
     quiet(use(hosts.group("app")[0], f"{host.address}:443"))
 
 
@@ -129,6 +129,6 @@ def error_in(entry):
 
 @pytest.mark.group("app")
 @pytest.mark.item("DB-04")
-def test_migrations_have_one_head_and_a_way_back(host):
+def test_migrations_have_one_head_and_a_downgrade(host):
     said = host.run("xteam-migrate verify")
     assert said.rc == 0, said.stderr.strip()

@@ -5,7 +5,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).with_name("root_on_host.sh").read_text()
 
 
-def test_programs_of_root_take_nothing_from_their_caller(host):
+def test_root_programs_ignore_callers_environment(host):
     """Modules where it is called and on PYTHONPATH, programs first in PATH, files that shells read when they start."""
     taken = host.run_with_stdin("sh -s", SCRIPT)
     assert taken.rc == 0, f"the programs could not be called: {taken.stderr}"

@@ -70,7 +70,7 @@ def app(postgres, app, estate):
 
 
 @pytest.mark.group("app", "worker")
-def test_write_port_leads_to_the_leader(host, app, hosts, eventually):
+def test_router_write_port_reaches_leader(host, app, hosts, eventually):
     """Directly and through the pooler; the server's certificate is verified on the way."""
 
     leads = leader(hosts).address
@@ -85,7 +85,7 @@ def test_write_port_leads_to_the_leader(host, app, hosts, eventually):
 
 
 @pytest.mark.group("app", "worker")
-def test_read_port_always_answers(host, app, hosts, eventually):
+def test_router_read_port_always_answers(host, app, hosts, eventually):
     """From a replica while there is one, from the leader otherwise; through the pooler as a database of its own."""
     replicas = len(hosts.group("postgres")) > 1
     name = f"{app(POOLER_PORT).split('dbname=')[1].split()[0]}_ro"
@@ -101,7 +101,7 @@ def test_read_port_always_answers(host, app, hosts, eventually):
 
 @pytest.mark.item("SEC-02")
 @pytest.mark.group("app", "worker")
-def test_pooler_refuses_who_may_not_come_in(host, app):
+def test_pgbouncer_refuses_unauthorised_roles(host, app):
     """A wrong password; roles with power over the server, whatever the password."""
     wrong = connect(host, app(POOLER_PORT), password=app.password[::-1])
     assert "SASL authentication failed" in wrong.stderr, f"with a wrong password: {wrong.stdout or wrong.stderr}"
@@ -112,7 +112,7 @@ def test_pooler_refuses_who_may_not_come_in(host, app):
 
 @pytest.mark.item("LAW-04")
 @pytest.mark.group("app", "worker")
-def test_pooler_speaks_tls_alone(host, app):
+def test_pgbouncer_requires_tls(host, app):
     plain = connect(host, app(POOLER_PORT, sslmode="disable"), password=app.password)
     assert "SSL required" in plain.stderr, f"without TLS: {plain.stdout or plain.stderr}"
     answer = connect(
@@ -123,7 +123,7 @@ def test_pooler_speaks_tls_alone(host, app):
 
 @pytest.mark.item("DB-03")
 @pytest.mark.group("app", "worker")
-def test_a_saturated_pool_holds(host, app, estate):
+def test_saturated_pgbouncer_queues_clients(host, app, estate):
     """More clients than server connections: all are served, by no more server connections than were allowed."""
     settings = estate.router
     allowed = min(settings.pgbouncer_pool_size + settings.pgbouncer_reserve_size, settings.pgbouncer_server_connections)
@@ -136,7 +136,7 @@ def test_a_saturated_pool_holds(host, app, estate):
 
 @pytest.mark.item("DB-03")
 @pytest.mark.group("app", "worker")
-def test_pools_fit_into_the_server(host, postgres, estate, hosts):
+def test_pgbouncer_pools_fit_max_connections(host, postgres, estate, hosts):
     """What PgBouncer runs with, on all hosts together, against the server's own limit."""
     running = dict(line.split("|")[:2] for line in pooler(host, "SHOW CONFIG"))
     settings = estate.router
@@ -160,7 +160,7 @@ def test_pools_fit_into_the_server(host, postgres, estate, hosts):
 
 
 @pytest.mark.group("app", "worker")
-def test_pooler_keeps_no_password(host):
+def test_pgbouncer_stores_no_password(host):
     """It asks the server instead; the process has no list of users."""
     running = dict(line.split("|")[:2] for line in pooler(host, "SHOW CONFIG"))
     assert "pgbouncer.lookup" in running["auth_query"], f"auth_query is {running['auth_query']}"
@@ -203,7 +203,7 @@ def _unit_of(host, line):
 
 @pytest.mark.item("DB-03")
 @pytest.mark.group("app", "worker")
-def test_prepared_statements_survive_the_pool(host, app):
+def test_prepared_statements_work_through_pgbouncer(host, app):
     """What a client has prepared on one server connection it finds on another, to which the pooler brings it."""
     answer = host.run_with_stdin(f"{PYTHON} {quote(PREPARED)} {quote(app(POOLER_PORT))}", f"{app.password}\n")
     assert answer.stdout.split() == ["moved", "42"], f"{answer.stdout[-300:]} {answer.stderr[-300:]}"
@@ -211,7 +211,7 @@ def test_prepared_statements_survive_the_pool(host, app):
 
 @pytest.mark.item("DB-03")
 @pytest.mark.group("app", "worker")
-def test_a_reload_of_the_pooler_ends_no_connection(host, app, eventually):
+def test_pgbouncer_reload_drops_no_connection(host, app, eventually):
     """An open transaction goes on, new clients come in, and it stays the process it is.
 
     Of the router: tests/drills/test_router.py.
@@ -229,7 +229,7 @@ def test_a_reload_of_the_pooler_ends_no_connection(host, app, eventually):
 
 @pytest.mark.item("DB-06")
 @pytest.mark.group("app", "worker")
-def test_a_client_finds_the_leader_by_itself(host, app, estate, hosts):
+def test_multi_host_client_finds_leader(host, app, estate, hosts):
     """libpq's way without any router: all members in one conninfo, and what sort of server is wanted."""
     members = estate.members("postgres")
     names = ",".join(estate.fqdn(machine.name) for machine in members)

@@ -32,7 +32,7 @@ def binding(host, encrypted):
 
 
 @pytest.mark.item("DB-07", "LAW-04")
-def test_the_database_lies_in_an_encrypted_tree(host, estate, encrypted):
+def test_database_files_are_in_encrypted_directory(host, estate, encrypted):
     """Data, WAL and the WAL on its way to the archive; by what the server says and what the kernel says of it."""
     data = host.check_output("cd / && runuser -u postgres -- psql -XAtqc 'show data_directory'")
     places = [data, f"{data}/pg_wal", f"{data}/base"]
@@ -42,12 +42,13 @@ def test_the_database_lies_in_an_encrypted_tree(host, estate, encrypted):
         assert said.rc == 0 and "is encrypted with fscrypt" in said.stdout, f"{place} is not encrypted"
         assert "contents:AES_256_XTS" in said.stdout, f"{place}: {said.stdout}"
     outside = host.check_output(f"find {DISTRIBUTION.postgres_data}/pg_tblspc -mindepth 1 -maxdepth 1")
-    assert not outside, f"tablespaces outside the tree: {outside}"
+    assert not outside, f"tablespaces outside the encrypted directory: {outside}"
 
 
 @pytest.mark.item("DB-07", "LAW-04")
-def test_postgresql_waits_for_its_key(host, estate, encrypted):
-    """What uses the tree needs its mount, the mount needs the unit that opens it, and all of that happens at boot."""
+def test_postgresql_requires_encrypted_mounts(host, estate, encrypted):
+    """What uses the encrypted directory needs its mount, the mount needs the unit that opens it, and all of that
+    happens at boot."""
     for unit, where in WAITING.items():
         if unit == "pgbackrest.service" and not estate.members("backup"):
             continue
@@ -58,24 +59,24 @@ def test_postgresql_waits_for_its_key(host, estate, encrypted):
         assert all("xteam-storage.service" in line for line in opener), f"{mount} is mounted without a key"
         assert host.run(f"systemctl is-enabled {mount}").stdout.strip() == "enabled", f"{mount} is not mounted at boot"
     opens = host.run("systemctl is-enabled xteam-storage.service").stdout.strip()
-    assert opens == "enabled", f"nothing opens the tree at boot: {opens}"
+    assert opens == "enabled", f"nothing unlocks the encrypted directory at boot: {opens}"
 
 
 @pytest.mark.item("DB-07")
-def test_every_key_host_opens_the_tree(host, estate, binding):
-    """With the keys the tree is bound to. Nothing of the key is kept by asking."""
+def test_every_tang_server_unlocks_encrypted_directory(host, estate, binding):
+    """With the keys the encrypted directory is bound to. Nothing of the key is kept by asking."""
     servers = binding["pins"]["tang"]
-    assert binding["t"] == estate.storage.storage_key_threshold, f"{binding['t']} key hosts must answer"
+    assert binding["t"] == estate.storage.storage_tang_threshold, f"{binding['t']} Tang servers must answer"
     for one in servers:
         answer = host.run(f"curl -sf -m 10 {quote(one['url'] + '/adv/' + one['thp'])}")
         assert answer.rc == 0 and "signature" in answer.stdout, f"{one['url']} does not know the key of the binding"
     read = f"import json; print(json.load(open('{BINDING}'))['jwe'], end='')"
     size = host.check_output(f"python3 -I -c {quote(read)} | timeout 40 clevis decrypt | wc -c").strip()
-    assert size == "32", f"the key hosts open a key of {size} bytes"
+    assert size == "32", f"the Tang servers open a key of {size} bytes"
 
 
 @pytest.mark.item("DB-07")
-def test_key_hosts_are_not_the_database_s(estate, encrypted, binding):
+def test_tang_servers_are_no_database_hosts(estate, encrypted, binding):
     """Who carries a database host away must not have its key as well."""
     if all("postgres" in machine.groups for machine in estate.machines):
         not_applicable("every host is a database host: nobody else could hold the key")
@@ -85,7 +86,7 @@ def test_key_hosts_are_not_the_database_s(estate, encrypted, binding):
 
 
 @pytest.mark.item("DB-07")
-def test_no_key_lies_on_the_host(host, secret, encrypted):
+def test_no_storage_key_on_host(host, secret, encrypted):
     """The recovery key is nowhere, and the binding is root's alone."""
     places = "/etc /root /run /tmp /var/tmp /var/lib/xteam /var/log /usr/local"
     found = host.run_with_stdin(f"grep -rlIFf - {places} 2>/dev/null", secret("storage/recovery") + "\n")

@@ -4,7 +4,7 @@ from checklist.run import not_applicable
 
 
 def test_mutation(mutation, mutator, hosts):
-    if len(hosts.group(mutation.group)) < mutation.least:
-        not_applicable(f"the inventory has fewer than {mutation.least} hosts in group {mutation.group}")
+    if len(hosts.group(mutation.group)) < mutation.min_hosts:
+        not_applicable(f"the inventory has fewer than {mutation.min_hosts} hosts in group {mutation.group}")
     result = mutator.run(mutation)
     assert result.good, result.explanation

@@ -12,7 +12,7 @@ import yaml
 from tests.unit.conftest import HA, OWN, PROJECT, SOLO, Declaration, Pyinfra
 from xteam_infra.kubernetes import KubernetesError, Options, Target, manifests
 from xteam_infra.kubernetes.__main__ import dump
-from xteam_infra.kubernetes.environment import keys_of, refuse_unwritable
+from xteam_infra.kubernetes.environment import keys_of, validate_environment
 from xteam_infra.plan.compose import plans
 from xteam_infra.reference import environment_page as environment
 from xteam_infra.secrets import Secret
@@ -167,7 +167,7 @@ def test_a_password_that_a_pod_would_misread_is_refused(tmp_path):
     (tmp_path / "secrets.json").touch(mode=0o600)
     (tmp_path / "secrets.json").write_text(json.dumps({"redis/queue/app": value, "postgres/app": f"{value}2"}))
     with pytest.raises(KubernetesError) as refused:
-        refuse_unwritable(target(tmp_path))
+        validate_environment(target(tmp_path))
     said = str(refused.value)
     assert "redis/queue/app" in said and "postgres/app" not in said and value[:8] not in said
 

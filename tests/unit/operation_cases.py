@@ -180,7 +180,7 @@ def _forget() -> None:
     runtime._opened.clear()
     runtime.vault.cache_clear()
     absent.declare_down([])
-    for registry in (postgres_update._orders, deployment._begun, deployment_operations._ways):
+    for registry in (postgres_update._orders, deployment._begun, deployment_operations._rollbacks):
         registry.clear()
     for found in (overrides._found, storage._found):
         found.clear()

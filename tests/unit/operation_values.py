@@ -138,7 +138,7 @@ def _rotation(role: str) -> Rotation:
 
 
 def _questions(fields: dict[str, Any]) -> list[Question]:
-    goals = [Question(goal.name, goal.database, goal.holds) for goal in fields["goals"]]
+    goals = [Question(goal.name, goal.database, goal.check_sql) for goal in fields["goals"]]
     return goals + [Question(f"password of {role}", "postgres", _kept(role)) for role in fields["passwords"]]
 
 

@@ -15,7 +15,7 @@ from xteam_infra.errors import SettingsError
 from xteam_infra.layers.backup.cluster import _moves, refusal
 from xteam_infra.layers.backup.facts import Drills, Repositories
 from xteam_infra.layers.backup.needs import callers, databases, jobs, needs, repositories
-from xteam_infra.layers.backup.operations import keys_fit, refuse_unclear_restore
+from xteam_infra.layers.backup.operations import keys_fit, validate_restore
 from xteam_infra.on_host.xteam_backup.reached import without_silent
 from xteam_infra.secrets import Secret
 
@@ -63,13 +63,13 @@ def test_a_restore_in_place_wants_to_be_confirmed(ha, confirm):
     """By the product's own name: whoever has the wrong inventory in hand types another one."""
     ha.own |= {"target": "2026-11-01 07:40:00+00", "into": "cluster", "confirm": confirm}
     with pytest.raises(SettingsError, match=r"confirm(.|\n)*xteam.test 2026-11-01 07:40:00\+00"):
-        refuse_unclear_restore(ha.read())
+        validate_restore(ha.read())
 
 
 def test_a_restore_from_a_repository_that_is_not_there(ha):
     ha.own |= {"target": "latest", "repository": 2}
     with pytest.raises(SettingsError, match="backup_s3_bucket is not set"):
-        refuse_unclear_restore(ha.read())
+        validate_restore(ha.read())
 
 
 @pytest.mark.parametrize(
@@ -89,18 +89,18 @@ def test_what_came_of_restore_drills(output, good):
 
 @pytest.mark.parametrize("calendar", ["often", "25", "Sunday at noon", "Sun 01:30; reboot", ""])
 def test_a_time_that_is_no_calendar_expression(declaration, calendar):
-    declaration.own["backup_full_on"] = calendar
-    assert "systemd calendar expression" in declaration.problems()["backup_full_on"]
+    declaration.own["backup_full_schedule"] = calendar
+    assert "systemd calendar expression" in declaration.problems()["backup_full_schedule"]
 
 
 def test_both_backups_at_one_time(declaration):
-    declaration.own |= {"backup_full_on": "01:30", "backup_differential_on": "01:30"}
-    assert "another time than backup_full_on" in declaration.problems()["backup_differential_on"]
+    declaration.own |= {"backup_full_schedule": "01:30", "backup_differential_schedule": "01:30"}
+    assert "another time than backup_full_schedule" in declaration.problems()["backup_differential_schedule"]
 
 
 def test_a_key_that_stands_in_the_settings(declaration):
-    declaration.own["backup_cipher"] = "correct horse battery staple"
-    said = declaration.problems()["backup_cipher"]
+    declaration.own["backup_encryption_key"] = "correct horse battery staple"
+    said = declaration.problems()["backup_encryption_key"]
     assert "never the value" in said and "horse" not in said
 
 
@@ -170,10 +170,10 @@ def test_one_repository_without_a_bucket(ha):
         ("backup_s3_region", "Frankfurt", "pattern"),
         ("backup_s3_endpoint", "https://s3.example.com", "pattern"),
         ("backup_s3_ca", "/nowhere/ca.crt", "a file on this controller"),
-        ("backup_s3_cipher", Secret("backup/repo1-cipher"), "another secret than backup_cipher"),
+        ("backup_s3_encryption_key", Secret("backup/repo1-cipher"), "another secret than backup_encryption_key"),
         ("backup_s3_key", "AKIAIOSFODNN7", "never the value"),
         ("backup_s3_lock_days", 0, "greater than or equal to 1"),
-        ("backup_s3_differential_on", "Sun 03:30", "another time than backup_s3_full_on"),
+        ("backup_s3_differential_schedule", "Sun 03:30", "another time than backup_s3_full_schedule"),
     ],
 )
 def test_a_second_repository_that_cannot_be(ha, key, value, allowed):

@@ -7,7 +7,7 @@ from pyinfra.context import ctx_host, ctx_state
 from xteam_infra.cloud import Bucket, ObjectStorage, client, difference, live
 from xteam_infra.cloud.bucket import PARTS
 from xteam_infra.errors import SettingsError
-from xteam_infra.layers.backup.bucket import bucket, refuse_unusable_bucket
+from xteam_infra.layers.backup.bucket import bucket, require_usable_bucket
 
 moto = pytest.importorskip("moto")
 BUCKET = Bucket("xteam-backups", "eu-central-1", lock_days=14)
@@ -82,7 +82,7 @@ def test_refused_change_ends_the_run(s3, local_host):
 def test_another_region_is_refused(s3, local_host):
     carry_out(s3)
     with pytest.raises(SettingsError, match=r"b_region(.|\n)*eu-central-1, or another bucket"):
-        refuse_unusable_bucket(Bucket(BUCKET.name, "eu-west-1", 14), s3, KEYS)
+        require_usable_bucket(Bucket(BUCKET.name, "eu-west-1", 14), s3, KEYS)
 
 
 def test_a_key_without_rights_is_refused_by_name():
@@ -91,11 +91,11 @@ def test_a_key_without_rights_is_refused_by_name():
             raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadBucket")
 
     with pytest.raises(SettingsError, match=r"b_bucket(.|\n)*b_key"):
-        refuse_unusable_bucket(BUCKET, Refusing(), KEYS)
+        require_usable_bucket(BUCKET, Refusing(), KEYS)
 
 
 def test_an_endpoint_that_does_not_answer_is_refused_by_name(monkeypatch):
     monkeypatch.setattr("xteam_infra.cloud.storage.TRIES", 1)
     nowhere = client(ObjectStorage("eu-central-1", "127.0.0.1:1", path_style=True), ("x", "y"))
     with pytest.raises(SettingsError, match="b_endpoint"):
-        refuse_unusable_bucket(BUCKET, nowhere, KEYS)
+        require_usable_bucket(BUCKET, nowhere, KEYS)

@@ -12,7 +12,7 @@ import pytest
 
 from xteam_infra.errors import SettingsError
 from xteam_infra.layers.app import deploy_lock as deployment
-from xteam_infra.layers.app.deploy_lock import LEASE, LOCK, WayBack, tell
+from xteam_infra.layers.app.deploy_lock import LEASE, LOCK, AutomaticRollback, post_webhook
 from xteam_infra.layers.app.releases import Deployment, begin_release, begin_rollback, record_file, source_of
 from xteam_infra.release import Release, ReleaseError
 from xteam_infra.release.record import Entry, Record, read, write
@@ -114,7 +114,7 @@ def test_a_failure_leads_back_to_one_release(ha, tmp_path):
     old, new, other = (entry(name) for name in "abc")
     run = Deployment(estate, "release", other, Record())
     write(record_file(estate), Record().released(old))
-    way = WayBack(run, ("app1", "app2", "app3"))
+    way = AutomaticRollback(run, ("app1", "app2", "app3"))
     way.before = {"app1": new.id, "app2": new.id, "app3": ""}
     assert way.releases() == {"app1": new.id, "app2": new.id}, "the record is behind: nobody asked for its release"
     way.before = {"app1": new.id, "app2": old.id, "app3": ""}
@@ -263,7 +263,7 @@ def told(ha, monkeypatch, address, event="begins", reason=""):
     ha.store.write_text(json.dumps({"app/DEPLOY_WEBHOOK": address}))
     ha.store.chmod(0o600)
     monkeypatch.setattr("xteam_infra.layers.app.deploy_lock.secret", lambda _: address)
-    tell(Deployment(ha.read(), "release", entry("a"), Record()), event, reason)
+    post_webhook(Deployment(ha.read(), "release", entry("a"), Record()), event, reason)
 
 
 def test_the_webhook_is_told(ha, monkeypatch, receiver):
@@ -287,7 +287,7 @@ def test_a_webhook_that_fails_stops_nothing_and_shows_no_address(ha, monkeypatch
     """The address holds a token, so a warning must not hold the address."""
     _, address = receiver
     told(ha, monkeypatch, f"{address}{path}" if path else "http://127.0.0.1:1/token")
-    assert "the webhook was not told (begins)" in caplog.text
+    assert "the webhook was not notified (begins)" in caplog.text
     assert "127.0.0.1" not in caplog.text and "token" not in caplog.text
 
 
@@ -301,4 +301,4 @@ def test_a_webhook_without_address_is_refused(ha, address, found):
 
 def test_no_webhook_nobody_told(ha):
     assert ha.read().app.deploy_webhook is None
-    tell(Deployment(ha.read(), "release", entry("a"), Record()), "begins")
+    post_webhook(Deployment(ha.read(), "release", entry("a"), Record()), "begins")

@@ -10,7 +10,7 @@ from lab.errors import LabError
 from tests.drills.harness import faults as faults_module
 from tests.drills.harness.faults import Faults
 from tests.drills.harness.on_host import __main__ as on_host
-from tests.drills.harness.witness import Seen, handovers, overlaps
+from tests.drills.harness.write_probe import Seen, handovers, overlaps
 
 
 class Store(on_host.Writer):

@@ -12,7 +12,7 @@ from tests.unit.test_report_plugin import item, run, write_check  # noqa: F401 -
 pytest_plugins = ["pytester"]
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-NAME = "tests/drills/test_redis.py::test_a_full_cache_makes_room"
+NAME = "tests/drills/test_redis.py::test_full_redis_cache_evicts"
 DRILL = """
 import pytest
 
@@ -71,7 +71,7 @@ def test_the_last_result_decides_whenever_it_was_written(tmp_path):
     (tmp_path / "bench/failover.py").touch()
     assert {one.name: one.status for one in store.last(tmp_path)} == {"bench/failover.py": "passed"}
     (tmp_path / "tests/drills").mkdir(parents=True)
-    (tmp_path / "tests/drills/test_redis.py").write_text("def test_a_full_cache_makes_room(host): pass")
+    (tmp_path / "tests/drills/test_redis.py").write_text("def test_full_redis_cache_evicts(host): pass")
     assert {one.name: one.status for one in store.last(tmp_path)}[NAME] == "passed"
 
 

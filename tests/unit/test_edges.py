@@ -4,12 +4,12 @@ import pytest
 
 from xteam_infra.layers.edge.needs import ALIVE_CONNECTIONS, http_connections, process_connections
 from xteam_infra.plan.compose import plans
-from xteam_infra.plan.openings import openings
+from xteam_infra.plan.firewall_rules import firewall_rules
 
 
 def ways(estate, machine):
     """{(protocol, port): networks that may come in}"""
-    return {(one.protocol, one.port): one.v4 for one in openings(estate, estate.machine(machine))}
+    return {(one.protocol, one.port): one.v4 for one in firewall_rules(estate, estate.machine(machine))}
 
 
 def test_edges_are_open_to_each_other_alone(ha):
@@ -78,5 +78,5 @@ def test_the_process_has_more_connections_than_its_frontends(declaration):
 
 @pytest.mark.parametrize("path", ["auth/login", "/auth/login?x", "/a b"])
 def test_strict_paths_that_are_none(declaration, path):
-    declaration.own["edge_strict_paths"] = (path,)
-    assert "paths such as /auth/login" in declaration.problems()["edge_strict_paths"]
+    declaration.own["edge_auth_rate_limited_paths"] = (path,)
+    assert "paths such as /auth/login" in declaration.problems()["edge_auth_rate_limited_paths"]

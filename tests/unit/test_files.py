@@ -3,15 +3,15 @@
 import pytest
 
 from xteam_infra.layers.files.needs import cipher, keeps, sends
-from xteam_infra.plan.openings import openings
+from xteam_infra.plan.firewall_rules import firewall_rules
 
 
 def test_api_hosts_send_and_the_backup_host_keeps(ha):
     estate = ha.read()
     assert [one.name for one in estate.machines if sends(estate, one)] == ["app1", "app2"]
     assert [one.name for one in estate.machines if keeps(estate, one)] == ["backup1"]
-    (gate,) = [one for one in openings(estate, estate.machine("backup1")) if one.port == 8093]
-    assert set(gate.v4) == {f"{machine.address}/32" for machine in estate.members("app")}
+    (proxy,) = [one for one in firewall_rules(estate, estate.machine("backup1")) if one.port == 8093]
+    assert set(proxy.v4) == {f"{machine.address}/32" for machine in estate.members("app")}
     assert cipher(estate.machine("app1")).name != cipher(estate.machine("app2")).name
 
 
@@ -32,7 +32,7 @@ def test_a_place_that_is_anothers(declaration, path):
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
-        ("files_backup_on", "hourly; rm", "systemd calendar"),
+        ("files_backup_schedule", "hourly; rm", "systemd calendar"),
         ("files_backup_keep", {}, "at least 1"),
         ("files_backup_max_age_minutes", 1, "10"),
     ],

@@ -51,12 +51,12 @@ def test_help_is_no_error(host, capsys):
 def test_status(host, capsys):
     host.fscrypt(OPEN)
     assert run(host, "status") == 0
-    assert json.loads(capsys.readouterr().out) == {"laid": False, "unlocked": False, "options": None, "binding": None}
+    assert json.loads(capsys.readouterr().out) == {"exists": False, "unlocked": False, "options": None, "binding": None}
     host.encrypted()
     host.bound()
     (host.volume / "xteam/postgresql").mkdir()
     assert run(host, "status") == 0
-    wanted = {"laid": True, "unlocked": True, "options": "padding:32", "binding": CONFIG}
+    wanted = {"exists": True, "unlocked": True, "options": "padding:32", "binding": CONFIG}
     assert json.loads(capsys.readouterr().out) == wanted
 
 
@@ -69,7 +69,7 @@ def test_binding_to_a_key_that_is_gone_is_none(host, capsys):
 
 def test_directory_is_made_once(host):
     host.fscrypt(CLOSED)
-    assert run(host, "lay") == 0
+    assert run(host, "setup") == 0
     said = host.calls()
     assert any("encrypt" in one and "--name=xteam-recovery" in one for one in said)
     assert not any("recovery\n" in one for one in said), "the recovery key is on no command line"
@@ -77,7 +77,7 @@ def test_directory_is_made_once(host):
     (host.volume / ".fscrypt").mkdir()
     host.fscrypt(OPEN)
     host.says("recovery\n")
-    assert run(host, "lay") == 0
+    assert run(host, "setup") == 0
     assert all(one.split()[1] == "status" for one in host.calls())
 
 
@@ -85,7 +85,7 @@ def test_files_in_the_clear_are_not_encrypted_over(host, capsys):
     (host.volume / "xteam").mkdir(parents=True)
     (host.volume / "xteam/row").touch()
     host.fscrypt(CLOSED)
-    assert run(host, "lay") == 78 and "not encrypted: move them away" in capsys.readouterr().err
+    assert run(host, "setup") == 78 and "not encrypted: move them away" in capsys.readouterr().err
 
 
 def test_recovery_key_must_be_said(host, capsys):
@@ -94,7 +94,9 @@ def test_recovery_key_must_be_said(host, capsys):
     host.says("")
     assert run(host, "recover") == 1 and "no recovery key on standard input" in capsys.readouterr().err
     host.says("recovery\n")
-    assert run(host, "recover") == 0 and "the recovery key has opened the tree" in capsys.readouterr().out
+    assert (
+        run(host, "recover") == 0 and "the recovery key has unlocked the encrypted directory" in capsys.readouterr().out
+    )
     assert any("--unlock-with" in one and ":1111" in one for one in host.calls("unlock /"))
 
 
@@ -132,30 +134,32 @@ def test_wrong_recovery_key_leaves_no_new_key(host, capsys):
     host.fscrypt(CLOSED, ("add-protector", 1), (f"status {host.volume}/xteam", CLOSED), told, names)
     clevis_keeps(host)
     assert run(host, "bind", json.dumps(CONFIG)) == 78
-    assert "Is storage/recovery in the secrets store the key of this tree?" in capsys.readouterr().err
+    assert "Is storage/recovery in the secrets store the key of this encrypted directory?" in capsys.readouterr().err
     assert [one for one in host.calls("destroy") if ":4444" in one]
     assert not (host.root / "etc/xteam/storage-binding.json").exists()
 
 
-def test_key_hosts_that_bind_no_key(host, capsys):
+def test_tang_servers_that_bind_no_key(host, capsys):
     host.encrypted()
     host.fscrypt(CLOSED)
     host.program("clevis", status=1)
     assert run(host, "bind", json.dumps(CONFIG)) == 1
-    assert "the key hosts don't bind a key: They don't answer." in capsys.readouterr().err
+    assert "the Tang servers don't bind a key: They don't answer." in capsys.readouterr().err
     assert not host.calls("create"), "a key was made that nobody can bind"
 
 
-def test_unlock_asks_the_key_hosts(host, capsys):
+def test_unlock_asks_the_tang_servers(host, capsys):
     host.encrypted()
     host.bound()
     host.fscrypt(CLOSED)
     host.program("clevis", ("decrypt", "sh:printf %032d 7"))
-    assert run(host, "unlock") == 0 and "the key hosts have opened the tree" in capsys.readouterr().out
+    assert (
+        run(host, "unlock") == 0 and "the Tang servers have unlocked the encrypted directory" in capsys.readouterr().out
+    )
     assert any(":2222" in one for one in host.calls("unlock /"))
 
 
-def test_unlock_waits_for_key_hosts(host, capsys):
+def test_unlock_waits_for_tang_servers(host, capsys):
     host.encrypted()
     host.bound()
     host.fscrypt(CLOSED)
@@ -172,14 +176,14 @@ def test_unlock_ends_where_time_heals_nothing(host, capsys):
     host.bound()
     host.fscrypt(CLOSED, ("unlock /", 1))
     host.program("clevis", ("decrypt", "sh:printf %032d 7"))
-    assert run(host, "unlock") == 78 and "does not open the tree" in capsys.readouterr().err
+    assert run(host, "unlock") == 78 and "does not unlock the encrypted directory" in capsys.readouterr().err
 
 
 def test_what_is_open_stays_so(host, capsys):
     host.encrypted()
     host.fscrypt(OPEN)
     assert run(host, "unlock") == 0 and run(host, "recover") == 0
-    assert capsys.readouterr().out == "the tree is open\n" * 2 and not host.calls("unlock /")
+    assert capsys.readouterr().out == "the encrypted directory is unlocked\n" * 2 and not host.calls("unlock /")
 
 
 def test_lock(host, capsys):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import commands_of
 
-from xteam_infra.layers.app.operations import UNPACK, roll
+from xteam_infra.layers.app.operations import UNPACK, switch_api
 from xteam_infra.release import Release
 
 WANTED = Release("abc", Path("build/releases/abc.tar.gz"), "0" * 64)
@@ -17,7 +17,7 @@ DIGEST = "9" * 64
 
 def commands(fake_host, *instances, applied=DIGEST):
     fake_host({"for colour in": [*instances, applied, DIGEST]})
-    return "\n".join(command.get_raw_value() for command in commands_of(roll, WANTED, ["/etc/xteam/app.env"]))
+    return "\n".join(command.get_raw_value() for command in commands_of(switch_api, WANTED, ["/etc/xteam/app.env"]))
 
 
 def test_an_instance_that_serves_the_release_is_left_alone(fake_host):

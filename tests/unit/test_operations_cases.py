@@ -94,19 +94,22 @@ def write_case(tmp_path, text):
 ENSURE = """
 estate: solo
 arguments: {command: "touch /x", check: "test -e /x"}
-facts: [{fact: engine.facts.holds.Holds, of: {check: "test -e /x"}}]
+facts: [{fact: engine.facts.shell_condition.ShellCondition, of: {check: "test -e /x"}}]
 """
 
 
 def test_a_question_without_an_answer_fails_the_case(tmp_path):
     path = write_case(tmp_path, ENSURE.partition("facts:")[0])
-    with pytest.raises(AssertionError, match=r"asked of solo1 and not given(.|\n)*Getting fact: .*Holds"):
+    with pytest.raises(AssertionError, match=r"asked of solo1 and not given(.|\n)*Getting fact: .*ShellCondition"):
         play(path, tmp_path, ensure)
 
 
 def test_an_answer_that_nobody_asks_for_fails_the_case(tmp_path):
     path = write_case(
-        tmp_path, f"{ENSURE}\n".replace("facts: [", 'facts: [{fact: engine.facts.holds.Holds, of: {check: "no"}}, ')
+        tmp_path,
+        f"{ENSURE}\n".replace(
+            "facts: [", 'facts: [{fact: engine.facts.shell_condition.ShellCondition, of: {check: "no"}}, '
+        ),
     )
     with pytest.raises(AssertionError, match="given for solo1 and not asked"):
         play(path, tmp_path, ensure)

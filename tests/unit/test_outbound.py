@@ -9,7 +9,7 @@ from xteam_infra.layers.app.needs import ports
 from xteam_infra.layers.firewall import ways as firewall
 from xteam_infra.layers.firewall.outbound_facts import HostServices, NamesAndTime
 from xteam_infra.layers.postgres.needs import BESIDE_POOL
-from xteam_infra.plan.openings import openings
+from xteam_infra.plan.firewall_rules import firewall_rules
 from xteam_infra.plan.outbound import outbound
 
 
@@ -50,7 +50,7 @@ def test_a_host_has_so_many_connections_to_a_port_of_another(ha):
     most = {
         (name, one.port): one.most
         for name in ("edge1", "app1", "db1", "redis1")
-        for one in openings(estate, estate.machine(name))
+        for one in firewall_rules(estate, estate.machine(name))
     }
     assert most["db1", 5432] == 2 * estate.router.pgbouncer_server_connections + BESIDE_POOL
     assert most["db1", 8008] == 64 and most["redis1", 6381] == 300
@@ -124,7 +124,7 @@ def test_the_ruleset_is_one(ha, tmp_path):
     for machine in estate.machines:
         context = {
             "estate": estate,
-            "openings": openings(estate, machine),
+            "firewall_rules": firewall_rules(estate, machine),
             "outbound": ways(estate, machine.name),
             "names_and_time": firewall.names_and_time(estate, HostServices(("10.0.0.2", "fd00::2"), ("root",))),
         }

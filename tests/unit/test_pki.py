@@ -47,7 +47,7 @@ def test_leaf_speaks_for_nobody_else(files, check):
 
 @pytest.mark.parametrize("purpose", ["server", "client", "both"])
 def test_leaf_is_for_its_purpose_alone(authority, tmp_path, purpose):
-    """A server's key must open no door as a client, and the other way round."""
+    """A server's key must be refused as a client's, and the other way round."""
     (tmp_path / "ca.pem").write_text(authority.pem)
     (tmp_path / "crt.pem").write_text(authority.issue(replace(WEB, purpose=purpose), 30).certificate)
     for asked in ("server", "client"):

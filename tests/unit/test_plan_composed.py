@@ -6,9 +6,9 @@ import pytest
 
 from xteam_infra.engine.facts.fitness import Fitness
 from xteam_infra.engine.preflight import host_problems
-from xteam_infra.plan import HostPlan, Listen, Needs
+from xteam_infra.plan import HostPlan, HostRequirements, ListenPort
 from xteam_infra.plan.compose import plans
-from xteam_infra.plan.openings import openings
+from xteam_infra.plan.firewall_rules import firewall_rules
 
 
 def ports(estate, machine, source):
@@ -25,7 +25,7 @@ def test_the_world_reaches_the_edge_alone(ha):
 def test_ssh_is_for_the_management_networks(ha):
     estate = ha.read()
     for machine in estate.machines:
-        (ssh,) = [one for one in openings(estate, machine) if one.port == 22]
+        (ssh,) = [one for one in firewall_rules(estate, machine) if one.port == 22]
         assert ssh.v4 == ("192.168.7.1/32",) and not ssh.world
 
 
@@ -40,7 +40,7 @@ def test_units_that_packages_bring_along_are_masked_unless_a_layer_asks_for_them
 def test_sources_are_the_addresses_of_the_groups(ha):
     """The API is open to the edges; what is local is open to nobody."""
     estate = ha.read()
-    app1 = {one.port: one for one in openings(estate, estate.machine("app1"))}
+    app1 = {one.port: one for one in firewall_rules(estate, estate.machine("app1"))}
     edges = {f"{machine.address}/32" for machine in estate.members("edge")}
     assert set(app1[estate.app.app_port].v4) == edges
     assert not {5440, 5441, 6432} & set(app1), "the router is for its own host"
@@ -50,7 +50,7 @@ def test_a_new_host_of_a_group_is_let_in(ha):
     """No firewall setting to remember: the inventory says it."""
     ha.hosts["edge3"] = ("edge",)
     estate = ha.read()
-    (api,) = [one for one in openings(estate, estate.machine("app1")) if one.port == estate.app.app_port]
+    (api,) = [one for one in firewall_rules(estate, estate.machine("app1")) if one.port == estate.app.app_port]
     assert f"{estate.machine('edge3').address}/32" in api.v4
 
 
@@ -58,7 +58,7 @@ def test_own_openings_where_they_are_asked_for(ha):
     rule = {"port": 9999, "sources": ("10.9.0.0/24",), "comment": "old monitoring", "groups": ("redis",)}
     ha.own["extra_inbound"] = (rule,)
     estate = ha.read()
-    having = [m.name for m in estate.machines if any(one.port == 9999 for one in openings(estate, m))]
+    having = [m.name for m in estate.machines if any(one.port == 9999 for one in firewall_rules(estate, m))]
     assert having == ["redis1", "redis2", "redis3"]
 
 
@@ -90,20 +90,26 @@ def plan_of(**needs):
 
 def test_two_layers_on_one_port():
     plan = plan_of(
-        redis=Needs(listens=(Listen(7000, "cache", ("app",)),)), logs=Needs(listens=(Listen(7000, "journals", ()),))
+        redis=HostRequirements(listens=(ListenPort(7000, "cache", ("app",)),)),
+        logs=HostRequirements(listens=(ListenPort(7000, "journals", ()),)),
     )
     (problem,) = plan.contradictions()
     assert (problem.file, problem.key, problem.found) == ("host db1", "port 7000", "redis (cache) and logs (journals)")
 
 
 def test_two_values_for_one_kernel_setting():
-    plan = plan_of(redis=Needs(sysctls={"vm.swappiness": "1"}), postgres=Needs(sysctls={"vm.swappiness": "10"}))
+    plan = plan_of(
+        redis=HostRequirements(sysctls={"vm.swappiness": "1"}),
+        postgres=HostRequirements(sysctls={"vm.swappiness": "10"}),
+    )
     (problem,) = plan.contradictions()
     assert problem.found == "redis wants 1, postgres wants 10"
 
 
 def test_two_layers_that_agree():
-    assert not list(plan_of(a=Needs(sysctls={"x": "1"}), b=Needs(sysctls={"x": "1"})).contradictions())
+    assert not list(
+        plan_of(a=HostRequirements(sysctls={"x": "1"}), b=HostRequirements(sysctls={"x": "1"})).contradictions()
+    )
 
 
 def fitness(**unlike):

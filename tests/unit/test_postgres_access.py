@@ -6,7 +6,7 @@ import pytest
 
 from xteam_infra.layers.postgres.hba import hba, rules
 from xteam_infra.layers.postgres.patroni import dynamic
-from xteam_infra.plan.openings import openings
+from xteam_infra.plan.firewall_rules import firewall_rules
 
 OWN = {
     "title": "Reports of the data team",
@@ -52,7 +52,7 @@ def test_an_added_rule_is_in_the_cluster_and_in_the_firewall(ha):
     place = lines.index("# Reports of the data team")
     assert lines[place + 1] == "hostssl xteam readonly 10.0.0.10/32 scram-sha-256"
     assert "hostssl xteam readonly 10.9.0.0/24 scram-sha-256" in lines
-    (opening,) = [one for one in openings(estate, estate.machine("db1")) if one.port == 5432]
+    (opening,) = [one for one in firewall_rules(estate, estate.machine("db1")) if one.port == 5432]
     assert {"10.9.0.0/24", f"{estate.machine('redis1').address}/32"} <= set(opening.v4)
 
 
@@ -64,7 +64,7 @@ def test_a_rule_for_a_group_without_hosts_is_no_rule_for_the_socket(ha):
 
 @pytest.mark.parametrize("without", [{"logs", "metrics"}, {"postgres", "etcd", "logs", "metrics"}])
 def test_the_rules_need_no_host_of_logs_or_metrics(ha, without):
-    """deploys/all.py reads them on every inventory, also where no layer of theirs is laid."""
+    """deploys/all.py reads them on every inventory, also where no layer of theirs is applied."""
     ha.hosts = {name: groups for name, groups in ha.hosts.items() if not without & set(groups)}
     estate = ha.read()
     (rule,) = [one for one in rules(estate) if one.title == "Monitoring"]

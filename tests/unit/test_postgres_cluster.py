@@ -8,7 +8,7 @@ from xteam_infra.engine.runtime import _templates
 from xteam_infra.layers.etcd.facts import EtcdMembers
 from xteam_infra.layers.postgres.facts import ClusterMembers
 from xteam_infra.layers.postgres.rolling_update import broken
-from xteam_infra.layers.postgres.switchover import unfit
+from xteam_infra.layers.postgres.switchover import switchover_problems
 
 
 def seen(name, role, state="streaming", **more):
@@ -71,7 +71,7 @@ def test_a_preset_that_makes_no_sense_is_refused(declaration, key, value, allowe
 )
 def test_who_can_take_over(ha, members, data, said):
     ha.own |= data
-    found = "\n".join(map(str, unfit(ha.read(), members)))
+    found = "\n".join(map(str, switchover_problems(ha.read(), members)))
     assert (said in found) if said else not found, found
 
 

@@ -18,8 +18,8 @@ from pyinfra.api.state import BaseStateCallback, StateStage
 from pyinfra.context import ctx_state
 
 from xteam_infra.engine import pyinfra_internals as internals
-from xteam_infra.engine.fact_batching import Lookahead
-from xteam_infra.engine.facts.holds import Holds
+from xteam_infra.engine.fact_batching import FactBatching
+from xteam_infra.engine.facts.shell_condition import ShellCondition
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def touch(path: str):
     """Make a file that is not there."""
     from pyinfra import host
 
-    if not host.get_fact(Holds, check=f"test -e {path}"):
+    if not host.get_fact(ShellCondition, check=f"test -e {path}"):
         yield StringCommand(f"touch {path}")
 
 
@@ -145,7 +145,7 @@ def test_run_that_changes_nothing_asks_in_one_command(run, local_host, tmp_path)
         (tmp_path / name).touch()
         add_op(run, touch, f"{tmp_path}/{name}", name=f"Make {name}")
     with relied_on("operations can be played ahead, and their questions answered from what was asked at once"):
-        run.add_callback_handler(Lookahead())
+        run.add_callback_handler(FactBatching())
         commands = []
         real = local_host.connector.run_shell_command
         local_host.connector.run_shell_command = lambda command, **more: (

@@ -5,7 +5,7 @@ import pytest
 from xteam_infra.errors import SettingsError
 from xteam_infra.layers.files.restic_validation import opens, reachable
 from xteam_infra.layers.redis_backup.needs import jobs, needs, repositories
-from xteam_infra.layers.redis_backup.restore import refuse_unclear_restore
+from xteam_infra.layers.redis_backup.restore import validate_restore
 from xteam_infra.secrets import Secret
 
 S3 = {"backup_s3_bucket": "xteam-backups", "backup_s3_region": "eu-west-1"}
@@ -43,12 +43,20 @@ def test_object_storage_of_ones_own(ha, tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
-        ("redis_backup_s3_cipher", Secret("redis/backup-cipher"), "another secret than redis_backup_cipher"),
-        ("redis_backup_s3_cipher", Secret("backup/repo2-cipher"), "another secret than backup_s3_cipher"),
-        ("redis_backup_s3_cipher", "correct horse battery staple", "never the value"),
-        ("redis_backup_cipher", "correct horse battery staple", "never the value"),
-        ("redis_backup_s3_on", "hourly", "a time after redis_backup_on"),
-        ("redis_backup_s3_on", "soon", "systemd calendar expression"),
+        (
+            "redis_backup_s3_encryption_key",
+            Secret("redis/backup-cipher"),
+            "another secret than redis_backup_encryption_key",
+        ),
+        (
+            "redis_backup_s3_encryption_key",
+            Secret("backup/repo2-cipher"),
+            "another secret than backup_s3_encryption_key",
+        ),
+        ("redis_backup_s3_encryption_key", "correct horse battery staple", "never the value"),
+        ("redis_backup_encryption_key", "correct horse battery staple", "never the value"),
+        ("redis_backup_s3_schedule", "hourly", "a time after redis_backup_schedule"),
+        ("redis_backup_s3_schedule", "soon", "systemd calendar expression"),
         ("redis_backup_s3_keep", {}, "at least 1"),
         ("redis_backup_s3_keep.hourly", {"hourly": 0}, "greater than or equal to 1"),
         ("redis_backup_s3_max_age_minutes", 1, "greater than or equal to 10"),
@@ -71,12 +79,12 @@ def test_a_copy_that_cannot_be(ha, key, value, allowed):
 def test_a_restore_that_is_not_clear(ha, data, allowed):
     ha.own |= {**RESTORE, **data}
     with pytest.raises(SettingsError, match=allowed):
-        refuse_unclear_restore(ha.read())
+        validate_restore(ha.read())
 
 
 def test_a_restore_from_the_bucket(ha):
     ha.own |= {**S3, **RESTORE, "repository": 2}
-    refuse_unclear_restore(ha.read())
+    validate_restore(ha.read())
 
 
 def test_another_password_or_access_key_is_tried_before_it_is_written(ha):

@@ -11,7 +11,7 @@ from checklist.mutations import MutationError, load
 from checklist.rerun import RerunError
 
 ROOT = Path(__file__).parents[2]
-ENTRY = "- {id: a, group: redis, break: 'true', expect: [RED-03], dry_names: [Write]}\n"
+ENTRY = "- {id: a, group: redis, break: 'true', expect: [RED-03], expected_operations: [Write]}\n"
 
 
 def test_the_projects_mutations_expect_what_exists():
@@ -33,9 +33,9 @@ def test_the_layer_is_the_files_name(tmp_path):
     [
         (ENTRY * 2, "more than one mutation is called a"),
         (ENTRY.replace("[RED-03]", "[]"), "expect"),
-        (ENTRY.replace("[Write]", "[]"), "dry_names"),
+        (ENTRY.replace("[Write]", "[]"), "expected_operations"),
         (ENTRY.replace("}", ", refused: x, undo: 'true'}"), "either"),
-        (ENTRY.replace("dry_names: [Write]", "refused: x"), "either"),
+        (ENTRY.replace("expected_operations: [Write]", "refused: x"), "either"),
         (ENTRY.replace("group", "groop"), "groop"),
         ("words", "redis.yml"),
     ],
@@ -55,7 +55,7 @@ def test_a_layers_checks_may_be_in_several_files():
 
 def test_outcomes():
     expect = frozenset({"RED-03"})
-    assert _outcome({"RED-03"}, expect) == "killed-exactly"
+    assert _outcome({"RED-03"}, expect) == "detected"
     assert _outcome({"RED-03", "RED-04"}, expect) == "imprecise"
     assert _outcome({"RED-04"}, expect) == "imprecise"
-    assert _outcome(set(), expect) == "survived"
+    assert _outcome(set(), expect) == "missed"

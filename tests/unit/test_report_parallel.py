@@ -91,11 +91,11 @@ def test_the_report_does_not_depend_on_it(pytester, run, at_once):
 
 
 def test_checks_that_disturb_each_other_run_one_by_one(pytester, run):
-    run(marks="pytest.mark.one_by_one")
+    run(marks="pytest.mark.serial")
     assert len(processes(pytester)) == 1
 
 
-@pytest.mark.parametrize(("mark", "shares"), [("", 4), ("one_by_one", 2), ('one_by_one("pools")', 1)])
+@pytest.mark.parametrize(("mark", "shares"), [("", 4), ("serial", 2), ('serial("pools")', 1)])
 def test_files_of_one_name_are_one_share(pytester, mark, shares):
     lines = ["import pytest", f"pytestmark = pytest.mark.{mark}" if mark else ""]
     lines += ['@pytest.mark.parametrize("machine", ["a", "b"])', "def test_it(machine): pass"]
@@ -113,7 +113,7 @@ def test_drills_have_the_estate_for_themselves(pytester, run):
 
 @pytest.mark.parametrize("slow", NAMES)
 def test_a_child_that_dies_is_an_error_never_a_pass(pytester, run, slow):
-    """Whichever share is slow: a share that the dead child had asked for and not begun is another child's."""
+    """Whichever share is slow: a share that the killed child had asked for and not begun is another child's."""
     body = f"os._exit(0) if machine.name == 'redis1' else os.system('sleep 0.3') if machine.name == '{slow}' else None"
     result = run("--at-once", "2", body=body)
     assert result.ret == 1

@@ -103,7 +103,7 @@ def test_whatever_else_goes_wrong_is_an_error_never_a_pass(pytester, run, body):
 def test_an_unreachable_host_is_named_without_a_stack(pytester, run):
     write_check(pytester, fixtures="host", body="host.run('true')")
     result = run()
-    result.stdout.fnmatch_lines(["nobody could look: redis1: no SSH connection to 127.0.0.1*"])
+    result.stdout.fnmatch_lines(["check error: redis1: no SSH connection to 127.0.0.1*"])
     result.stdout.no_fnmatch_line("*paramiko*")
 
 

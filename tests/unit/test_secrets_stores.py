@@ -1,4 +1,4 @@
-"""The two stores keep the same promises: a value stands once, is never made twice, and is refused clearly."""
+"""The two stores behave alike: a value stands once, is never made twice, and is refused clearly."""
 
 import json
 import multiprocessing

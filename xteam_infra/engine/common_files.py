@@ -1,4 +1,4 @@
-"""Files on hosts that several layers have alike: timers by the calendar, passwords, doors before a server."""
+"""Files on hosts that several layers have alike: timers by the calendar, passwords, mTLS proxies before a server."""
 
 from pathlib import PurePosixPath
 from shlex import quote
@@ -34,7 +34,7 @@ def credentials_file(path: str, storage: BackupSettings, validate: str) -> HostF
     return HostFile(path, "shared/s3.credentials.j2", {"storage": storage}, mode="600", validate=validate)
 
 
-def gate_unit_file(name: str, description: str, config: str, server_unit: str) -> HostFile:
+def mtls_proxy_unit_file(name: str, description: str, config: str, server_unit: str) -> HostFile:
     """A HAProxy of its own before a server that can't ask for certificates."""
     unit = str(UNITS / name)
     context = {
@@ -43,4 +43,4 @@ def gate_unit_file(name: str, description: str, config: str, server_unit: str) -
         "config": config,
         "server_unit": server_unit,
     }
-    return HostFile(unit, "shared/gate.service.j2", context)
+    return HostFile(unit, "shared/mtls-proxy.service.j2", context)

@@ -65,8 +65,8 @@ class Alone(NotYet):
     """What is asked with a secret on standard input is asked by itself."""
 
 
-class Lookahead(BaseStateCallback):
-    """Registered once a run, by `look_ahead`."""
+class FactBatching(BaseStateCallback):
+    """Registered once a run, by `batch_facts`."""
 
     def __init__(self) -> None:
         self._looked = False
@@ -154,10 +154,10 @@ class Lookahead(BaseStateCallback):
             known.update(found)
 
 
-def look_ahead() -> None:
+def batch_facts() -> None:
     """Have this run look ahead: for one that seldom changes anything. Called for every host, registered once."""
-    if not any(isinstance(one, Lookahead) for one in state.callback_handlers):
-        state.add_callback_handler(Lookahead())
+    if not any(isinstance(one, FactBatching) for one in state.callback_handlers):
+        state.add_callback_handler(FactBatching())
 
 
 def _ask_at_once(host: Host, questions: list[Question]) -> dict[Question, Answer]:

@@ -20,7 +20,7 @@ SETTINGS = "/etc/xteam/programs"
 CLEAN = "#!/usr/bin/env -S -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8"
 
 
-def carried(package: str, directory: str = MODULES) -> Iterator[HostFile]:
+def package_files(package: str, directory: str = MODULES) -> Iterator[HostFile]:
     """The modules and templates of one package, below `directory` on the host."""
     for path in sorted((Path(str(files(on_host))) / package).iterdir()):
         if path.suffix in (".py", ".j2"):

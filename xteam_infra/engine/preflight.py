@@ -20,7 +20,7 @@ _lock = BoundedSemaphore()
 _found: list[list[Problem]] = []
 
 
-def refuse_unfit_hosts() -> None:
+def validate_hosts() -> None:
     """Raise SettingsError with every problem of every host of this run. Reads all hosts once."""
     with _lock:
         if not _found:

@@ -1,7 +1,7 @@
-"""What this project uses of pyinfra beyond what pyinfra's documentation promises. All of it stands here.
+"""What this project uses of pyinfra beyond what pyinfra documents. All of it stands here.
 
 tests/unit/test_pyinfra_internals.py holds it against the installed pyinfra; docs/decisions/pyinfra-internals.md says
-what is missed in pyinfra, and what was proposed to it.
+what is missing in pyinfra, and what was proposed to it.
 """
 
 import inspect

@@ -9,7 +9,7 @@ import yaml
 from pyinfra.api.exceptions import PyinfraError
 
 from xteam_infra.kubernetes import KubernetesError, Options, Target, manifests
-from xteam_infra.kubernetes.environment import SECRET, Object, keys_of, refuse_unwritable
+from xteam_infra.kubernetes.environment import SECRET, Object, keys_of, validate_environment
 from xteam_infra.kubernetes.pods import CERTIFICATE
 from xteam_infra.validate import declared
 
@@ -81,7 +81,7 @@ def main() -> None:
     inventory, output = arguments.pop("inventory"), arguments.pop("output")
     try:
         target = Target(declared(inventory), Options(**arguments))
-        refuse_unwritable(target)
+        validate_environment(target)
         found = manifests(target)
     except (KubernetesError, PyinfraError) as error:
         sys.exit(f"no manifests:\n{error}")

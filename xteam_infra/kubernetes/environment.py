@@ -58,7 +58,7 @@ def router_config(target: Target) -> tuple[str, list[Object]]:
     return MARK.sub(lambda mark: f'"${{{_variable(mark[1])}}}"', text), found
 
 
-def refuse_unwritable(target: Target) -> None:
+def validate_environment(target: Target) -> None:
     """Raise KubernetesError when a pod would misread a password: Kubernetes puts it into a text as it is."""
     files = (environment(target.estate, target.pod, ""), router.config(target.estate))
     texts = [text for file in files for text in rendered(target, file).splitlines()]

@@ -18,7 +18,7 @@ API = "api"
 PROCESS_CPU_M = 250
 # Until every proxy has heard that a pod is going: at least so long it serves on.
 NOTICE_SECONDS = 5
-# A look at a worker starts Python, and waits for a canary up to 30 s. One that can't be had in this time says nothing.
+# A look at a worker starts Python, and waits for a probe up to 30 s. One that can't be had in this time says nothing.
 LOOK_SECONDS = 60
 STARTUP_SECONDS = 90
 # As migrations themselves give up waiting for each other after ten minutes.

@@ -19,7 +19,7 @@ class Layer:
     settings: bool = True
 
 
-# In the order in which deploys/all.py lays them.
+# In the order in which deploys/all.py applies them.
 LAYERS = (
     Layer("base"),
     Layer("firewall"),

@@ -66,7 +66,7 @@ class Authority:
             raise CertificateError(
                 f"secret {name} is not a PEM private key followed by its certificate: {error}"
             ) from error
-        self._refuse_expiring()
+        self._require_lasting()
 
     @property
     def pem(self) -> str:
@@ -77,7 +77,7 @@ class Authority:
         """A new key and certificate for the subject's purpose, valid for `days`."""
         return make_leaf(self._key, self.certificate, subject, days)
 
-    def _refuse_expiring(self) -> None:
+    def _require_lasting(self) -> None:
         end = self.certificate.not_valid_after_utc
         if end - datetime.now(UTC) < LAST_USE:
             raise CertificateError(

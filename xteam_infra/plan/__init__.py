@@ -11,8 +11,8 @@ from xteam_infra.plan.needs import (
     TLS_CIPHERS,
     Account,
     Certificate,
-    Listen,
-    Needs,
+    HostRequirements,
+    ListenPort,
     trust_path,
 )
 
@@ -24,7 +24,7 @@ __all__ = [
     "Account",
     "Certificate",
     "HostPlan",
-    "Listen",
-    "Needs",
+    "HostRequirements",
+    "ListenPort",
     "trust_path",
 ]

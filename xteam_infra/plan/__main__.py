@@ -6,7 +6,7 @@ import sys
 from pyinfra.api.exceptions import PyinfraError
 
 from xteam_infra.plan.compose import plans
-from xteam_infra.plan.openings import openings
+from xteam_infra.plan.firewall_rules import firewall_rules
 from xteam_infra.plan.outbound import outbound
 from xteam_infra.reference import ports_page
 from xteam_infra.reference.architecture_page import mermaid
@@ -29,7 +29,7 @@ def main() -> None:
         print(ports_page.document(estate), end="")
     for machine in estate.machines:
         if arguments.what == "openings":
-            for one in openings(estate, machine):
+            for one in firewall_rules(estate, machine):
                 who = "anyone" if one.world else ", ".join(one.v4 + one.v6)
                 each = f" (each at most {one.most} connections)" if one.most else ""
                 print(f"{machine.name:12} {one.port:5} {one.comment:32} {who}{each}")

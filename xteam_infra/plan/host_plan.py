@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.errors import Problem
-from xteam_infra.plan.needs import INTERNAL_CA, Account, Certificate, Leave, Listen, Needs, Reach
+from xteam_infra.plan.needs import INTERNAL_CA, Account, Certificate, HostRequirements, Leave, ListenPort, Reach
 
 # Units that Debian's packages enable by themselves. Not started at the installation, they would start at the next boot.
 UNITS_OF_PACKAGES = {
@@ -24,7 +24,7 @@ class HostPlan:
     """What one host carries, by layer."""
 
     machine: str
-    needs: dict[str, Needs]
+    needs: dict[str, HostRequirements]
 
     @property
     def packages(self) -> list[str]:
@@ -49,7 +49,7 @@ class HostPlan:
         return sorted({a for need in self.needs.values() for a in need.accounts}, key=lambda a: a.name)
 
     @property
-    def listens(self) -> list[Listen]:
+    def listens(self) -> list[ListenPort]:
         """Listening ports in port order."""
         return sorted((one for need in self.needs.values() for one in need.listens), key=lambda one: one.port)
 

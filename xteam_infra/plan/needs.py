@@ -29,7 +29,7 @@ def trust_path(issuer: str) -> str:
 
 
 @dataclass(frozen=True)
-class Listen:
+class ListenPort:
     """A port a service listens on, and who may reach it.
 
     protocol: "tcp", or "vrrp", which has no ports: `port` is then its number as a protocol of IP.
@@ -135,13 +135,13 @@ class Leave:
 
 
 @dataclass(frozen=True)
-class Needs:
+class HostRequirements:
     """What one layer needs of one host. Composed per host by xteam_infra.plan; contradictions are errors.
 
     masked: units that packages bring and that must never start.
     files: path and text of files that must be there before the packages are installed.
     memory_mb: the most each service may use; the sum is checked against the host.
-    units: units that must be active and enabled once the layer is laid.
+    units: units that must be active and enabled once the layer is applied.
     sysctls: kernel settings as key and value.
     whole: shell commands by name, each of which succeeds, as root on the host, while all members of a cluster are well.
     leaves: by name, what a host does before it is rebooted, in this order.
@@ -151,7 +151,7 @@ class Needs:
     masked: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     accounts: tuple[Account, ...] = ()
-    listens: tuple[Listen, ...] = ()
+    listens: tuple[ListenPort, ...] = ()
     reaches: tuple[Reach, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     memory_mb: Mapping[str, int] = field(default_factory=dict)

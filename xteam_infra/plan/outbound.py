@@ -11,7 +11,7 @@ from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.plan.compose import plans
-from xteam_infra.plan.needs import Listen, Reach
+from xteam_infra.plan.needs import ListenPort, Reach
 
 # Accounts that Debian's packages make, and root, which every host has.
 ACCOUNTS_OF_PACKAGES = {
@@ -68,20 +68,20 @@ def confined(estate: Estate, machine: Machine) -> tuple[str, ...]:
 
 def _to_others(estate: Estate, machine: Machine) -> list[Outbound]:
     """One for each port and purpose, with the addresses of all hosts that listen there for this one."""
-    addresses: dict[Listen, list[str]] = {}
+    addresses: dict[ListenPort, list[str]] = {}
     for other in estate.machines:
         if other.name == machine.name:
             continue
         for listen in plans(estate)[other.name].listens:
             if _is_for(listen, machine):
                 found = addresses.setdefault(
-                    Listen(listen.port, listen.purpose, (), protocol=listen.protocol, accounts=listen.accounts), []
+                    ListenPort(listen.port, listen.purpose, (), protocol=listen.protocol, accounts=listen.accounts), []
                 )
                 found.append(other.address)
         for rule in estate.firewall.extra_inbound:
-            listen = Listen(rule.port, rule.comment, rule.sources)
+            listen = ListenPort(rule.port, rule.comment, rule.sources)
             if (not rule.groups or set(rule.groups) & set(other.groups)) and _is_for(listen, machine):
-                addresses.setdefault(Listen(rule.port, rule.comment, ()), []).append(other.address)
+                addresses.setdefault(ListenPort(rule.port, rule.comment, ()), []).append(other.address)
     floating = estate.edge.edge_floating_address
     for listen, found in addresses.items():
         if listen.purpose in ("HTTP, redirected", "HTTPS") and floating:
@@ -100,7 +100,7 @@ def _to_others(estate: Estate, machine: Machine) -> list[Outbound]:
     return ways
 
 
-def _is_for(listen: Listen, machine: Machine) -> bool:
+def _is_for(listen: ListenPort, machine: Machine) -> bool:
     for source in listen.sources:
         if source == "world" or source in machine.groups:
             return True

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.plan.compose import plans
-from xteam_infra.plan.needs import Listen
+from xteam_infra.plan.needs import ListenPort
 
 WHO = {"world": "anyone", "management": "`management_networks`", "local": "the host itself"}
 TLS = {"tls": "yes", "postgres": "yes, after PostgreSQL's request", "none": "no"}
@@ -26,7 +26,7 @@ def document(estate: Estate) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _section(estate: Estate, title: str, listens: set[Listen], units: set[str]) -> Iterator[str]:
+def _section(estate: Estate, title: str, listens: set[ListenPort], units: set[str]) -> Iterator[str]:
     yield from (f"## {title}", "")
     if listens:
         yield from ("| port | what | TLS | who may reach it |", "|---|---|---|---|")
@@ -38,7 +38,7 @@ def _section(estate: Estate, title: str, listens: set[Listen], units: set[str]) 
     yield ""
 
 
-def _who(estate: Estate, listen: Listen) -> str:
+def _who(estate: Estate, listen: ListenPort) -> str:
     names = {machine.address: machine.name for machine in estate.machines}
     return ", ".join(WHO.get(source) or names.get(source, source) for source in listen.sources)
 

@@ -20,11 +20,11 @@ class BackupSettings(LayerSettings):
 
     backup_path: str = Field("/var/lib/pgbackrest", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
     """Directory of the repository on the backup host. Give it a file system of its own."""
-    backup_cipher: Secret = Secret("backup/repo1-cipher")
+    backup_encryption_key: Secret = Secret("backup/repo1-cipher")
     """Key of the repository (AES-256), in a file of the backup host alone; without it no backup can be read."""
-    backup_full_on: Calendar = "Sun 01:30"
+    backup_full_schedule: Calendar = "Sun 01:30"
     """When full backups begin, as a systemd calendar expression."""
-    backup_differential_on: Calendar = "Mon..Sat 01:30"
+    backup_differential_schedule: Calendar = "Mon..Sat 01:30"
     """When differential backups begin. Keep the two apart: only one backup runs at a time."""
     backup_retention_days: int = Field(14, ge=1, le=3650)
     """Any moment of the last so many days can be restored. Older backups and their WAL are expired."""
@@ -43,7 +43,7 @@ class BackupSettings(LayerSettings):
     and the disk fills. With a limit WAL beyond it is DROPPED: moments after that can't be restored until the next
     backup."""
 
-    backup_verify_on: Calendar = "Sat 04:30"
+    backup_verify_schedule: Calendar = "Sat 04:30"
     """When every file of each repository is read and compared with its checksum."""
 
     backup_s3_bucket: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
@@ -63,7 +63,7 @@ class BackupSettings(LayerSettings):
     backup_s3_controller: Literal["own", "key"] = "own"
     """With which rights this controller makes and checks the bucket: "own" (as boto3 finds them: profile, role,
     environment), or "key" (the backup host's)."""
-    backup_s3_cipher: Secret = Secret("backup/repo2-cipher")
+    backup_s3_encryption_key: Secret = Secret("backup/repo2-cipher")
     """Key of the second repository (AES-256): another one than the first's."""
     backup_s3_retention_days: int = Field(30, ge=1, le=3650)
     """backup_retention_days for the second repository."""
@@ -72,9 +72,9 @@ class BackupSettings(LayerSettings):
     expired versions are kept, and paid for, as long."""
     backup_s3_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] = "GOVERNANCE"
     """GOVERNANCE: an account with a special right can delete earlier. COMPLIANCE: nobody can."""
-    backup_s3_full_on: Calendar = "Sun 03:30"
+    backup_s3_full_schedule: Calendar = "Sun 03:30"
     """When full backups into the second repository begin."""
-    backup_s3_differential_on: Calendar = "Mon..Sat 03:30"
+    backup_s3_differential_schedule: Calendar = "Mon..Sat 03:30"
     """When differential backups into the second repository begin."""
 
     restore_directory: str = Field("/var/lib/xteam/restore", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
@@ -86,7 +86,7 @@ class BackupSettings(LayerSettings):
     restore_seconds: int = Field(3600, ge=60)
     """How long a scratch instance may take to replay the archive up to its moment."""
 
-    restore_drill_on: Calendar = "Wed 04:30"
+    restore_drill_schedule: Calendar = "Wed 04:30"
     """When a restore is rehearsed. Repositories take turns."""
     restore_drill_max_age_days: int = Field(8, ge=1, le=366)
     """The checks call the last rehearsal too old after this; with two repositories, each one after twice that."""

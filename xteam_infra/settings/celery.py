@@ -90,7 +90,7 @@ class CelerySettings(LayerSettings):
     """How often each worker is sent a task that it alone can run; one that runs neither it nor a second one is
     restarted."""
     celery_metrics_seconds: int = Field(60, ge=15, le=300)
-    """How often the figures of queues, workers and Beat are taken for Prometheus."""
+    """How often the metrics of queues, workers and Beat are taken for Prometheus."""
     dead_letters: Literal["list", "replay", "purge"] = Field("list", exclude=True)
     """Only for tasks/dead_letters.py, as --data dead_letters=replay: what becomes of failed tasks."""
     ids: str | None = Field(None, exclude=True)

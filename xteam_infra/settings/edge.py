@@ -69,11 +69,11 @@ class EdgeSettings(LayerSettings):
     is bounded by api_websocket_idle_seconds."""
     edge_server_timeout_seconds: int = Field(60, ge=5, le=3600)
     """A request the application has not begun to answer in this time gets 504."""
-    edge_strict_paths: tuple[str, ...] = ("/auth/login",)
+    edge_auth_rate_limited_paths: tuple[str, ...] = ("/auth/login",)
     """Paths at which passwords could be guessed; each client has a lower limit for all of them together."""
-    edge_strict_requests_per_minute: int = Field(20, ge=1, le=10_000)
+    edge_auth_requests_per_minute: int = Field(20, ge=1, le=10_000)
     """That limit. It holds while rate_limit_enabled does."""
-    edge_files_paths: tuple[str, ...] = ("/uploads/",)
+    edge_host_local_paths: tuple[str, ...] = ("/uploads/",)
     """Below these paths are files that lie on the host that took them, unless hosts share a directory: a host that
     answers 404 does not have it, and the next one is asked."""
     edge_static_path: str | None = Field("/static/", pattern=r"^/([A-Za-z0-9_.-]+/)+$")
@@ -92,7 +92,7 @@ class EdgeSettings(LayerSettings):
     """An address with its prefix, "203.0.113.5/24", that one of several edges holds by VRRP; the next one takes it over
     within seconds. In the edges' own network. None: publish every edge's address, or have a load balancer do this."""
 
-    @field_validator("edge_strict_paths", "edge_files_paths")
+    @field_validator("edge_auth_rate_limited_paths", "edge_host_local_paths")
     @classmethod
     def _paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [path for path in value if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", path)]:

@@ -36,7 +36,7 @@ class Loader:
         own = self.inventory_name
         self._override(f"group_data/{own}.py", group_data.get(own, {}))
         self._override("--data", overrides)
-        self._refuse_unknown_groups(group_data)
+        self._validate_groups(group_data)
 
     def models(self) -> dict[str, LayerSettings]:
         """The typed settings per layer; layers whose values are wrong are left out and reported."""
@@ -79,7 +79,7 @@ class Loader:
         hint = f"unknown key; did you mean {near[0]}?" if near else "unknown key; docs/reference/settings.md lists all"
         self.problems.append(Problem(file, key, repr(value), hint))
 
-    def _refuse_unknown_groups(self, group_data: dict[str, dict[str, Any]]) -> None:
+    def _validate_groups(self, group_data: dict[str, dict[str, Any]]) -> None:
         known = {*GROUPS, *BY_LAYER, self.inventory_name}
         for group in group_data:
             if group not in known and not Path("inventories", f"{group}.py").exists():

@@ -16,25 +16,25 @@ class RedisBackupSettings(LayerSettings):
 
     redis_backup_path: str = Field("/var/lib/xteam/redis-backup", pattern=r"^(/[A-Za-z0-9._-]+){2,}$")
     """Directory of the snapshots (encrypted by restic) on the backup host."""
-    redis_backup_cipher: Secret = Secret("redis/backup-cipher")
+    redis_backup_encryption_key: Secret = Secret("redis/backup-cipher")
     """Password of the snapshots' repository. Only the backup host gets it; without it no snapshot can be read."""
-    redis_backup_on: Calendar = "hourly"
+    redis_backup_schedule: Calendar = "hourly"
     """When snapshots are taken, as a systemd calendar expression."""
     redis_backup_max_age_minutes: int = Field(130, ge=10, le=60 * 24 * 7)
     """The checks and alerts call the newest snapshot too old after this: two pauses and one duration."""
-    redis_backup_prove_on: Calendar = "Sun 03:30"
+    redis_backup_restore_test_schedule: Calendar = "Sun 03:30"
     """When the newest snapshots are restored into a scratch instance and counted."""
-    redis_backup_prove_max_age_days: int = Field(8, ge=1, le=100)
+    redis_backup_restore_test_max_age_days: int = Field(8, ge=1, le=100)
     """The same for the newest such proof."""
     redis_backup_keep: dict[Period, Annotated[int, Field(ge=1, le=1000)]] = Field(
         {"hourly": 48, "daily": 14, "weekly": 8}, min_length=1
     )
     """How many snapshots of each role are kept, by period."""
-    redis_backup_s3_on: Calendar = "*:20"
+    redis_backup_s3_schedule: Calendar = "*:20"
     """When the newest snapshots are copied into the bucket of group_data/backup.py (backup_s3_bucket), if there is one:
-    after redis_backup_on."""
-    redis_backup_s3_cipher: Secret = Secret("redis/backup-s3-cipher")
-    """Password of the repository in the bucket: another one than redis_backup_cipher's."""
+    after redis_backup_schedule."""
+    redis_backup_s3_encryption_key: Secret = Secret("redis/backup-s3-cipher")
+    """Password of the repository in the bucket: another one than redis_backup_encryption_key's."""
     redis_backup_s3_keep: dict[Period, Annotated[int, Field(ge=1, le=1000)]] = Field(
         {"hourly": 24, "daily": 30, "weekly": 13}, min_length=1
     )

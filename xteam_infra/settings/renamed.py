@@ -1,4 +1,31 @@
 """Settings that had another name before. Whoever still writes the old name is told the new one."""
 
 # Old name: new name.
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "backup_full_on": "backup_full_schedule",
+    "backup_differential_on": "backup_differential_schedule",
+    "backup_verify_on": "backup_verify_schedule",
+    "backup_s3_full_on": "backup_s3_full_schedule",
+    "backup_s3_differential_on": "backup_s3_differential_schedule",
+    "restore_drill_on": "restore_drill_schedule",
+    "files_backup_on": "files_backup_schedule",
+    "files_backup_expire_on": "files_backup_expire_schedule",
+    "files_backup_prove_on": "files_backup_restore_test_schedule",
+    "files_backup_prove_max_age_days": "files_backup_restore_test_max_age_days",
+    "files_backup_s3_on": "files_backup_s3_schedule",
+    "files_backup_s3_prove_on": "files_backup_s3_restore_test_schedule",
+    "redis_backup_on": "redis_backup_schedule",
+    "redis_backup_prove_on": "redis_backup_restore_test_schedule",
+    "redis_backup_prove_max_age_days": "redis_backup_restore_test_max_age_days",
+    "redis_backup_s3_on": "redis_backup_s3_schedule",
+    "backup_cipher": "backup_encryption_key",
+    "backup_s3_cipher": "backup_s3_encryption_key",
+    "redis_backup_cipher": "redis_backup_encryption_key",
+    "redis_backup_s3_cipher": "redis_backup_s3_encryption_key",
+    "edge_strict_paths": "edge_auth_rate_limited_paths",
+    "edge_strict_requests_per_minute": "edge_auth_requests_per_minute",
+    "edge_files_paths": "edge_host_local_paths",
+    "storage_key_hosts": "storage_tang_servers",
+    "storage_key_threshold": "storage_tang_threshold",
+    "storage_key_port": "storage_tang_port",
+}

@@ -6,7 +6,7 @@ from shlex import quote
 from typing import Any
 
 from checklist.hosts import CheckedHost, Hosts
-from checklist.shell import CannotLook
+from checklist.shell import CheckError
 from xteam_infra.estate import Estate
 from xteam_infra.plan.needs import CA_PATH
 
@@ -50,7 +50,7 @@ class Cluster:
                 continue
             try:
                 answer = host.run(f"{CURL} {REST}/patroni")
-            except CannotLook:
+            except CheckError:
                 continue
             if answer.stdout.startswith("{"):
                 found[host.name] = host.json(f"{CURL} {REST}/patroni")

@@ -6,7 +6,7 @@ from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from xteam_infra.engine.commands import Commands
-from xteam_infra.engine.facts.holds import Holds
+from xteam_infra.engine.facts.shell_condition import ShellCondition
 
 UNREACHED = '|| { echo "done, but the goal is not reached" >&2; exit 1; }; }'
 
@@ -17,7 +17,7 @@ def ensure(command: str, check: str, stdin: Callable[[], str] | None = None) -> 
 
     stdin: called for the text the command reads on standard input: the only way to hand it a secret.
     """
-    if host.get_fact(Holds, check=check):
+    if host.get_fact(ShellCondition, check=check):
         host.noop(f"already true: {check}")
         return
     bits = (f"{{ {command}\n}} && {{ sh -c", QuoteString(check), UNREACHED)

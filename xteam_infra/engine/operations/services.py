@@ -74,7 +74,7 @@ def _apply(unit: str, paths: list[str], verb: str, enabled: str, health: str, se
 
 
 @operation()
-def departed(units: list[str]) -> Commands:
+def disable_removed(units: list[str]) -> Commands:
     """Stop and disable units that a host no longer has to run. Their files and data stay."""
     states = {unit: host.get_fact(Services, unit=unit, paths=[]) for unit in units}
     present = [

@@ -1,4 +1,5 @@
-"""What makes a release or a rollback of the deploys it consists of: a lock, a record, the way back, and who is told."""
+"""What makes a release or a rollback of the deploys it consists of: a lock, a record, the automatic rollback, and
+notifications."""
 
 import json
 import urllib.request
@@ -12,7 +13,7 @@ from pyinfra.api.state import BaseStateCallback, State
 
 from xteam_infra.engine.absent import down, up
 from xteam_infra.engine.commands import Commands
-from xteam_infra.engine.facts.holds import Holds
+from xteam_infra.engine.facts.shell_condition import ShellCondition
 from xteam_infra.engine.pyinfra_internals import operation_names, run_on
 from xteam_infra.engine.runtime import here, secret
 from xteam_infra.estate import Estate
@@ -23,7 +24,7 @@ from xteam_infra.machine import Machine
 from xteam_infra.release.record import read, write
 
 LOCK = "/var/lib/xteam/deploy.lock"
-# Of a lease; renewed several times within it, so that it ends soon after the run that holds it has died.
+# Of a lease; renewed several times within it, so that it ends soon after the run that holds it has ended.
 RENEWED_WITHIN = 4
 WEBHOOK_SECONDS = 10
 
@@ -74,7 +75,7 @@ def on(where: Host, command: StringCommand, show: bool = False) -> bool:
 
 
 @operation()
-def free(estate: Estate) -> Commands:
+def require_no_deployment(estate: Estate) -> Commands:
     """Fail while a release or rollback is under way that this run is not: it would take back what that one does.
 
     To be asked on every host of the application: that run may have been without another of them.
@@ -84,7 +85,7 @@ def free(estate: Estate) -> Commands:
         return
     words = " ".join(quote(word) for word in [*PYTHON, LEASE.format(lock=LOCK), "look", "", "", "0"])
     look = f"test ! -e {LOCK} || {words}"
-    if host.get_fact(Holds, check=look):
+    if host.get_fact(ShellCondition, check=look):
         host.noop("nobody deploys")
         return
     yield StringCommand(look)
@@ -140,13 +141,13 @@ def _unlock(state: State, host: Host, deployment: Deployment) -> None:
 
 
 @operation(is_idempotent=False)
-def announce(deployment: Deployment, event: str) -> Commands:
-    """Tell the webhook, if one is set. A webhook that does not answer stops no deployment."""
-    yield FunctionCommand(_announce, (deployment, event), {})
+def notify(deployment: Deployment, event: str) -> Commands:
+    """Notify the webhook, if one is set. A webhook that does not answer stops no deployment."""
+    yield FunctionCommand(_notify, (deployment, event), {})
 
 
-def _announce(state: State, host: Host, deployment: Deployment, event: str) -> None:
-    tell(deployment, event)
+def _notify(state: State, host: Host, deployment: Deployment, event: str) -> None:
+    post_webhook(deployment, event)
 
 
 # For those who use it, beside what is for those who run it.
@@ -157,7 +158,7 @@ FOR_USERS = {
 }
 
 
-def tell(deployment: Deployment, event: str, reason: str = "") -> None:
+def post_webhook(deployment: Deployment, event: str, reason: str = "") -> None:
     """POST what happens as JSON. event: begins, succeeded, failed. reason: the step that failed, and where."""
     reference = deployment.estate.app.deploy_webhook
     if reference is None:
@@ -176,7 +177,7 @@ def tell(deployment: Deployment, event: str, reason: str = "") -> None:
     try:
         urllib.request.urlopen(request, timeout=WEBHOOK_SECONDS).close()  # noqa: S310
     except OSError as error:
-        logger.warning("the webhook was not told (%s): %s", event, type(error).__name__)
+        logger.warning("the webhook was not notified (%s): %s", event, type(error).__name__)
 
 
 @operation(is_idempotent=False)
@@ -236,7 +237,7 @@ def _caught_up(state: State, host: Host, estate: Estate) -> None:
     write(file, read(file).reached([host.name]))
 
 
-class WayBack(BaseStateCallback):
+class AutomaticRollback(BaseStateCallback):
     """When anything of a release or rollback fails, every host gets back the release it had when the run began.
 
     If an interrupted run before it had left hosts with different ones, all get the one that is declared.
@@ -279,27 +280,27 @@ class WayBack(BaseStateCallback):
         for one in inventory.get_active_hosts():
             on(one, _journal_entry(self.deployment, "failed"))
         _drop(self.deployment, _lock_hosts(self.deployment))
-        tell(self.deployment, "failed", reason)
+        post_webhook(self.deployment, "failed", reason)
 
 
-_ways: dict[int, WayBack] = {}
+_rollbacks: dict[int, AutomaticRollback] = {}
 
 
-def way_back(deployment: Deployment, code_hosts: tuple[str, ...]) -> str:
+def roll_back_on_failure(deployment: Deployment, code_hosts: tuple[str, ...]) -> str:
     """From now on a failure of this run leads back. To be called for every host: what it runs now is remembered.
 
     That is also what it returns: the id of the release, or nothing."""
-    if id(deployment) not in _ways:
-        _ways[id(deployment)] = WayBack(deployment, code_hosts)
-        state.add_callback_handler(_ways[id(deployment)])
+    if id(deployment) not in _rollbacks:
+        _rollbacks[id(deployment)] = AutomaticRollback(deployment, code_hosts)
+        state.add_callback_handler(_rollbacks[id(deployment)])
     if host.name not in code_hosts:
         return ""
     found = host.get_fact(Releases).current
-    _ways[id(deployment)].before[host.name] = found
+    _rollbacks[id(deployment)].before[host.name] = found
     return found
 
 
-def refuse_partial(estate: Estate, code_hosts: tuple[Machine, ...]) -> None:
+def require_every_code_host(estate: Estate, code_hosts: tuple[Machine, ...]) -> None:
     """Raise OperationError when a host is left out that this release needs.
 
     All hosts of the application run one release; one that is down (--exclude) gets it when it is back.

@@ -5,7 +5,7 @@ from typing import Any
 
 from gevent.lock import BoundedSemaphore
 
-from xteam_infra.engine.host_packages import carried, module_command, shell_command, shell_settings
+from xteam_infra.engine.host_packages import module_command, package_files, shell_command, shell_settings
 from xteam_infra.engine.operations import HostFile
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.estate import Estate
@@ -36,7 +36,7 @@ def release(estate: Estate) -> Release:
     return _wanted[id(estate)]
 
 
-def refuse_without_backends(estate: Estate) -> None:
+def require_backends(estate: Estate) -> None:
     """Raise SettingsError when the estate has nothing the application could keep its data in."""
     problems = [
         Problem(estate.inventory, group, "no host", f"a host at least: the application needs {purpose}")
@@ -131,7 +131,7 @@ def commands(estate: Estate) -> list[HostFile]:
         shell_command("xteam-python", directory="/usr/local/bin"),
         *(shell_command(name) for name in ("xteam-run", "xteam-smoke")),
         module_command("xteam-log-errors", "xteam_log_errors"),
-        *carried("xteam_log_errors"),
+        *package_files("xteam_log_errors"),
     ]
 
 
@@ -156,4 +156,4 @@ def command_settings(estate: Estate) -> HostFile:
 
 def operator_modules() -> Iterator[HostFile]:
     """The modules that run inside the application's Celery processes, copied as they are."""
-    return carried("xteam_runtime", paths.RUNTIME)
+    return package_files("xteam_runtime", paths.RUNTIME)

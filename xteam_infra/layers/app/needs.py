@@ -4,7 +4,16 @@ from xteam_infra.estate import Estate
 from xteam_infra.layers.edge.needs import HTTPS_PORT
 from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Account, Certificate, Leave, Listen, Needs, Reach, as_networks, reach_of
+from xteam_infra.plan.needs import (
+    Account,
+    Certificate,
+    HostRequirements,
+    Leave,
+    ListenPort,
+    Reach,
+    as_networks,
+    reach_of,
+)
 from xteam_infra.settings.app import AppSettings
 
 ACCOUNT = "xteam"
@@ -42,18 +51,18 @@ FORMER_PATHS = (
 )
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """The application's account on every host that runs its code; the API where the group says so."""
     if not {"app", "worker"} & set(machine.groups):
-        return Needs()
+        return HostRequirements()
     serves = "app" in machine.groups
     settings = estate.app
-    return Needs(
+    return HostRequirements(
         packages=("python3", "tzdata"),
         accounts=(Account(ACCOUNT),),
         listens=tuple(
             # The edges say how many of the world's requests an instance gets.
-            Listen(port, f"API, {colour}", ("edge",), tls="tls", most=0)
+            ListenPort(port, f"API, {colour}", ("edge",), tls="tls", most=0)
             for colour, port in ports(settings).items()
             if serves
         ),

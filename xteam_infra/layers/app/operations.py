@@ -7,8 +7,8 @@ from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from xteam_infra.engine.commands import Commands
-from xteam_infra.engine.facts.holds import Holds
 from xteam_infra.engine.facts.services import APPLIED, digest_command
+from xteam_infra.engine.facts.shell_condition import ShellCondition
 from xteam_infra.engine.operations.files import HostFile
 from xteam_infra.engine.operations.pending import is_pending, will_change
 from xteam_infra.engine.operations.services import will_differ
@@ -72,7 +72,7 @@ def current(wanted: Release, keep: int) -> Commands:
 
 
 @operation()
-def roll(wanted: Release, inputs: Sequence[HostFile | str]) -> Commands:
+def switch_api(wanted: Release, inputs: Sequence[HostFile | str]) -> Commands:
     """Have the API serve a release with its present inputs: the other instance starts, then this one is stopped.
 
     When the new instance does not become ready it is gone again, the old one has never stopped, and this fails.
@@ -111,7 +111,7 @@ def smoke(estate: Estate, edge: Machine, wanted: Release) -> Commands:
     declared = hashlib.sha256(f"{estate.model_dump_json()} {wanted.id}".encode()).hexdigest()
     stamp = f"{APPLIED}/smoke-{edge.name}"
     state_of = f"(echo {declared}; cat {APPLIED}/{API_STAMP} {APPLIED}/xteam-*.service) 2>/dev/null | sha256sum"
-    if host.get_fact(Holds, check=f'test "$( {state_of})" = "$(cat {stamp})"'):
+    if host.get_fact(ShellCondition, check=f'test "$( {state_of})" = "$(cat {stamp})"'):
         host.noop("nothing has changed since it last passed")
         return
     workers = "" if estate.members("worker") else " --without-task"

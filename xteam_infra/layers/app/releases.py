@@ -77,7 +77,7 @@ def begin_release(estate: Estate, version: str | None) -> Deployment:
 def _release(estate: Estate, version: str | None) -> Deployment:
     if not version:
         raise SettingsError([Problem("--data", "version", "nothing", VERSIONS)])
-    refuse_outside_window(estate)
+    require_open_window(estate)
     source = source_of(version, estate.app.app_source)
     release = build(source)
     record = read(record_file(estate))
@@ -140,7 +140,7 @@ def source_of(version: str, app_source: str) -> str:
     return f"{address}@{version}{mark}{subdirectory}"
 
 
-def refuse_outside_window(estate: Estate) -> None:
+def require_open_window(estate: Estate) -> None:
     """Raise SettingsError outside of the maintenance window, unless this run says that it knows."""
     settings = estate.app
     if settings.deploy_window and not settings.outside_window and not inside(settings.deploy_window):

@@ -51,17 +51,17 @@ def bucket_client(estate: Estate) -> Any:
 _bucket_was_asked_for: set[str] = set()
 
 
-def refuse_unusable_s3(estate: Estate) -> None:
+def require_usable_s3(estate: Estate) -> None:
     """Raise SettingsError, before any host is changed, when the bucket can't be had. Asks once a run."""
     settings = estate.backup
     if settings.bucket and settings.bucket.name not in _bucket_was_asked_for:
         names = {"bucket": "backup_s3_bucket", "region": "backup_s3_region", "key": "backup_s3_key_id, backup_s3_key"}
         names |= {"endpoint": "backup_s3_endpoint", "file": "group_data/backup.py"}
-        refuse_unusable_bucket(settings.bucket, bucket_client(estate), names)
+        require_usable_bucket(settings.bucket, bucket_client(estate), names)
         _bucket_was_asked_for.add(settings.bucket.name)
 
 
-def refuse_unusable_bucket(wanted: Bucket, s3: Any, keys: dict[str, str]) -> None:
+def require_usable_bucket(wanted: Bucket, s3: Any, keys: dict[str, str]) -> None:
     """Raise SettingsError when the bucket can't be asked for, or is one that can't become what is wanted.
 
     keys: the settings' names of "bucket", "region", "endpoint" and "key", with their file in "file".

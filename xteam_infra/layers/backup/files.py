@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xteam_infra.engine.host_packages import carried, module_command, shell_command
+from xteam_infra.engine.host_packages import module_command, package_files, shell_command
 from xteam_infra.engine.operations import HostFile
 from xteam_infra.layers.backup.needs import REHEARSALS
 from xteam_infra.settings.backup import BackupSettings
@@ -23,7 +23,7 @@ def operator_files(context: Mapping[str, Any], commands: Mapping[str, str]) -> I
     yield HostFile("/etc/xteam/backup.json", "backup/backup.json.j2", {**context, "rehearsals": REHEARSALS})
     for name, module in commands.items():
         yield module_command(name, module)
-    yield from carried("xteam_backup")
+    yield from package_files("xteam_backup")
 
 
 def storage_authority(settings: BackupSettings, path: str) -> list[HostFile]:
@@ -33,11 +33,11 @@ def storage_authority(settings: BackupSettings, path: str) -> list[HostFile]:
     return [HostFile(path, text=Path(settings.backup_s3_ca).expanduser().read_text())]
 
 
-def marker_files() -> list[HostFile]:
+def recovery_marker_files() -> list[HostFile]:
     """What writes a marker each minute on the leader; the timer is the last."""
     systemd = "/etc/systemd/system"
     return [
-        shell_command("xteam-marker"),
-        HostFile(f"{systemd}/xteam-marker.service", "backup/xteam-marker.service.j2"),
-        HostFile(f"{systemd}/xteam-marker.timer", "backup/xteam-marker.timer.j2"),
+        shell_command("xteam-recovery-marker"),
+        HostFile(f"{systemd}/xteam-recovery-marker.service", "backup/xteam-recovery-marker.service.j2"),
+        HostFile(f"{systemd}/xteam-recovery-marker.timer", "backup/xteam-recovery-marker.timer.j2"),
     ]

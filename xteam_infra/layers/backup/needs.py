@@ -10,7 +10,7 @@ from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.estate import Estate
 from xteam_infra.layers.postgres.needs import CREATECLUSTER, CREATECLUSTER_TEXT
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Certificate, Listen, Needs, Reach, as_networks
+from xteam_infra.plan.needs import Certificate, HostRequirements, ListenPort, Reach, as_networks
 from xteam_infra.secrets import Secret
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ STORAGE_CA = "/etc/pgbackrest/storage-ca.crt"
 TLS_CONF = "/etc/xteam/pgbackrest-openssl.cnf"
 METRICS_TIMER = "xteam-backup-metrics.timer"
 DRILL_TIMER = "xteam-restore-drill@next.timer"
-MARKER_TIMER = "xteam-marker.timer"
+RECOVERY_MARKER_TIMER = "xteam-recovery-marker.timer"
 # Expiry follows each backup; once a day it also happens when backups fail.
-EXPIRE_ON, CHECK_ON = "06:30", "hourly"
+EXPIRE_SCHEDULE, CHECK_SCHEDULE = "06:30", "hourly"
 
 # Memory (MiB) of pgBackRest's server and archiver on a database host: 12 resident when idle, the rest for compressing.
 ARCHIVER_MB = 128
@@ -39,16 +39,16 @@ SERVER = (DISTRIBUTION.postgres_server, DISTRIBUTION.postgres_pgaudit)
 SERVER_PROGRAMS = DISTRIBUTION.postgres_programs
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """pgBackRest on the repository host and on every database host; they call each other."""
     if not estate.members("backup") or not {"backup", "postgres"} & set(machine.groups):
-        return Needs()
+        return HostRequirements()
     is_repository = "backup" in machine.groups
-    return Needs(
+    return HostRequirements(
         packages=("pgbackrest", *(SERVER if is_repository else ())),
         files={CREATECLUSTER: CREATECLUSTER_TEXT} if is_repository else {},
         listens=(
-            Listen(
+            ListenPort(
                 PORT,
                 "pgBackRest",
                 _callers(machine),
@@ -64,7 +64,7 @@ def needs(estate: Estate, machine: Machine) -> Needs:
         units=(
             UNIT,
             *(_timers(estate) if is_repository and estate.members("postgres") else ()),
-            *((MARKER_TIMER,) if "postgres" in machine.groups else ()),
+            *((RECOVERY_MARKER_TIMER,) if "postgres" in machine.groups else ()),
         ),
     )
 
@@ -127,10 +127,12 @@ def repositories(estate: Estate) -> tuple[Repository, ...]:
     found = []
     for machine in estate.members("backup")[:1]:
         days = settings.backup_retention_days
-        found.append(Repository(1, machine, settings.backup_path, settings.backup_cipher, days))
+        found.append(Repository(1, machine, settings.backup_path, settings.backup_encryption_key, days))
         if settings.bucket:
             days = settings.backup_s3_retention_days
-            found.append(Repository(2, machine, "/pgbackrest", settings.backup_s3_cipher, days, settings.bucket))
+            found.append(
+                Repository(2, machine, "/pgbackrest", settings.backup_s3_encryption_key, days, settings.bucket)
+            )
     return tuple(found)
 
 
@@ -156,8 +158,8 @@ def jobs(estate: Estate) -> tuple[Job, ...]:
     """Every job of the backup host, by repository."""
     settings = estate.backup
     calendars = {
-        1: (settings.backup_full_on, settings.backup_differential_on),
-        2: (settings.backup_s3_full_on, settings.backup_s3_differential_on),
+        1: (settings.backup_full_schedule, settings.backup_differential_schedule),
+        2: (settings.backup_s3_full_schedule, settings.backup_s3_differential_schedule),
     }
     found = []
     for repository in repositories(estate):
@@ -165,10 +167,10 @@ def jobs(estate: Estate) -> tuple[Job, ...]:
         found += [
             Job(f"{repository.name}-full", full),
             Job(f"{repository.name}-diff", differential),
-            Job(f"{repository.name}-verify", settings.backup_verify_on),
-            Job(f"{repository.name}-expire", EXPIRE_ON),
+            Job(f"{repository.name}-verify", settings.backup_verify_schedule),
+            Job(f"{repository.name}-expire", EXPIRE_SCHEDULE),
         ]
-    return (*found, Job("check", CHECK_ON))
+    return (*found, Job("check", CHECK_SCHEDULE))
 
 
 def databases(estate: Estate, machine: Machine) -> tuple[Machine, ...]:

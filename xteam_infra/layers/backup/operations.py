@@ -102,7 +102,7 @@ def _rehearsed(results: dict[int, str], found: dict[int, RepositoryState], numbe
     return results.get(number, "") == found.get(number, NO_ANSWER).cluster != ""
 
 
-def refuse_unclear_restore(estate: Estate, partial: bool = False) -> None:
+def validate_restore(estate: Estate, partial: bool = False) -> None:
     """Raise SettingsError when --data does not say what to restore where, or does not confirm what it overwrites.
 
     partial: the run is limited to some hosts.

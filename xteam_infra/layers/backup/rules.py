@@ -23,9 +23,11 @@ def problems(estate: Estate) -> Iterator[Problem]:
     if len(hosts) > 1:
         names = ", ".join(machine.name for machine in hosts)
         yield Problem(estate.inventory, "backup", names, "one host: there is one repository")
-    if settings.backup_full_on == settings.backup_differential_on:
+    if settings.backup_full_schedule == settings.backup_differential_schedule:
         yield settings.problem(
-            "backup_differential_on", settings.backup_differential_on, "another time than backup_full_on"
+            "backup_differential_schedule",
+            settings.backup_differential_schedule,
+            "another time than backup_full_schedule",
         )
     if settings.backup_s3_bucket:
         yield from _s3_problems(settings)
@@ -40,9 +42,9 @@ def stored(estate: Estate) -> Iterator[Stored]:
     settings = estate.backup
     if not estate.members("backup"):
         return
-    yield Stored(settings.backup_cipher.name, ("ini",))
+    yield Stored(settings.backup_encryption_key.name, ("ini",))
     if settings.bucket:
-        yield Stored(settings.backup_s3_cipher.name, ("ini",))
+        yield Stored(settings.backup_s3_encryption_key.name, ("ini",))
         yield Stored(settings.backup_s3_key_id.name, ("plain",), shortest=S3_KEY_ID, fewest_bits=0, supplied=True)
         yield Stored(settings.backup_s3_key.name, ("ini", "aws"), shortest=S3_KEY, fewest_bits=0, supplied=True)
 
@@ -52,9 +54,9 @@ def _s3_problems(settings: BackupSettings) -> Iterator[Problem]:
         yield settings.problem("backup_s3_region", "", "the bucket's region, such as eu-west-1")
     if settings.backup_s3_ca and not Path(settings.backup_s3_ca).expanduser().is_file():
         yield settings.problem("backup_s3_ca", settings.backup_s3_ca, "a file on this controller, or nothing")
-    if settings.backup_s3_cipher.name == settings.backup_cipher.name:
-        allowed = "another secret than backup_cipher: who learns one key must not read both repositories"
-        yield settings.problem("backup_s3_cipher", settings.backup_s3_cipher.name, allowed)
-    if settings.backup_s3_full_on == settings.backup_s3_differential_on:
-        allowed = "another time than backup_s3_full_on"
-        yield settings.problem("backup_s3_differential_on", settings.backup_s3_differential_on, allowed)
+    if settings.backup_s3_encryption_key.name == settings.backup_encryption_key.name:
+        allowed = "another secret than backup_encryption_key: who learns one key must not read both repositories"
+        yield settings.problem("backup_s3_encryption_key", settings.backup_s3_encryption_key.name, allowed)
+    if settings.backup_s3_full_schedule == settings.backup_s3_differential_schedule:
+        allowed = "another time than backup_s3_full_schedule"
+        yield settings.problem("backup_s3_differential_schedule", settings.backup_s3_differential_schedule, allowed)

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from pyinfra import host
 
-from xteam_infra.engine.facts.holds import Holds
+from xteam_infra.engine.facts.shell_condition import ShellCondition
 from xteam_infra.engine.host_packages import shell_command
 from xteam_infra.engine.operations.files import HostFile
 from xteam_infra.layers.base.needs import NAMES_UNIT, NAMES_WATCH
@@ -24,7 +24,7 @@ def names_files(machine: Machine) -> list[HostFile]:
         HostFile(str(UNITS / NAMES_UNIT), f"base/{NAMES_UNIT}.j2"),
         HostFile(str(UNITS / NAMES_WATCH), f"base/{NAMES_WATCH}.j2"),
     ]
-    if host.get_fact(Holds, check=f"test -d {CLOUD_INIT}"):
+    if host.get_fact(ShellCondition, check=f"test -d {CLOUD_INIT}"):
         found.append(HostFile(f"{CLOUD_INIT}/99-xteam.cfg", "base/cloud-init.cfg.j2"))
     return found
 

@@ -2,7 +2,7 @@
 
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
-from xteam_infra.plan.needs import Listen, Needs, Reach
+from xteam_infra.plan.needs import HostRequirements, ListenPort, Reach
 from xteam_infra.settings.base import DAY_MINUTES, window_minutes
 
 UPDATES_UNIT, UPDATES_TIMER = "xteam-updates.service", "xteam-updates.timer"
@@ -77,15 +77,15 @@ SYSCTLS = {
 }
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """SSH for the controller, hardened kernel settings, the tools every layer uses."""
     mirrors = Reach(
         "packages", estate.firewall.mirror_ports, ("root", "_apt"), networks=estate.firewall.mirror_networks
     )
-    return Needs(
+    return HostRequirements(
         packages=PACKAGES,
         reaches=(mirrors,),
-        listens=(Listen(22, "SSH", ("management",)),),
+        listens=(ListenPort(22, "SSH", ("management",)),),
         sysctls=SYSCTLS,
         units=(
             *("ssh.service", "nftables.service", "unattended-upgrades.service", NAMES_WATCH, UPDATES_TIMER),

@@ -17,7 +17,7 @@ _lock = BoundedSemaphore()
 _found: list[list[Problem]] = []
 
 
-def refuse_overridden(files_of: Callable[[Machine], dict[str, HostFile]]) -> None:
+def require_no_overrides(files_of: Callable[[Machine], dict[str, HostFile]]) -> None:
     """Raise SettingsError with every line of every host of this run that wins over ours. Reads all hosts once.
 
     files_of: our files of a machine, by kind (layers/base/override_facts.py).

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from xteam_infra.engine.common_files import timer_file
-from xteam_infra.engine.host_packages import carried, module_command
+from xteam_infra.engine.host_packages import module_command, package_files
 from xteam_infra.engine.operations import HostFile
 from xteam_infra.estate import Estate
 from xteam_infra.layers.base.needs import REBOOT_TIMER, REBOOT_UNIT, UPDATES_TIMER, UPDATES_UNIT, reboot_at, upgrade_at
@@ -18,7 +18,7 @@ def files(plan: HostPlan) -> Iterator[HostFile]:
     yield HostFile("/etc/needrestart/conf.d/90-xteam.conf", "base/needrestart.conf.j2")
     yield HostFile("/etc/systemd/system/apt-daily-upgrade.service.d/10-xteam.conf", "base/upgrade.service.j2")
     yield HostFile("/etc/xteam/updates.json", "base/updates.json.j2", _asked(plan))
-    yield from carried("xteam_updates")
+    yield from package_files("xteam_updates")
     yield module_command("xteam-updates", "xteam_updates", keeps=("NOTIFY_SOCKET",))
     yield HostFile(f"/etc/systemd/system/{UPDATES_UNIT}", "base/xteam-updates.service.j2")
     yield HostFile(f"/etc/systemd/system/{REBOOT_UNIT}", "base/xteam-reboot.service.j2")

@@ -16,7 +16,7 @@ ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 TASK = re.compile(r"[A-Za-z_][\w.]*")
 
 
-def refuse_unclear(estate: Estate) -> None:
+def validate_dead_letters(estate: Estate) -> None:
     """Raise SettingsError unless --data says which dead letters are meant."""
     if problems := list(unclear(estate)):
         raise SettingsError(problems)

@@ -2,7 +2,7 @@
 
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
-from xteam_infra.plan.needs import METRICS_DIRECTORY, Needs
+from xteam_infra.plan.needs import METRICS_DIRECTORY, HostRequirements
 from xteam_infra.settings.celery import CelerySettings
 
 BEAT_UNIT = "xteam-beat.service"
@@ -13,13 +13,13 @@ METRICS_TIMER = "xteam-celery-metrics.timer"
 METRICS = f"{METRICS_DIRECTORY}/xteam-celery.prom"
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """The worker units and a Beat on every host of group worker. They listen on nothing."""
     if "worker" not in machine.groups:
-        return Needs()
+        return HostRequirements()
     settings = estate.celery
     names = settings.celery_workers
-    return Needs(
+    return HostRequirements(
         memory_mb={
             **{f"worker-{name}": settings.celery_worker_memory_mb for name in names},
             "beat": settings.celery_beat_memory_mb,

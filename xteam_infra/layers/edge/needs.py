@@ -9,7 +9,7 @@ from xteam_infra.estate import Estate
 from xteam_infra.layers.edge import public
 from xteam_infra.machine import Machine
 from xteam_infra.pki import Subject
-from xteam_infra.plan.needs import EDGE_PEERS, PKI_DIRECTORY, Certificate, Leave, Listen, Needs, reach_of
+from xteam_infra.plan.needs import EDGE_PEERS, PKI_DIRECTORY, Certificate, HostRequirements, Leave, ListenPort, reach_of
 from xteam_infra.settings.edge import EdgeSettings
 
 One = TypeVar("One")
@@ -43,26 +43,28 @@ SMALL_BODY = 8 * 1024
 STREAMS = 32
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """HAProxy and, unless it is supplied, a certificate of the internal CA for the public names."""
     if "edge" not in machine.groups:
-        return Needs()
+        return HostRequirements()
     memory = BASE_MB + round(CONNECTION_MB * process_connections(estate.edge))
     floating = estate.edge.edge_floating_address is not None
     listens = [
-        Listen(80, "HTTP, redirected", ("world",)),
-        Listen(HTTPS_PORT, "HTTPS", ("world",), tls="tls"),
-        Listen(ALIVE_PORT, "whether HAProxy answers", ("local",)),
-        Listen(PEERS_PORT, "clients' counts", ("edge",), tls="tls", clients=(PEER_CLIENT,), issuer=EDGE_PEERS, most=32),
-        *_if(estate.edge.acme, Listen(ACME_PORT, "ACME challenges", ("edge",))),
-        *_if(floating, Listen(VRRP, "VRRP", ("edge",), protocol="vrrp")),
+        ListenPort(80, "HTTP, redirected", ("world",)),
+        ListenPort(HTTPS_PORT, "HTTPS", ("world",), tls="tls"),
+        ListenPort(ALIVE_PORT, "whether HAProxy answers", ("local",)),
+        ListenPort(
+            PEERS_PORT, "clients' counts", ("edge",), tls="tls", clients=(PEER_CLIENT,), issuer=EDGE_PEERS, most=32
+        ),
+        *_if(estate.edge.acme, ListenPort(ACME_PORT, "ACME challenges", ("edge",))),
+        *_if(floating, ListenPort(VRRP, "VRRP", ("edge",), protocol="vrrp")),
     ]
     certificates = [
         *_if(not estate.edge.supplied, internal_certificate(estate)),
         peer_certificate(estate, machine),
         peer_client_certificate(machine),
     ]
-    return Needs(
+    return HostRequirements(
         packages=("haproxy", "socat", *_if(floating, "keepalived"), *_if(estate.edge.acme, "certbot")),
         listens=tuple(listens),
         reaches=_if(estate.edge.acme, reach_of("ACME", estate.edge.edge_acme_directory or "", ("root",))),

@@ -3,7 +3,7 @@
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.plan.needs import Certificate, HostRequirements, ListenPort
 
 CLIENT_PORT = 2379
 PEER_PORT = 2380
@@ -16,15 +16,15 @@ ROOT = Certificate("etcd-root", Subject("root", purpose="client"))
 PEER_NAME = "etcd-peer"
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """A member of the cluster, reachable by the other members and by Patroni."""
     if "etcd" not in machine.groups:
-        return Needs()
-    return Needs(
+        return HostRequirements()
+    return HostRequirements(
         packages=("etcd-server", "etcd-client"),
         listens=(
             # Clients are users: root by its certificate, Patroni by its password.
-            Listen(
+            ListenPort(
                 CLIENT_PORT,
                 "etcd clients",
                 ("etcd", "postgres"),
@@ -32,8 +32,8 @@ def needs(estate: Estate, machine: Machine) -> Needs:
                 accounts=("etcd", "postgres", "root"),
                 most=128,
             ),
-            Listen(PEER_PORT, "etcd members", ("etcd",), tls="tls", clients=("etcd",), accounts=("etcd",), most=64),
-            Listen(METRICS_PORT, "etcd metrics", ("local",)),
+            ListenPort(PEER_PORT, "etcd members", ("etcd",), tls="tls", clients=("etcd",), accounts=("etcd",), most=64),
+            ListenPort(METRICS_PORT, "etcd metrics", ("local",)),
         ),
         certificates=(member_certificate(estate, machine), ROOT),
         memory_mb={"etcd": estate.etcd.etcd_memory_mb},

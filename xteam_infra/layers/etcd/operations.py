@@ -9,8 +9,8 @@ from pyinfra.api.host import Host
 
 from xteam_infra.engine.absent import up
 from xteam_infra.engine.commands import Commands
-from xteam_infra.engine.facts.holds import Holds
 from xteam_infra.engine.facts.services import Services
+from xteam_infra.engine.facts.shell_condition import ShellCondition
 from xteam_infra.engine.operations.files import HostFile
 from xteam_infra.engine.operations.hidden import HiddenInput
 from xteam_infra.engine.operations.services import _apply, will_differ
@@ -62,7 +62,7 @@ def member(members: tuple[Machine, ...], inputs: Sequence[HostFile | str]) -> Co
 
 
 @operation()
-def others_removed(members: tuple[Machine, ...]) -> Commands:
+def remove_stale_members(members: tuple[Machine, ...]) -> Commands:
     """Take members out of the cluster that the inventory no longer has, one at a time: the others keep their quorum."""
     wanted = {f"https://{one.address}:{PEER_PORT}" for one in members}
     listed = host.get_fact(EtcdMembers)
@@ -81,7 +81,7 @@ def others_removed(members: tuple[Machine, ...]) -> Commands:
 
 
 @operation()
-def forgotten(members: tuple[Machine, ...], data_dir: str) -> Commands:
+def disable_removed_member(members: tuple[Machine, ...], data_dir: str) -> Commands:
     """On a host that is no member any more: stop etcd and remove its data, which no cluster would take again.
 
     As long as the cluster still counts this host as a member, nothing is done: it may be the only one with the data.
@@ -142,12 +142,12 @@ def _outdated(on: Host, inputs: Sequence[HostFile | str]) -> bool:
 
 @operation()
 def patroni_paused(members: tuple[Machine, ...], paths: list[str]) -> Commands:
-    """Pause Patroni if a member is about to restart: a leader whose lease meets a dying etcd steps down at once."""
+    """Pause Patroni if a member is about to restart: a leader whose lease meets a stopping etcd steps down at once."""
     due = [one.name for one in up(members) if _outdated(inventory.get_host(one.name), list(paths))]
     if not due:
         host.noop("no etcd member needs a restart")
         return
-    if not host.get_fact(Holds, check=f"{PATRONICTL} list"):
+    if not host.get_fact(ShellCondition, check=f"{PATRONICTL} list"):
         host.noop("Patroni does not run yet")
         return
     # Paused already, by a person or by a run that failed: then the mark, if there is one, stands where it was made.
@@ -158,7 +158,7 @@ def patroni_paused(members: tuple[Machine, ...], paths: list[str]) -> Commands:
 @operation()
 def patroni_resumed() -> Commands:
     """End the pause that patroni_paused began, also in an earlier run that failed; a person's pause stays."""
-    if not host.get_fact(Holds, check=f"test -e {PAUSED}"):
+    if not host.get_fact(ShellCondition, check=f"test -e {PAUSED}"):
         host.noop("this provisioner has not paused Patroni")
         return
     yield StringCommand(f"{PATRONICTL} resume --wait && rm -f {PAUSED}")
@@ -199,4 +199,4 @@ def access(password: Secret) -> Commands:
 
 def _has_role(user: str, role: str) -> bool:
     pattern = f'"roles":\\["{role}"\\]'
-    return host.get_fact(Holds, check=f"{CTL} user get {user} -w json | grep -q {quote(pattern)}")
+    return host.get_fact(ShellCondition, check=f"{CTL} user get {user} -w json | grep -q {quote(pattern)}")

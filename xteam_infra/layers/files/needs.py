@@ -5,28 +5,28 @@ from xteam_infra.estate import Estate
 from xteam_infra.layers.app.needs import UPLOADS, WORKSPACES
 from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.plan.needs import Certificate, HostRequirements, ListenPort
 from xteam_infra.secrets import Secret
 
 HOME = "/etc/xteam/files"
 STATE = "/var/lib/xteam/files"
-GATE_PORT = 8093
+PROXY_PORT = 8093
 CLIENT = "files-client"
-# Debian's server of restic's repositories: it speaks to its own host alone, where the gate asks for certificates.
+# Debian's server of restic's repositories: it speaks to its own host alone, where the proxy asks for certificates.
 SERVER_PORT = 8094
 SERVER_UNIT = "restic-rest-server.service"
 SERVER_ACCOUNT = "restic-rest-server"
-GATE_UNIT = "xteam-files-gate.service"
+PROXY_UNIT = "xteam-files-proxy.service"
 DIRECTORIES = (UPLOADS, WORKSPACES)
 # Jobs of a host that sends; kept_by() has those of the one that keeps.
 SENDS = ("backup", "prove")
 # Backups are taken at other times on each estate; a look at what has arrived costs little.
-RECORD_ON = "*:0/15"
+RECORD_SCHEDULE = "*:0/15"
 # The bucket's: who signed its certificate, the access key, and where below it files are.
 STORAGE_CA = f"{HOME}/storage-ca.crt"
 CREDENTIALS = f"{HOME}/s3.credentials"
 PREFIX = "files"
-# Memory (MiB): restic's index and buffers; the server and its gate.
+# Memory (MiB): restic's index and buffers; the server and its mTLS proxy.
 RESTIC_MB = 256
 # Of the file system with the repositories, so much may be theirs unless files_backup_max_mb says otherwise.
 SHARE = 2 / 5
@@ -35,28 +35,28 @@ OBJECTS_AN_HOUR = 20_000
 SERVER_MB = 128
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """Every API host sends what users stored on it to the backup host."""
-    found = Needs()
+    found = HostRequirements()
     if sends(estate, machine):
-        found = Needs(
+        found = HostRequirements(
             packages=("restic",),
             certificates=(client_certificate(machine),),
             memory_mb={"files-backup": RESTIC_MB},
             units=tuple(timer(job) for job in SENDS),
         )
     if keeps(estate, machine):
-        own = Needs(
+        own = HostRequirements(
             packages=("restic", "restic-rest-server", "haproxy"),
             listens=(
-                Listen(GATE_PORT, "uploads' backups", ("app",), tls="tls", clients=(CLIENT,), accounts=("root",)),
-                Listen(SERVER_PORT, "restic, behind its gate", ("local",)),
+                ListenPort(PROXY_PORT, "uploads' backups", ("app",), tls="tls", clients=(CLIENT,), accounts=("root",)),
+                ListenPort(SERVER_PORT, "restic, behind its mTLS proxy", ("local",)),
             ),
-            certificates=(gate_certificate(estate, machine),),
+            certificates=(proxy_certificate(estate, machine),),
             memory_mb={"files-server": SERVER_MB},
-            units=(SERVER_UNIT, GATE_UNIT, *(timer(job) for job in kept_by(estate))),
+            units=(SERVER_UNIT, PROXY_UNIT, *(timer(job) for job in kept_by(estate))),
         )
-        found = Needs(
+        found = HostRequirements(
             packages=tuple(dict.fromkeys((*found.packages, *own.packages))),
             listens=own.listens,
             certificates=(*found.certificates, *own.certificates),
@@ -108,7 +108,7 @@ def client_certificate(machine: Machine) -> Certificate:
     return Certificate(CLIENT, Subject(f"{CLIENT}.{machine.name}", purpose="client"), bundle=True)
 
 
-def gate_certificate(estate: Estate, machine: Machine) -> Certificate:
-    """What the gate shows."""
+def proxy_certificate(estate: Estate, machine: Machine) -> Certificate:
+    """What the proxy shows."""
     names = (estate.fqdn(machine.name), machine.name)
-    return Certificate("files-gate", Subject(machine.name, names, (machine.address,)), bundle=True)
+    return Certificate("files-proxy", Subject(machine.name, names, (machine.address,)), bundle=True)

@@ -11,9 +11,9 @@ from xteam_infra.settings.stored import Stored
 def problems(estate: Estate) -> Iterator[Problem]:
     """What is wrong with the settings in this estate."""
     settings = estate.files
-    if estate.backup.bucket and settings.files_backup_s3_on == settings.files_backup_on:
-        allowed = "a time after files_backup_on, when the backup that is to be copied is there"
-        yield settings.problem("files_backup_s3_on", settings.files_backup_s3_on, allowed)
+    if estate.backup.bucket and settings.files_backup_s3_schedule == settings.files_backup_schedule:
+        allowed = "a time after files_backup_schedule, when the backup that is to be copied is there"
+        yield settings.problem("files_backup_s3_schedule", settings.files_backup_s3_schedule, allowed)
     others = {"redis_backup_path": estate.redis.redis_backup_path, "backup_path": estate.backup.backup_path}
     for name, other in others.items():
         if f"{settings.files_backup_path}/".startswith(f"{other}/") or f"{other}/".startswith(

@@ -2,11 +2,11 @@
 
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
-from xteam_infra.plan.needs import Needs
+from xteam_infra.plan.needs import HostRequirements
 
 METRICS_TIMER = "xteam-firewall-metrics.timer"
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """What counts the refused packets."""
-    return Needs(units=(METRICS_TIMER,))
+    return HostRequirements(units=(METRICS_TIMER,))

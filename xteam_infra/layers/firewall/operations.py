@@ -1,4 +1,5 @@
-"""A ruleset that takes itself back unless a fresh SSH connection succeeds under it, and what worked works on."""
+"""A ruleset that is reverted by itself (auto-revert) unless a fresh SSH connection succeeds under it, and what worked
+works on."""
 
 import shlex
 from collections.abc import Collection, Mapping
@@ -8,7 +9,7 @@ from pyinfra.api import operation
 
 from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.host_packages import shell_command
-from xteam_infra.engine.operations.auto_rollback import Trial, confirmed
+from xteam_infra.engine.operations.auto_revert import AutoRevert, with_auto_revert
 from xteam_infra.engine.operations.files import HostFile
 from xteam_infra.layers.firewall.facts import LISTING, STAMP, Ruleset
 
@@ -33,7 +34,9 @@ def metrics_files() -> list[HostFile]:
 
 
 @operation()
-def confirmed_ruleset(ruleset: HostFile, seconds: int, peers: Mapping[str, Collection[int]] | None = None) -> Commands:
+def ruleset_with_auto_revert(
+    ruleset: HostFile, seconds: int, peers: Mapping[str, Collection[int]] | None = None
+) -> Commands:
     """Load the ruleset, prove that SSH still works, then keep it. Otherwise it is taken back after `seconds`.
 
     It is taken back at once when a process of the host can't reach any more what it is connected to, or no name is
@@ -50,7 +53,7 @@ def confirmed_ruleset(ruleset: HostFile, seconds: int, peers: Mapping[str, Colle
         "systemctl enable -q nftables.service; systemctl start nftables.service",
         f"mkdir -p {STAMP.rsplit('/', 1)[0]}; {LISTING} > {STAMP}",
     ]
-    trial = Trial(
+    revert = AutoRevert(
         timer="xteam-firewall-revert",
         hint="Check management_networks in group_data/all.py",
         candidate=CANDIDATE,
@@ -60,7 +63,7 @@ def confirmed_ruleset(ruleset: HostFile, seconds: int, peers: Mapping[str, Colle
         apply=f"nft -f {CANDIDATE}; {lost}",
         keep=("; ".join(keep),),
     )
-    yield from confirmed(ruleset, running.running and running.enabled, trial, seconds)
+    yield from with_auto_revert(ruleset, running.running and running.enabled, revert, seconds)
 
 
 def _still_there(peers: Mapping[str, Collection[int]]) -> str:

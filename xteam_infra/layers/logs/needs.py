@@ -5,12 +5,12 @@ from uuid import NAMESPACE_DNS, uuid5
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.pki import Subject
-from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.plan.needs import Certificate, HostRequirements, ListenPort
 
 COLLECTED = "/var/log/journal/remote"
 SOCKETS = "/run/xteam-journal"
 SENDER = "journal-upload"
-GATE_UNIT = "xteam-logs-gate.service"
+PROXY_UNIT = "xteam-logs-proxy.service"
 RETENTION_TIMER = "xteam-logs-retention.timer"
 # Debian's own keeps all journals in one file.
 DEBIAN_COLLECTOR = ("systemd-journal-remote.socket", "systemd-journal-remote.service")
@@ -19,10 +19,10 @@ RECEIVER_MB = 32
 UPLOAD_MB = 64
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """Every host sends its journal; the collector also receives."""
     if not estate.members("logs"):
-        return Needs()
+        return HostRequirements()
     collects = "logs" in machine.groups
     certificates = [sender_certificate(machine)]
     memory = {"systemd-journal-upload": UPLOAD_MB}
@@ -32,13 +32,13 @@ def needs(estate: Estate, machine: Machine) -> Needs:
         certificates.append(Certificate("journal-remote", names, bundle=True))
         memory["journals received"] = RECEIVER_MB * len(estate.machines)
         received = [unit for one in estate.machines for unit in (way_in(one), receiver(one))]
-        units += [*received, GATE_UNIT, RETENTION_TIMER]
+        units += [*received, PROXY_UNIT, RETENTION_TIMER]
     everyone = tuple(sorted({group for one in estate.machines for group in one.groups}))
-    return Needs(
+    return HostRequirements(
         packages=("systemd-journal-remote", *(("haproxy",) if collects else ())),
         # The gateway serves the whole journal to anyone who asks.
         masked=(*DEBIAN_COLLECTOR, "systemd-journal-gatewayd.socket", "systemd-journal-gatewayd.service"),
-        listens=(Listen(estate.logs.logs_port, "journal-remote", everyone, tls="tls", clients=(SENDER,)),)
+        listens=(ListenPort(estate.logs.logs_port, "journal-remote", everyone, tls="tls", clients=(SENDER,)),)
         if collects
         else (),
         certificates=tuple(certificates),

@@ -7,11 +7,11 @@ class Goal(NamedTuple):
     """Something that must hold in a database.
 
     name: without quotes; it is asked for in SQL.
-    holds: an SQL expression that is true then; one that fails counts as false.
-    reach: SQL statements that make it so, harmless when it held already.
+    check_sql: an SQL expression that is true then; one that fails counts as false.
+    apply_sql: SQL statements that make it so, harmless when it held already.
     """
 
     name: str
     database: str
-    holds: str
-    reach: str
+    check_sql: str
+    apply_sql: str

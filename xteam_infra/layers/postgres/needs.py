@@ -7,7 +7,7 @@ from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import PATRONI_CLIENTS, Account, Certificate, Leave, Listen, Needs
+from xteam_infra.plan.needs import PATRONI_CLIENTS, Account, Certificate, HostRequirements, Leave, ListenPort
 from xteam_infra.settings.router import DATABASES
 
 PORT = 5432
@@ -59,9 +59,9 @@ initdb_options = '{INITDB}'
 """
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """A member of the PostgreSQL cluster, reachable by the routers and by the other members; the monthly report."""
-    member = _member(estate, machine) if "postgres" in machine.groups else Needs()
+    member = _member(estate, machine) if "postgres" in machine.groups else HostRequirements()
     if machine != report_host(estate):
         return member
     return replace(
@@ -80,14 +80,14 @@ def report_host(estate: Estate) -> Machine | None:
     return next(machine for group in ("metrics", "logs", "postgres") for machine in estate.members(group))
 
 
-def _member(estate: Estate, machine: Machine) -> Needs:
+def _member(estate: Estate, machine: Machine) -> HostRequirements:
     reports = report_host(estate)
-    return Needs(
+    return HostRequirements(
         # python3-etcd: Patroni imports it for etcd 3 too, and its package does not demand it.
         packages=(DISTRIBUTION.postgres_server, DISTRIBUTION.postgres_pgaudit, "patroni", "python3-etcd"),
         files={CREATECLUSTER: CREATECLUSTER_TEXT},
         listens=(
-            Listen(
+            ListenPort(
                 PORT,
                 "PostgreSQL",
                 (*CLIENTS, "metrics", *((reports.address,) if reports else ()), *_declared_sources(estate)),
@@ -96,7 +96,7 @@ def _member(estate: Estate, machine: Machine) -> Needs:
                 accounts=("haproxy", "postgres", "root", REPORT_ACCOUNT),
                 most=DATABASES * estate.router.pgbouncer_server_connections + BESIDE_POOL,
             ),
-            Listen(
+            ListenPort(
                 REST_PORT,
                 "Patroni",
                 CLIENTS,

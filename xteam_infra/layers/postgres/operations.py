@@ -153,7 +153,7 @@ def _answers(member: Member, path: str) -> str:
     return f"timeout {RESTART_SECONDS} sh -c '{loop}'"
 
 
-def refuse_departing_leader(estate: Estate) -> None:
+def require_leader_in_inventory(estate: Estate) -> None:
     """Raise SettingsError when the member that leads is not in the inventory any more: it must hand over first."""
     names = [machine.name for machine in estate.members("postgres")]
     if here().name not in names:
@@ -171,7 +171,7 @@ def rights(goals: list[Goal], passwords: dict[str, Secret]) -> Commands:
 
     passwords: by role. A password goes to the host only as its verifier, and only when it is not the one in force.
     """
-    questions = [Question(goal.name, goal.database, goal.holds) for goal in goals]
+    questions = [Question(goal.name, goal.database, goal.check_sql) for goal in goals]
     questions += [Question(f"password of {role}", "postgres", _kept(role)) for role in passwords]
     answers = host.get_fact(Answers, questions=questions)
     # Before there is a cluster, the first member stands in a plan for the one that will lead.
@@ -190,7 +190,7 @@ def rights(goals: list[Goal], passwords: dict[str, Secret]) -> Commands:
         for name in (*(goal.name for goal in unreached), *(f"password of {role}" for role in changed)):
             logger.info("%s    %s", host.print_prefix, name)
     for database in dict.fromkeys(goal.database for goal in unreached):
-        statements = "\n".join(goal.reach for goal in unreached if goal.database == database)
+        statements = "\n".join(goal.apply_sql for goal in unreached if goal.database == database)
         yield StringCommand(psql(database, "-v ON_ERROR_STOP=1"), _stdin=f"{UNSEEN}{statements}\n")
     if changed:
         sets = [f"ALTER ROLE {role} PASSWORD {sql(verifier(secret(passwords[role])))};" for role in changed]

@@ -18,7 +18,7 @@ from xteam_infra.engine.runtime import here, open_estate, secret, vault
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.estate import Estate
 from xteam_infra.layers.app.facts import Api
-from xteam_infra.layers.app.operations import roll
+from xteam_infra.layers.app.operations import switch_api
 from xteam_infra.layers.postgres.credentials_fact import Credentials, digest_of, lines_of
 from xteam_infra.layers.postgres.facts import Answers, Question, psql
 from xteam_infra.layers.postgres.operations import UNSEEN, replayed
@@ -119,13 +119,13 @@ def rewritten(path: str, lines: str) -> Iterator[StringCommand]:
 
 
 @operation()
-def rolled(inputs: list[str]) -> Commands:
+def switch_to_present_files(inputs: list[str]) -> Commands:
     """Have the API serve the release it serves, with its present files."""
     found = host.get_fact(Api, paths=inputs)
     if not found.release:
         host.noop("no release is served here")
         return
-    yield from commands_of(roll, Release(found.release, Path(), ""), [*inputs])
+    yield from commands_of(switch_api, Release(found.release, Path(), ""), [*inputs])
 
 
 @operation()

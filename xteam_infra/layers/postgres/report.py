@@ -3,7 +3,7 @@
 import json
 
 from xteam_infra.engine.common_files import password_file, timer_file
-from xteam_infra.engine.host_packages import MODULES, carried
+from xteam_infra.engine.host_packages import MODULES, package_files
 from xteam_infra.engine.operations import HostFile
 from xteam_infra.estate import Estate
 from xteam_infra.layers.postgres import needs as plan
@@ -16,7 +16,7 @@ PASSWORD = "/etc/xteam/postgres-report.pass"  # noqa: S105 - where it is, not wh
 
 def report_files(estate: Estate) -> list[HostFile]:
     """Program, configuration, password and unit."""
-    return [*carried("xteam_postgres_report", MODULES), _config(estate), _password(estate), unit()]
+    return [*package_files("xteam_postgres_report", MODULES), _config(estate), _password(estate), unit()]
 
 
 def timer(estate: Estate) -> HostFile:

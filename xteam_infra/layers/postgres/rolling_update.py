@@ -17,7 +17,14 @@ from xteam_infra.estate import Estate
 from xteam_infra.layers.postgres.facts import CURL, ClusterMembers, DynamicConfiguration, Members
 from xteam_infra.layers.postgres.needs import REST_PORT, UNIT
 from xteam_infra.layers.postgres.operations import RESTART_SECONDS
-from xteam_infra.layers.postgres.switchover import LEADS, fit, handover, listed, seen_by_any, unfit
+from xteam_infra.layers.postgres.switchover import (
+    LEADS,
+    handover,
+    listed,
+    seen_by_any,
+    switchover_candidates,
+    switchover_problems,
+)
 from xteam_infra.layers.postgres.update_facts import MemberOutdated
 from xteam_infra.machine import Machine
 
@@ -42,7 +49,7 @@ def leader_last(estate: Estate) -> tuple[Machine, ...]:
     with _asking:
         if id(state.inventory) not in _orders:
             seen = seen_by_any(estate.members("postgres"))
-            _refuse_unless_whole(estate, seen)
+            _require_healthy_cluster(estate, seen)
             leads = [one["name"] for one in seen if one["role"] in LEADS]
             order = sorted(estate.members("postgres"), key=lambda machine: machine.name in leads)
             _orders[id(state.inventory)] = tuple(order)
@@ -61,12 +68,12 @@ def broken(estate: Estate, seen: list[dict[str, Any]], paused: bool) -> Iterator
         allowed = "every member running, or --exclude NAME for one that is lost; docs/runbooks/failover.md"
         yield Problem("the cluster", "members", found, allowed)
     elif len(up(members)) > 1:
-        yield from unfit(estate, seen)
+        yield from switchover_problems(estate, seen)
     if paused:
         yield Problem("the cluster", "Patroni", "paused: it would not restart a server", "xteam-patronictl resume")
 
 
-def _refuse_unless_whole(estate: Estate, seen: list[dict[str, Any]]) -> None:
+def _require_healthy_cluster(estate: Estate, seen: list[dict[str, Any]]) -> None:
     first = first_here(estate.members("postgres"))
     asked = inventory.get_host(first.name) if first and seen else None
     paused = bool(asked and asked.get_fact(DynamicConfiguration, _sudo=True).get("pause"))
@@ -87,10 +94,10 @@ def update_member() -> Commands:
     reasons = [*outdated.newer, *(f"{path} was replaced" for path in outdated.replaced[:3]), *waits]
     logger.info("%s%s", host.print_prefix, ", ".join(reasons))
     seen = host.get_fact(ClusterMembers)
-    _refuse_unless_whole(estate, seen)
+    _require_healthy_cluster(estate, seen)
     if outdated.newer:
         yield StringCommand("sh -c", QuoteString(INSTALL), "install", *(QuoteString(name) for name in outdated.newer))
-    heirs = [one["name"] for one in fit(seen, estate)]
+    heirs = [one["name"] for one in switchover_candidates(seen, estate)]
     if heirs and any(one["role"] in LEADS and one["name"] == here().name for one in seen):
         yield StringCommand(handover(estate, here().name, heirs))
     yield StringCommand(f"systemctl restart {UNIT} && {_whole_again(estate)}")

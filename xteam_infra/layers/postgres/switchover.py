@@ -26,12 +26,12 @@ FIT_SECONDS = 120
 LEADS, FOLLOWS = ("leader",), ("sync_standby", "quorum_standby", "replica")
 
 
-def refuse_unfit_handover(estate: Estate) -> None:
+def validate_switchover(estate: Estate) -> None:
     """Raise SettingsError unless there is a leader, and a replica that could take over without loss."""
     members = estate.members("postgres")
     if not members:
         raise SettingsError([Problem(estate.inventory, "postgres", "no host", "a cluster of two members or more")])
-    if here() == first_here(members) and (problems := list(unfit(estate, seen_by_any(members)))):
+    if here() == first_here(members) and (problems := list(switchover_problems(estate, seen_by_any(members)))):
         raise SettingsError(problems)
 
 
@@ -44,14 +44,14 @@ def seen_by_any(members: tuple[Machine, ...]) -> list[dict[str, Any]]:
     return []
 
 
-def unfit(estate: Estate, seen: list[dict[str, Any]]) -> Iterator[Problem]:
+def switchover_problems(estate: Estate, seen: list[dict[str, Any]]) -> Iterator[Problem]:
     """Why nobody can take over. seen: the members as Patroni lists them."""
     leader = next((one for one in seen if one["role"] in LEADS and one["state"] == "running"), None)
     if leader is None:
         found = listed(seen) or "no answer from Patroni"
         yield Problem("the cluster", "leader", found, "a running leader; docs/runbooks/failover.md, lost-quorum.md")
         return
-    candidate, heirs = estate.postgres.candidate, [one["name"] for one in fit(seen, estate)]
+    candidate, heirs = estate.postgres.candidate, [one["name"] for one in switchover_candidates(seen, estate)]
     names = [one["name"] for one in seen]
     if candidate and candidate not in names:
         yield Problem("--data", "candidate", candidate, f"a member: {', '.join(names)}")
@@ -64,7 +64,7 @@ def unfit(estate: Estate, seen: list[dict[str, Any]]) -> Iterator[Problem]:
         yield Problem("the cluster", "replicas", listed(seen), "one that streams; a synchronous one, when commits wait")
 
 
-def fit(seen: list[dict[str, Any]], estate: Estate) -> list[dict[str, Any]]:
+def switchover_candidates(seen: list[dict[str, Any]], estate: Estate) -> list[dict[str, Any]]:
     """Members that can take over and lose nothing; with synchronous commits Patroni takes a synchronous one alone."""
     synchronous = estate.postgres.postgres_synchronous != "off"
     wanted = FOLLOWS[:2] if synchronous else FOLLOWS
@@ -90,7 +90,7 @@ def _hand_over(state: State, host: Host, candidate: str | None) -> bool:
     estate = open_estate()
     seen = host.get_fact(ClusterMembers, _sudo=True)
     leader = next(one["name"] for one in seen if one["role"] in LEADS)
-    heirs = [candidate] if candidate else [one["name"] for one in fit(seen, estate)]
+    heirs = [candidate] if candidate else [one["name"] for one in switchover_candidates(seen, estate)]
     command = StringCommand(f"{handover(estate, leader, heirs)} && {CTL} list")
     done, _ = run_on(host, command, show=True)
     return done

@@ -15,7 +15,7 @@ STATE = "/var/lib/redis"
 class InstanceState(NamedTuple):
     """One role on one host.
 
-    config: what CONFIG GET said; None when the instance doesn't answer (not laid yet, down, or loading).
+    config: what CONFIG GET said; None when the instance doesn't answer (not deployed yet, down, or loading).
     denied: it answers, but refuses the administrator's password.
     users: digest of the users it runs with. loaded: what was noted when they, and the certificate, were last loaded.
     certificate: digest of the certificate's files.
@@ -87,7 +87,7 @@ def _state(values: dict[str, str]) -> InstanceState:
     )
 
 
-class Watched(FactBase[dict[str, dict[str, Any]]]):
+class SentinelMasters(FactBase[dict[str, dict[str, Any]]]):
     """{role: what SENTINEL MASTERS says of it} of the first of `addresses` whose Sentinel answers; else empty.
 
     "auth": SHA-256 of the password Sentinel uses, for this host's own Sentinel.
@@ -122,7 +122,7 @@ class Watched(FactBase[dict[str, dict[str, Any]]]):
         return masters
 
 
-class Follows(FactBase[dict[str, str]]):
+class ReplicationRole(FactBase[dict[str, str]]):
     """{role: address of the master that the instance on this host follows, or "" when it is the master itself}."""
 
     default = dict
@@ -138,7 +138,7 @@ class Follows(FactBase[dict[str, str]]):
         return {line.split(" ")[0]: line.split(" ")[1] for line in output}
 
 
-class Unseeded(FactBase[list[str]]):
+class MissingStateFiles(FactBase[list[str]]):
     """Those of `roles` whose instance has no state file yet."""
 
     default = list
@@ -186,7 +186,7 @@ def _look_at_unit(unit: str, role: str) -> str:
     return f"if ! systemctl is-active -q {unit} || {refused}; then echo {unit}; fi"
 
 
-class LeftRoles(FactBase[list[str]]):
+class StaleRoles(FactBase[list[str]]):
     """Roles that have a configuration of this project on the host, declared or not."""
 
     default = list

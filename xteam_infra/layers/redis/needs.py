@@ -5,7 +5,7 @@ from math import ceil
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import METRICS_CLIENTS, Certificate, Leave, Listen, Needs
+from xteam_infra.plan.needs import METRICS_CLIENTS, Certificate, HostRequirements, Leave, ListenPort
 
 SENTINEL = "sentinel"
 SENTINEL_UNIT = "redis-sentinel@xteam.service"
@@ -20,23 +20,23 @@ EXPORTER_MB = 48
 METRICS_CLIENT = "metrics-client"
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """One instance per role and one Sentinel on every host of group redis; on group metrics, what asks them."""
     asks = (metrics_client_certificate(machine),) if "metrics" in machine.groups and estate.members("redis") else ()
     if "redis" not in machine.groups:
-        return Needs(certificates=asks)
+        return HostRequirements(certificates=asks)
     settings = estate.redis
     roles = settings.redis_instances
-    return Needs(
+    return HostRequirements(
         packages=("prometheus-redis-exporter", "redis-sentinel", "redis-server", "redis-tools"),
         # Debian's own instances: one without password, one Sentinel open to everyone.
         masked=("redis-sentinel.service", "redis-server.service"),
         listens=(
-            *(Listen(one.port, f"Redis {role}", CLIENTS, tls="tls") for role, one in roles.items()),
-            Listen(settings.redis_sentinel_port, "Redis Sentinel", CLIENTS, tls="tls"),
-            Listen(
+            *(ListenPort(one.port, f"Redis {role}", CLIENTS, tls="tls") for role, one in roles.items()),
+            ListenPort(settings.redis_sentinel_port, "Redis Sentinel", CLIENTS, tls="tls"),
+            ListenPort(
                 EXPORTER_PORT,
-                "figures of Redis",
+                "metrics of Redis",
                 ("metrics",),
                 tls="tls",
                 clients=(METRICS_CLIENT,),

@@ -18,12 +18,12 @@ from xteam_infra.layers.redis.facts import (
     CLI,
     STATE,
     USERS_DIGEST,
-    Follows,
     Instances,
     InstanceState,
+    MissingStateFiles,
     NotServing,
-    Unseeded,
-    Watched,
+    ReplicationRole,
+    SentinelMasters,
     certificate_digest,
     loaded_stamp,
 )
@@ -80,11 +80,11 @@ def seed(ports: Mapping[str, int], address: str, members: list[str]) -> Commands
     address: this host's. members: all addresses, those that are up first. An instance follows the master that the
     Sentinels know; if none of them knows one yet, the first member.
     """
-    missing = host.get_fact(Unseeded, roles=[*ports, SENTINEL])
+    missing = host.get_fact(MissingStateFiles, roles=[*ports, SENTINEL])
     if not missing:
         host.noop("every instance has its state")
         return
-    known = host.get_fact(Watched, addresses=members)
+    known = host.get_fact(SentinelMasters, addresses=members)
     for role in missing:
         text = SEEDED
         if role != SENTINEL:
@@ -196,7 +196,7 @@ def watch(
 
     ports: {role: port}. address: this host's. members: all addresses, to ask who is master. options: SENTINEL SET's.
     """
-    watched = host.get_fact(Watched, addresses=[address])
+    watched = host.get_fact(SentinelMasters, addresses=[address])
     missing = [role for role in ports if role not in watched]
     masters = _masters(missing, address, members) if missing else {}
     commands: list[str] = []
@@ -215,8 +215,8 @@ def watch(
 
 def _masters(roles: list[str], address: str, members: list[str]) -> dict[str, str]:
     """Who is master: as the Sentinels say, else as the instance on this host knows, else (nothing runs) the first."""
-    known = host.get_fact(Watched, addresses=members)
-    follows = host.get_fact(Follows, roles=roles)
+    known = host.get_fact(SentinelMasters, addresses=members)
+    follows = host.get_fact(ReplicationRole, roles=roles)
     local = {role: follows[role] or address for role in follows}
     return {role: _master(known, role) or local.get(role) or members[0] for role in roles}
 

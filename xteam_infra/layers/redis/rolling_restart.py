@@ -1,4 +1,4 @@
-"""Restarts of Redis and Sentinel: what follows first, what leads after a planned hand-over; and roles put away."""
+"""Restarts of Redis and Sentinel: what follows first, what leads after a planned hand-over; and stale roles removed."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -10,7 +10,7 @@ from xteam_infra.engine.facts.services import Services
 from xteam_infra.engine.operations.files import HostFile
 from xteam_infra.engine.operations.services import ENABLED, HEALTH_SECONDS, _apply, will_differ
 from xteam_infra.engine.pyinfra_internals import shows_diff
-from xteam_infra.layers.redis.facts import CLI, STATE, Follows, LeftRoles
+from xteam_infra.layers.redis.facts import CLI, STATE, ReplicationRole, StaleRoles
 from xteam_infra.layers.redis.operations import SENTINEL, healthy
 
 Inputs = Mapping[str, list[HostFile | str]]
@@ -54,9 +54,9 @@ def restart_masters(units: Mapping[str, str], inputs: Inputs, members: int) -> C
 
 
 @operation()
-def put_away(declared: list[str]) -> Commands:
+def remove_stale_roles(declared: list[str]) -> Commands:
     """Stop roles that are declared no more and remove their files. Their data stays in /var/lib/redis/ROLE."""
-    left = [role for role in host.get_fact(LeftRoles) if role not in declared]
+    left = [role for role in host.get_fact(StaleRoles) if role not in declared]
     if not left:
         host.noop("no role is left over")
     for role in left:
@@ -77,7 +77,7 @@ def put_away(declared: list[str]) -> Commands:
 
 def _leading(roles: Iterable[str]) -> set[str]:
     asked = [role for role in roles if role != SENTINEL]
-    return {role for role, master in host.get_fact(Follows, roles=asked).items() if not master}
+    return {role for role, master in host.get_fact(ReplicationRole, roles=asked).items() if not master}
 
 
 def _outdated(units: Mapping[str, str], inputs: Inputs) -> Iterator[str]:

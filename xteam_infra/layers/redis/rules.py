@@ -41,9 +41,9 @@ def stored(estate: Estate) -> Iterator[Stored]:
     for name in settings.password_names():
         yield Stored(name, ("line", *FORMATS.get(name.split("/")[-1], ("redis",))))
     if estate.members("backup"):
-        yield Stored(settings.redis_backup_cipher.name)
+        yield Stored(settings.redis_backup_encryption_key.name)
         if estate.backup.bucket:
-            yield Stored(settings.redis_backup_s3_cipher.name)
+            yield Stored(settings.redis_backup_s3_encryption_key.name)
 
 
 def _lossy(settings: RedisSettings) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from xteam_infra.cloud.restic import Repository, in_bucket
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import Certificate, Listen, Needs
+from xteam_infra.plan.needs import Certificate, HostRequirements, ListenPort
 
 HOME = "/etc/xteam/redis-backup"
 STORAGE_CA = f"{HOME}/storage-ca.crt"
@@ -17,14 +17,14 @@ PREFIX = "redis"
 TOOLS_MB = 192
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """Takes snapshots, keeps them, proves them, and offers one to the Redis hosts while a restore runs."""
     if not takes_backups(estate, machine):
-        return Needs()
-    return Needs(
+        return HostRequirements()
+    return HostRequirements(
         packages=("redis-server", "redis-tools", "restic"),
         masked=("redis-server.service",),
-        listens=(Listen(estate.redis.redis_restore_port, "a snapshot of Redis to restore", ("redis",), tls="tls"),),
+        listens=(ListenPort(estate.redis.redis_restore_port, "a snapshot of Redis to restore", ("redis",), tls="tls"),),
         certificates=(certificate(estate, machine),),
         memory_mb={"redis-backup": memory_mb(estate)},
         units=tuple(job.timer for job in jobs(estate)),
@@ -69,22 +69,26 @@ class Job:
 def jobs(estate: Estate) -> tuple[Job, ...]:
     """Every job of the host that keeps the backups, in the order of a first run."""
     settings = estate.redis
-    found = [Job("backup", settings.redis_backup_on, "When Redis is backed up")]
+    found = [Job("backup", settings.redis_backup_schedule, "When Redis is backed up")]
     if estate.backup.bucket:
-        found.append(Job("copy", settings.redis_backup_s3_on, "When Redis' backups are copied into the bucket"))
-    return (*found, Job("prove", settings.redis_backup_prove_on, "When Redis' backups are proved"))
+        found.append(Job("copy", settings.redis_backup_s3_schedule, "When Redis' backups are copied into the bucket"))
+    return (*found, Job("prove", settings.redis_backup_restore_test_schedule, "When Redis' backups are proved"))
 
 
 def repositories(estate: Estate) -> tuple[Repository, ...]:
     """The directory on the backup host, and the bucket if there is one."""
     settings = estate.redis
     first = Repository(
-        1, f"{settings.redis_backup_path}/restic", settings.redis_backup_cipher, settings.redis_backup_keep, password(1)
+        1,
+        f"{settings.redis_backup_path}/restic",
+        settings.redis_backup_encryption_key,
+        settings.redis_backup_keep,
+        password(1),
     )
     if not estate.backup.bucket:
         return (first,)
     url, options = in_bucket(estate, PREFIX, STORAGE_CA)
-    cipher, keep = settings.redis_backup_s3_cipher, settings.redis_backup_s3_keep
+    cipher, keep = settings.redis_backup_s3_encryption_key, settings.redis_backup_s3_keep
     return (first, Repository(2, url, cipher, keep, password(2), options, CREDENTIALS))
 
 

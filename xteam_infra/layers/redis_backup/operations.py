@@ -9,7 +9,7 @@ from pyinfra.api.exceptions import ConnectError
 
 from xteam_infra.engine.absent import up
 from xteam_infra.engine.commands import Commands
-from xteam_infra.engine.facts.holds import Holds
+from xteam_infra.engine.facts.shell_condition import ShellCondition
 from xteam_infra.engine.operations.ensure import UNREACHED, started
 from xteam_infra.layers.redis.facts import Born
 from xteam_infra.machine import Machine
@@ -26,7 +26,7 @@ def first_of_each_role(job: str, unit: str, hosts: Iterable[Machine], roles: Ite
     """
     since = born(hosts, roles)
     check = " ".join(["xteam-redis-backup", "done", job, *(f"{role}={since[role]:.0f}" for role in sorted(since))])
-    if host.get_fact(Holds, check=check):
+    if host.get_fact(ShellCondition, check=check):
         host.noop(f"already true: {check}")
         return
     yield StringCommand(f"{{ {started(unit)}\n}} && {{ {check}", UNREACHED)

@@ -13,7 +13,7 @@ from xteam_infra.layers.backup.operations import run_and_show
 SERVE = "xteam-redis-serve@{}.service"
 
 
-def refuse_unclear_restore(estate: Estate) -> None:
+def validate_restore(estate: Estate) -> None:
     """Raise SettingsError when --data does not say which role to replace, or does not confirm it."""
     if problems := list(_unclear(estate)):
         raise SettingsError(problems)

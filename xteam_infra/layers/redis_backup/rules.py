@@ -11,15 +11,15 @@ def problems(estate: Estate) -> Iterator[Problem]:
     settings = estate.redis
     if not estate.backup.bucket:
         return
-    if settings.redis_backup_s3_on == settings.redis_backup_on:
-        allowed = "a time after redis_backup_on, when the snapshot that is to be copied is there"
-        yield settings.problem("redis_backup_s3_on", settings.redis_backup_s3_on, allowed)
+    if settings.redis_backup_s3_schedule == settings.redis_backup_schedule:
+        allowed = "a time after redis_backup_schedule, when the snapshot that is to be copied is there"
+        yield settings.problem("redis_backup_s3_schedule", settings.redis_backup_s3_schedule, allowed)
     others = {
-        "redis_backup_cipher": settings.redis_backup_cipher,
-        "backup_cipher": estate.backup.backup_cipher,
-        "backup_s3_cipher": estate.backup.backup_s3_cipher,
+        "redis_backup_encryption_key": settings.redis_backup_encryption_key,
+        "backup_encryption_key": estate.backup.backup_encryption_key,
+        "backup_s3_encryption_key": estate.backup.backup_s3_encryption_key,
     }
     for name, other in others.items():
-        if settings.redis_backup_s3_cipher.name == other.name:
+        if settings.redis_backup_s3_encryption_key.name == other.name:
             allowed = f"another secret than {name}: who learns one password must not read both repositories"
-            yield settings.problem("redis_backup_s3_cipher", other.name, allowed)
+            yield settings.problem("redis_backup_s3_encryption_key", other.name, allowed)

@@ -4,7 +4,7 @@ from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.estate import Estate
 from xteam_infra.machine import Machine
 from xteam_infra.pki.leaf import Subject
-from xteam_infra.plan.needs import PATRONI_CLIENTS, Certificate, Listen, Needs
+from xteam_infra.plan.needs import PATRONI_CLIENTS, Certificate, HostRequirements, ListenPort
 
 ROUTER_UNIT = "xteam-router.service"
 POOLER_UNIT = "pgbouncer.service"
@@ -19,10 +19,10 @@ ROUTER_MB = 96
 POOLER_MB = 64
 
 
-def needs(estate: Estate, machine: Machine) -> Needs:
+def needs(estate: Estate, machine: Machine) -> HostRequirements:
     """HAProxy and PgBouncer on loopback, on hosts that run the application or its workers."""
     if not {"app", "worker"} & set(machine.groups):
-        return Needs()
+        return HostRequirements()
     return _join(_postgres(estate, machine), _redis(estate), _haproxy(estate))
 
 
@@ -54,21 +54,21 @@ def router_client_certificate(machine: Machine) -> Certificate:
     return Certificate("router-client", subject, owner="haproxy", bundle=True, issuer=PATRONI_CLIENTS)
 
 
-def _haproxy(estate: Estate) -> Needs:
+def _haproxy(estate: Estate) -> HostRequirements:
     if not has_router(estate):
-        return Needs()
-    return Needs(packages=("haproxy",), memory_mb={"router": ROUTER_MB}, units=(ROUTER_UNIT,))
+        return HostRequirements()
+    return HostRequirements(packages=("haproxy",), memory_mb={"router": ROUTER_MB}, units=(ROUTER_UNIT,))
 
 
-def _postgres(estate: Estate, machine: Machine) -> Needs:
+def _postgres(estate: Estate, machine: Machine) -> HostRequirements:
     if not estate.members("postgres"):
-        return Needs()
-    return Needs(
+        return HostRequirements()
+    return HostRequirements(
         packages=("pgbouncer", DISTRIBUTION.postgres_client),
         listens=(
-            Listen(WRITE_PORT, "PostgreSQL's leader", ("local",), tls="postgres"),
-            Listen(READ_PORT, "PostgreSQL's replicas", ("local",), tls="postgres"),
-            Listen(POOLER_PORT, "PgBouncer", ("local",), tls="postgres"),
+            ListenPort(WRITE_PORT, "PostgreSQL's leader", ("local",), tls="postgres"),
+            ListenPort(READ_PORT, "PostgreSQL's replicas", ("local",), tls="postgres"),
+            ListenPort(POOLER_PORT, "PgBouncer", ("local",), tls="postgres"),
         ),
         certificates=(
             pooler_certificate(estate, machine),
@@ -80,15 +80,17 @@ def _postgres(estate: Estate, machine: Machine) -> Needs:
     )
 
 
-def _redis(estate: Estate) -> Needs:
+def _redis(estate: Estate) -> HostRequirements:
     ports = redis_ports(estate)
-    return Needs(
-        listens=tuple(Listen(port, f"master of Redis {name}", ("local",), tls="tls") for name, port in ports.items())
+    return HostRequirements(
+        listens=tuple(
+            ListenPort(port, f"master of Redis {name}", ("local",), tls="tls") for name, port in ports.items()
+        )
     )
 
 
-def _join(*parts: Needs) -> Needs:
-    return Needs(
+def _join(*parts: HostRequirements) -> HostRequirements:
+    return HostRequirements(
         packages=tuple(name for part in parts for name in part.packages),
         listens=tuple(one for part in parts for one in part.listens),
         certificates=tuple(one for part in parts for one in part.certificates),

@@ -1,4 +1,4 @@
-"""State of a host's data volume, of the encrypted tree on it, and of tang's keys."""
+"""State of a host's data volume, of the encrypted directory on it, and of tang's keys."""
 
 import json
 from typing import Any, NamedTuple
@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from typing_extensions import override
 
-from xteam_infra.layers.storage.needs import DATA_DIRECTORY, KEY_DIRECTORY
+from xteam_infra.layers.storage.needs import DATA_DIRECTORY, TANG_DIRECTORY
 
 
 class Volume(NamedTuple):
-    """fstype: file system that holds the path; plain: a database lies in the data directory, outside any tree."""
+    """fstype: file system that holds the path; plain: a database lies in the data directory, outside any encrypted
+    directory."""
 
     fstype: str
     plain: bool
@@ -34,32 +35,32 @@ class DataVolume(FactBase[Volume]):
         return Volume(values.get("fstype", ""), "plain" in values)
 
 
-class Tree(NamedTuple):
-    """laid: the encrypted tree is there; binding: which key hosts it is bound to, None when to none."""
+class DirectoryState(NamedTuple):
+    """exists: the encrypted directory is there; binding: which Tang servers it is bound to, None when to none."""
 
-    laid: bool
+    exists: bool
     is_open: bool
     binding: dict[str, Any] | None
 
 
-class EncryptedTree(FactBase[Tree]):
-    """What xteam-storage says of the host's encrypted tree."""
+class EncryptedDirectory(FactBase[DirectoryState]):
+    """What xteam-storage says of the host's encrypted directory."""
 
     @staticmethod
     @override
-    def default() -> Tree:
-        return Tree(False, False, None)
+    def default() -> DirectoryState:
+        return DirectoryState(False, False, None)
 
     @override
     def command(self) -> str:
         return "if test -x /usr/local/sbin/xteam-storage; then xteam-storage status; fi"
 
     @override
-    def process(self, output: list[str]) -> Tree:
+    def process(self, output: list[str]) -> DirectoryState:
         if not output:
             return self.default()
         found = json.loads("\n".join(output))
-        return Tree(found["laid"], found["unlocked"], found["binding"])
+        return DirectoryState(found["exists"], found["unlocked"], found["binding"])
 
 
 class TangKeys(FactBase[tuple[str, ...]]):
@@ -70,7 +71,7 @@ class TangKeys(FactBase[tuple[str, ...]]):
     @override
     def command(self) -> str:
         use = 'jose jwk use -i "$key" -r -u verify -o- 2>/dev/null | jose jwk thp -i- -a S256 2>/dev/null; echo'
-        return f"for key in {KEY_DIRECTORY}/*.jwk; do {use}; done; true"
+        return f"for key in {TANG_DIRECTORY}/*.jwk; do {use}; done; true"
 
     @override
     def process(self, output: list[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from xteam_infra.errors import Problem
 from xteam_infra.estate import Estate
-from xteam_infra.layers.storage.needs import key_hosts
+from xteam_infra.layers.storage.needs import tang_servers
 from xteam_infra.settings.stored import Stored
 
 LUKS2_REFUSED = (
@@ -18,15 +18,17 @@ def problems(estate: Estate) -> Iterator[Problem]:
     if settings.storage_encryption == "luks2":
         yield settings.problem("storage_encryption", "luks2", LUKS2_REFUSED)
     known = {machine.name for machine in estate.machines}
-    if unknown := sorted(set(settings.storage_key_hosts) - known):
-        yield settings.problem("storage_key_hosts", unknown, f"hosts of the inventory: {', '.join(sorted(known))}")
+    if unknown := sorted(set(settings.storage_tang_servers) - known):
+        yield settings.problem("storage_tang_servers", unknown, f"hosts of the inventory: {', '.join(sorted(known))}")
         return
     if settings.storage_encryption == "fscrypt" and estate.members("postgres"):
-        servers = key_hosts(estate)
-        if settings.storage_key_threshold > len(servers):
+        servers = tang_servers(estate)
+        if settings.storage_tang_threshold > len(servers):
             names = ", ".join(machine.name for machine in servers)
             yield settings.problem(
-                "storage_key_threshold", settings.storage_key_threshold, f"at most {len(servers)} (key hosts: {names})"
+                "storage_tang_threshold",
+                settings.storage_tang_threshold,
+                f"at most {len(servers)} (Tang servers: {names})",
             )
 
 

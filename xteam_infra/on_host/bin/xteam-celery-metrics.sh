@@ -14,7 +14,7 @@ target=$METRICS
 # People and the timer may run this at once.
 new=$(mktemp "$target.XXXXXX")
 trap 'rm -f "$new"' EXIT
-# A worker is alive that has run one of its last two canaries.
+# A worker is alive that has run one of its last two probes.
 # shellcheck disable=SC2086 # WORKERS: one word a worker
 xteam-run -m xteam_runtime.metrics --alive-seconds "$ALIVE_SECONDS" $WORKERS >"$new"
 chmod 644 "$new"

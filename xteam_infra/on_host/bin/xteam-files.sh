@@ -10,7 +10,7 @@ umask 077
 state=$STATE
 # shellcheck disable=SC2153 # from the settings
 metrics=$METRICS
-export RESTIC_REPOSITORY="rest:https://$KEEPER:$GATE_PORT/$NAME/"
+export RESTIC_REPOSITORY="rest:https://$KEEPER:$PROXY_PORT/$NAME/"
 export RESTIC_PASSWORD_FILE="$PASSWORD_FILE"
 
 usage() {

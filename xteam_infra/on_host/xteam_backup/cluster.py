@@ -11,7 +11,7 @@ from pathlib import Path
 
 from xteam_backup.common import BackupError, Record, Settings, as_postgres, read_settings, say
 from xteam_backup.repository import usable
-from xteam_backup.scratch import ENDED_EARLY, backup_for, configuration, refuse_small_disk
+from xteam_backup.scratch import ENDED_EARLY, backup_for, configuration, require_disk_space
 from xteam_backup.targets import Target
 
 _SETTINGS = read_settings()
@@ -25,7 +25,7 @@ LEFTOVER = re.compile(r"^(restore_command|recovery_target\w*)\s*=.*\n?", re.MULT
 def refuse(settings: Settings, target: Target, repository: int, label: str) -> Record:
     """The backup to begin with. Raises BackupError when the restore can't be carried out on this host."""
     backup = backup_for(usable(settings, repository), target, label)
-    refuse_small_disk(DATA.parent, backup["info"]["size"])
+    require_disk_space(DATA.parent, backup["info"]["size"])
     return backup
 
 

@@ -61,7 +61,7 @@ def _look(scratches: Scratches, name: str, began: float, result: Record) -> None
     rows, broken, age = scratches.answer(name, "postgres", MARKERS.format(began=began)).split("|")
     result |= {"markers": int(rows), "rpo_seconds": float(age or -1)}
     if not int(rows):
-        raise BackupError("no marker came back: the databases write one each minute (xteam-marker.timer)")
+        raise BackupError("no marker came back: the databases write one each minute (xteam-recovery-marker.timer)")
     if int(broken):
         raise BackupError(f"{broken} of {rows} markers do not follow from the one before")
     if float(age) > RPO_SECONDS:

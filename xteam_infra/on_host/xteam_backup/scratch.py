@@ -44,7 +44,7 @@ def _place(lsn: str) -> int:
     return int(high, 16) << 32 | int(low, 16)
 
 
-def refuse_small_disk(directory: Path, size: int) -> None:
+def require_disk_space(directory: Path, size: int) -> None:
     """The copy needs the database's size, and room for the WAL it replays."""
     free = shutil.disk_usage(directory).free
     needed = int(size * 1.1) + 512 * 2**20
@@ -128,7 +128,7 @@ class Scratches:
     def make(self, name: str, target: Target, label: str = "") -> Record:
         """Copy a backup, start it and replay up to the target; the backup. Leaves nothing behind when it fails."""
         backup = backup_for(self.usable(), target, label)
-        refuse_small_disk(self.directory, backup["info"]["size"])
+        require_disk_space(self.directory, backup["info"]["size"])
         path = self.directory / name
         path.mkdir(mode=0o700)
         shutil.chown(path, "postgres", "postgres")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from xteam_restic.figures import Figures
+from xteam_restic.metrics import Metrics
 from xteam_restic.repository import Repository
 
 HOME = Path("/etc/xteam/files")
@@ -43,8 +43,8 @@ HELP_ARRIVED = {
     "room_bytes": "What the repositories of all hosts may take together.",
     "held": "1: nothing is removed until a person says so.",
 }
-_FIGURES = Figures(STATE / "figures.json", TARGET, "xteam_files_copy_", HELP, ("host",))
-_ARRIVED = Figures(STATE / "arrived.json", ARRIVED, "xteam_files_kept_", HELP_ARRIVED, ("host",))
+_FIGURES = Metrics(STATE / "figures.json", TARGET, "xteam_files_copy_", HELP, ("host",))
+_ARRIVED = Metrics(STATE / "arrived.json", ARRIVED, "xteam_files_kept_", HELP_ARRIVED, ("host",))
 
 
 def local(host: str) -> Repository:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from xteam_redis_backup.common import ROLES, SETTINGS, STATE
 from xteam_redis_backup.repository import REPOSITORIES, Repository
-from xteam_restic.figures import Figures
+from xteam_restic.metrics import Metrics
 
 TARGET = Path(SETTINGS["metrics"]) / "xteam-redis_backup.prom"
 HELP = {
@@ -20,7 +20,7 @@ HELP = {
     "restore_test_seconds": "How long the last restore test of the role took.",
     "restore_test_keys": "Keys in the instance that was restored.",
 }
-FIGURES = Figures(STATE / "figures.json", TARGET, "xteam_redis_backup_", HELP, ("repository", "role"))
+FIGURES = Metrics(STATE / "figures.json", TARGET, "xteam_redis_backup_", HELP, ("repository", "role"))
 
 
 def note(role: str, repository: Repository, figures: dict[str, float]) -> None:

@@ -1,6 +1,6 @@
 """Whether this host's workers take tasks: python -m xteam_runtime.liveness NAME=QUEUE,QUEUE ...
 
-Each is sent a canary that it alone can run (canary.py). Prints the names of those that did not run it, or that no
+Each is sent a probe that it alone can run (worker_probe.py). Prints the names of those that did not run it, or that no
 longer take tasks from one of their queues, with the reason, one a line. A worker whose processes are all at work is
 none of them. Ends with 0 when there is none, with 1 when there are some, with 3 when the broker can't be reached:
 nothing is known then, and a restart would not help.
@@ -17,11 +17,11 @@ from celery import Celery
 from celery.app.utils import find_app
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
-from xteam_runtime import broker, canary, settings
+from xteam_runtime import broker, settings, worker_probe
 
-# Seconds to wait for a canary: the first time, and once more for those that did not run it.
+# Seconds to wait for a probe: the first time, and once more for those that did not run it.
 PATIENCE = (10, 20)
-# A canary in a queue that waits for longer is dropped: its age then says how long the queue is.
+# A probe in a queue that waits for longer is dropped: its age then says how long the queue is.
 QUEUED_SECONDS = 300
 FINE, SILENT, UNKNOWN = 0, 1, 3
 
@@ -44,14 +44,15 @@ def silent(app: Celery, workers: dict[str, list[str]]) -> dict[str, str]:
 
 
 def _answers(app: Celery, nodes: dict[str, str], seconds: float) -> dict[str, list[str]]:
-    """{name: the queues it consumes} of those that have run their canary within so many seconds."""
+    """{name: the queues it consumes} of those that have run their probe within so many seconds."""
     found: dict[str, list[str]] = {}
     with broker.redis(app) as client:
         if nodes:
             # What was not run before, by a worker that was stopped for example, says nothing any more.
-            client.delete(*map(canary.own_queue, nodes.values()))
+            client.delete(*map(worker_probe.own_queue, nodes.values()))
         waiting = {
-            canary.send(app, canary.own_queue(node), seconds, answered=True): name for name, node in nodes.items()
+            worker_probe.send(app, worker_probe.own_queue(node), seconds, answered=True): name
+            for name, node in nodes.items()
         }
         deadline = time.monotonic() + seconds
         while waiting and (left := deadline - time.monotonic()) > 0:
@@ -78,9 +79,7 @@ def specification(text: str) -> tuple[str, list[str]]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m xteam_runtime.liveness", description=__doc__)
     parser.add_argument("workers", nargs="+", type=specification, metavar="NAME=QUEUE,QUEUE", help="of this host")
-    parser.add_argument(
-        "--queues", action="store_true", help="send one to every queue, too: canaries' age shows waiting"
-    )
+    parser.add_argument("--queues", action="store_true", help="send one to every queue, too: probes' age shows waiting")
     options = parser.parse_args()
     workers: dict[str, Any] = dict(options.workers)
     app = find_app(settings.read()["app"])
@@ -88,7 +87,7 @@ def main() -> int:
         found = silent(app, workers)
         if options.queues:
             for queue in sorted(set().union(*workers.values())):
-                canary.send(app, queue, QUEUED_SECONDS)
+                worker_probe.send(app, queue, QUEUED_SECONDS)
     except (OperationalError, RedisError, OSError) as error:
         print(f"the broker can't be reached, nothing is known: {error}", file=sys.stderr)
         return UNKNOWN

@@ -38,10 +38,10 @@ class Loader(AppLoader):  # type: ignore[misc] # Celery has no types
 
     def on_worker_init(self) -> None:
         # Before the pool forks, so that every process of the worker records failures.
-        from xteam_runtime import canary, deadletters
+        from xteam_runtime import deadletters, worker_probe
 
         deadletters.watch()
-        canary.register(self.app)
+        worker_probe.register(self.app)
 
 
 def _force(source: Any, **_: Any) -> None:

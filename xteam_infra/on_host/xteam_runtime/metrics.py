@@ -17,19 +17,19 @@ from celery.app.utils import find_app
 from kombu.exceptions import OperationalError
 from redbeat.schedulers import RedBeatSchedulerEntry, ensure_conf, get_redis
 from redis.exceptions import RedisError
-from xteam_runtime import broker, canary, loader, settings
+from xteam_runtime import broker, loader, settings, worker_probe
 from xteam_runtime.liveness import specification
 
 HELP = {
     "broker_up": "Whether the queue's Redis could be asked.",
-    "figures_timestamp_seconds": "When these figures were taken.",
+    "metrics_timestamp_seconds": "When these figures were taken.",
     "queue_length": "Tasks that wait.",
     "queue_oldest_age_seconds": "How long the task that is next has waited; 0: none waits.",
-    "queue_canary_timestamp_seconds": "When a canary task of the queue was last run, by whichever worker.",
+    "queue_probe_timestamp_seconds": "When a probe task of the queue was last run, by whichever worker.",
     "unacked": "Tasks that a worker has taken and not yet acknowledged.",
     "unacked_overdue_seconds": "How long the oldest of them should have been delivered again.",
-    "worker_canary_timestamp_seconds": "When the worker last ran the canary that it alone could run.",
-    "workers_alive": "Workers of this host that ran their canary lately.",
+    "worker_probe_timestamp_seconds": "When the worker last ran the probe that it alone could run.",
+    "workers_alive": "Workers of this host that ran their probe lately.",
     "workers_wanted": "Workers that this host should have.",
     "dead_letters": "Tasks that failed for good and are kept.",
     "dead_letter_newest_timestamp_seconds": "When the newest of them failed.",
@@ -44,7 +44,7 @@ def figures(app: Celery, workers: dict[str, list[str]], alive_seconds: float) ->
     """Name without prefix, labels, value. Raises what the broker's client raises when the broker is away."""
     with broker.channel(app) as channel:
         now = time.time()
-        ran = {queue.decode(): float(when) for queue, when in channel.client.hgetall(canary.RAN).items()}
+        ran = {queue.decode(): float(when) for queue, when in channel.client.hgetall(worker_probe.RAN).items()}
         declared = {queue.name for queue in app.conf.task_queues or ()}
         for queue in sorted(declared.union(*workers.values())):
             yield from _queue(channel, queue, now, ran.get(queue, 0))
@@ -60,7 +60,7 @@ def _queue(channel: Any, queue: str, now: float, ran: float) -> Iterator[Figure]
     yield "queue_length", labels, sum(channel.client.llen(key) for key in keys)
     oldest = [_sent(raw) for key in keys if (raw := channel.client.lindex(key, -1))]
     yield "queue_oldest_age_seconds", labels, max([0.0, *(now - sent for sent in oldest if sent)])
-    yield "queue_canary_timestamp_seconds", labels, ran
+    yield "queue_probe_timestamp_seconds", labels, ran
 
 
 def _sent(raw: bytes) -> float:
@@ -75,9 +75,9 @@ def _unacked(channel: Any, now: float, visibility: float) -> Iterator[Figure]:
 
 
 def _workers(workers: dict[str, list[str]], ran: dict[str, float], since: float) -> Iterator[Figure]:
-    last = {name: ran.get(canary.own_queue(f"{name}@{socket.gethostname()}"), 0) for name in workers}
+    last = {name: ran.get(worker_probe.own_queue(f"{name}@{socket.gethostname()}"), 0) for name in workers}
     for name, when in last.items():
-        yield "worker_canary_timestamp_seconds", {"worker": name}, when
+        yield "worker_probe_timestamp_seconds", {"worker": name}, when
     yield "workers_alive", {}, sum(when >= since for when in last.values())
     yield "workers_wanted", {}, len(workers)
 
@@ -122,10 +122,10 @@ def written(found: list[Figure]) -> Iterator[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m xteam_runtime.metrics", description=__doc__)
     parser.add_argument("workers", nargs="+", type=specification, metavar="NAME=QUEUE,QUEUE", help="of this host")
-    parser.add_argument("--alive-seconds", type=float, required=True, help="a worker with a younger canary is alive")
+    parser.add_argument("--alive-seconds", type=float, required=True, help="a worker with a younger probe is alive")
     options = parser.parse_args()
     app = find_app(settings.read()["app"])
-    found: list[Figure] = [("figures_timestamp_seconds", {}, time.time())]
+    found: list[Figure] = [("metrics_timestamp_seconds", {}, time.time())]
     try:
         found += [*figures(app, dict(options.workers), options.alive_seconds), ("broker_up", {}, 1)]
     except (OperationalError, RedisError, OSError) as error:

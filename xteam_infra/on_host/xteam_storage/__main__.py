@@ -1,11 +1,11 @@
-"""The encrypted tree in which this host's database lies. Managed by xteam-infra.
+"""The encrypted directory in which this host's database lies. Managed by xteam-infra.
 
   xteam-storage status     what is there, as JSON
-  xteam-storage unlock     open it with the key hosts' help; xteam-storage.service does that at boot
+  xteam-storage unlock     open it with the Tang servers' help; xteam-storage.service does that at boot
   xteam-storage recover    open it with the recovery key, read from standard input
   xteam-storage lock       close it; refused while something uses it
-  xteam-storage lay        make it (recovery key on standard input)
-  xteam-storage bind JSON  make a new key and bind it to key hosts (recovery key on standard input)
+  xteam-storage setup      make it (recovery key on standard input)
+  xteam-storage bind JSON  make a new key and bind it to Tang servers (recovery key on standard input)
 
 The key itself is never in a file: it is made, bound and used in memory. Run as root.
 """
@@ -19,7 +19,7 @@ from xteam_storage.common import StorageError, Unusable, Volume, read_binding, v
 from xteam_storage.fscrypt import RECOVERY, fscrypt, is_open, open_with, policy, protectors
 from xteam_storage.setup import set_up
 
-VERBS = ("status", "unlock", "recover", "lock", "lay", "bind")
+VERBS = ("status", "unlock", "recover", "lock", "setup", "bind")
 
 
 def main() -> int:
@@ -41,14 +41,14 @@ def main() -> int:
 def _run(verb: str, here: Volume, config: str = "") -> None:
     if verb == "status":
         print(json.dumps(status(here)))
-    elif verb == "lay":
+    elif verb == "setup":
         set_up(here, read_recovery())
     elif verb == "bind":
         bind(here, config, read_recovery())
     elif verb == "lock":
         lock(here)
     elif is_open(here):
-        print("the tree is open")
+        print("the encrypted directory is unlocked")
     elif verb == "unlock":
         unlock(here)
     else:
@@ -59,24 +59,24 @@ def status(here: Volume) -> dict[str, object]:
     """Whether it is there, open, how it is encrypted, and which Tang servers can open it (None: none)."""
     found, binding, opened = policy(here), read_binding(), is_open(here)
     known = binding is not None and binding.protector in protectors(here).values()
-    laid = bool(found) and all((here.tree / one.name).is_dir() for one in here.branches if opened)
+    exists = bool(found) and all((here.tree / one.name).is_dir() for one in here.branches if opened)
     bound = binding.config if binding and known else None
-    return {"laid": laid, "unlocked": opened, "options": found.get("Options"), "binding": bound}
+    return {"exists": exists, "unlocked": opened, "options": found.get("Options"), "binding": bound}
 
 
 def unlock(here: Volume) -> None:
-    """Open it with the key hosts' help."""
+    """Open it with the Tang servers' help."""
     if not policy(here):
-        raise Unusable(f"there is no encrypted tree in {here.tree}: is the data volume mounted?")
+        raise Unusable(f"there is no encrypted directory in {here.tree}: is the data volume mounted?")
     open_bound(here)
-    print("the key hosts have opened the tree")
+    print("the Tang servers have unlocked the encrypted directory")
 
 
 def recover(here: Volume) -> None:
     """Open it with the recovery key."""
     recovery = getpass.getpass("recovery key: ") if sys.stdin.isatty() else read_recovery()
     open_with(here, protectors(here)[RECOVERY], stdin=recovery)
-    print("the recovery key has opened the tree")
+    print("the recovery key has unlocked the encrypted directory")
 
 
 def lock(here: Volume) -> None:

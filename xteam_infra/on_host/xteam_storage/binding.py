@@ -9,7 +9,7 @@ from xteam_storage.common import BINDING, Binding, StorageError, Unusable, Volum
 from xteam_storage.fscrypt import BOUND, RECOVERY, destroy, fscrypt, open_with, policy, protectors
 
 KEY_BYTES = 32
-# Of two key hosts, one may be behind a network that swallows everything.
+# Of two Tang servers, one may be behind a network that swallows everything.
 ANSWER_SECONDS = 30
 
 
@@ -18,7 +18,7 @@ def bind(volume: Volume, config: str, recovery: str) -> None:
     key = secrets.token_bytes(KEY_BYTES)
     done = clevis(["encrypt", "sss", config], key)
     if done.returncode or clevis(["decrypt"], done.stdout).stdout != key:
-        raise StorageError(f"the key hosts don't bind a key: {words_of(done)}")
+        raise StorageError(f"the Tang servers don't bind a key: {words_of(done)}")
     name = BOUND + secrets.token_hex(4)
     create = ("metadata", "create", "protector", volume.path, "--source=raw_key", f"--name={name}", "--key=KEY")
     fscrypt(*create, "--quiet", key=key)
@@ -38,7 +38,9 @@ def _add(volume: Volume, protector: str, recovery_protector: str, key: bytes, re
         fscrypt(*words, with_recovery, "--key=KEY", "--quiet", key=key, stdin=recovery)
     except StorageError as error:
         destroy(volume, protector)
-        raise Unusable(f"{error}. Is storage/recovery in the secrets store the key of this tree?") from None
+        raise Unusable(
+            f"{error}. Is storage/recovery in the secrets store the key of this encrypted directory?"
+        ) from None
 
 
 def _forget(volume: Volume, protector: str) -> None:
@@ -63,13 +65,14 @@ def open_bound(volume: Volume) -> None:
     done = clevis(["decrypt"], binding.jwe.encode())
     if done.returncode or len(done.stdout) != KEY_BYTES:
         raise StorageError(
-            f"the tree stays closed and PostgreSQL down: {_wanted(binding)} must open the key. {words_of(done)} "
+            f"the encrypted directory stays locked and PostgreSQL down: {_wanted(binding)} must open the key. "
+            f"{words_of(done)} "
             "Trying again; see docs/runbooks/unlock.md"
         )
     try:
         open_with(volume, binding.protector, key=done.stdout)
     except StorageError as error:
-        raise Unusable(f"the key of {BINDING} does not open the tree: {error}") from None
+        raise Unusable(f"the key of {BINDING} does not unlock the encrypted directory: {error}") from None
 
 
 def _wanted(binding: Binding) -> str:

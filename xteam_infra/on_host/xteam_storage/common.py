@@ -23,7 +23,7 @@ class Unusable(StorageError):
     status = NOT_HEALED_BY_TIME
 
 
-class Branch(NamedTuple):
+class EncryptedMount(NamedTuple):
     """One directory of the encrypted one. where: its mount point. owner: its user and group."""
 
     name: str
@@ -35,7 +35,7 @@ class Volume(NamedTuple):
     """The file system with the encrypted directory `tree`, and the directories in that."""
 
     path: Path
-    branches: tuple[Branch, ...]
+    branches: tuple[EncryptedMount, ...]
 
     @property
     def tree(self) -> Path:
@@ -53,7 +53,7 @@ class Binding(NamedTuple):
 def volume() -> Volume:
     """What the deploy says of this host."""
     found = json.loads(SETTINGS.read_text())
-    branches = (Branch(one["name"], Path(one["where"]), one["owner"]) for one in found["branches"])
+    branches = (EncryptedMount(one["name"], Path(one["where"]), one["owner"]) for one in found["branches"])
     return Volume(Path(found["path"]), tuple(branches))
 
 
