@@ -51,9 +51,11 @@ def test_no_undeclared_unit_runs_or_is_enabled(host, estate):
         if not strange:
             return set()
         # systemd-run's, of other checks and of deploys, are gone with their end.
-        lasting = host.check_output(f"systemctl show --property Id,Transient {' '.join(strange)}")
+        lasting = host.check_output(f"systemctl show --property Id,LoadState,Transient {' '.join(strange)}")
         found = [dict(line.split("=", 1) for line in block.splitlines()) for block in lasting.split("\n\n")]
-        return {unit["Id"] for unit in found if unit.get("Transient") != "yes"}
+        # One that has just ended is not known any more.
+        there = [unit for unit in found if unit.get("LoadState") != "not-found"]
+        return {unit["Id"] for unit in there if unit.get("Transient") != "yes"}
 
     found = unknown()
     assert not found, f"no layer asked for {', '.join(sorted(found))}"
