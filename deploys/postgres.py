@@ -158,7 +158,7 @@ barrier(name="postgres: every member runs")
 if here() == first_here(members):
     dynamic_configuration(
         dynamic(estate),
-        settings.timing.loop_wait * 3,
+        settings.timing.loop_wait * 4,
         name="Set PostgreSQL's shared parameters and access rules (Patroni's dynamic configuration)",
     )
     pending_restarts(settings.postgres_restart_when_needed, name="Restart PostgreSQL members whose parameters need it")

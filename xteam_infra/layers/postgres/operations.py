@@ -77,10 +77,17 @@ def _show_diff(current: dict[str, Any], target: dict[str, Any]) -> None:
 
 
 def _followed(seconds: int) -> str:
-    """Shell: wait until every member has read etcd again, and give its server the second that a reload takes."""
-    seen = f"{CURL} https://$a:{REST_PORT}/patroni | sed -n 's/.*\"dcs_last_seen\": *\\([0-9]*\\).*/\\1/p'"
-    loop = f'until [ "$({seen})" -gt "$now" ]; do sleep 0.5; [ $(date +%s) -lt $end ] || exit 1; done'
-    return f"now=$(date +%s); end=$((now + {seconds})); for a in {' '.join(_addresses())}; do {loop}; done; sleep 2"
+    """Shell: wait until every member has read etcd again, has acted on it, and knows what waits for a restart.
+
+    A member says when it began to read. What it read before has been acted on when it has begun once more.
+    """
+    ask = f"{CURL} https://$a:{REST_PORT}/patroni | sed -n 's/.*\"dcs_last_seen\": *\\([0-9]*\\).*/\\1/p'"
+    late = f"$a has not followed within {seconds} s: xteam-patronictl list"
+    fail = f'{{ echo "{late}" >&2; exit 1; }}'
+    wait = f"sleep 0.5; [ $(date +%s) -lt $end ] || {fail}"
+    again = f'until seen=$({ask}); [ "${{seen:-0}}" -gt "$last" ]; do {wait}; done'
+    each = f"last=$now; for round in 1 2; do {again}; last=$seen; done"
+    return f"now=$(date +%s); end=$((now + {seconds})); for a in {' '.join(_addresses())}; do {each}; done; sleep 1"
 
 
 def _led() -> str:
