@@ -113,6 +113,9 @@ def handover(estate: Estate, leader: str, heirs: list[str]) -> str:
         _asks(members[leader], "replica"),
         f"[ $({CURL} https://{members[leader]}:{REST_PORT}/cluster | grep -o streaming | wc -l) -ge {others} ]",
     ]
+    if synchronous and others:
+        # Until then commits wait for nobody, and nobody is fit for the next handover.
+        whole.append(f'{CURL} https://{members[leader]}:{REST_PORT}/cluster | grep -qE "(sync|quorum)_standby"')
     count = f"count() {{ for one in {' '.join(members.values())}; do {_asks('$one', '$1')} && echo; done | wc -l; }}"
     steps = [
         f"heir=$({_until(f'fit() {{ {{ {is_fit}; }} && echo $1; }}', find, FIT_SECONDS)})",
