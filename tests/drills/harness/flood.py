@@ -59,7 +59,7 @@ class Flood:
 
     def dropped(self) -> int:
         """Connections that the edge's kernel dropped, for HAProxy took them too slowly."""
-        return int(self.edge.check_output("nstat -asz TcpExtListenDrops | awk '/ListenPort/ {print $2}'"))
+        return int(self.edge.check_output("nstat -asz TcpExtListenDrops | awk '/ListenDrops/ {print $2}'"))
 
     def ended(self) -> bool:
         """Whether it is over. Meanwhile: how idle HAProxy was at least, in percent; low is for want of processors."""
