@@ -148,7 +148,7 @@ def _opened(case: dict[str, Any], tmp: Path) -> Iterator[tuple[State, Any, list[
             stack.enter_context(moto.mock_aws())
         connect_all(state)
         if case.get("estate"):
-            runtime._opened[id(inventory.hosts)] = _estate(case, tmp)
+            runtime._opened.ask(inventory.hosts, partial(_estate, case, tmp))
         absent.declare_down(case.get("down", []))
         host = inventory.get_host(case.get("host") or next(iter(topology)))
         stack.enter_context(ctx_host.use(host))

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pyinfra import host, inventory, state
 
 from xteam_infra.distribution import DISTRIBUTION
+from xteam_infra.engine.once import OncePer
 from xteam_infra.engine.pyinfra_internals import tune_connection, tune_stack_lookup
 from xteam_infra.errors import SettingsError
 from xteam_infra.estate import Estate
@@ -23,23 +24,24 @@ from xteam_infra.settings import BY_LAYER
 from xteam_infra.validate import read_estate
 
 PROJECT = Path(__file__).parents[2]
-_opened: dict[int, Estate | SettingsError] = {}
+_opened: OncePer[Estate | SettingsError] = OncePer()
 
 
 def open_estate() -> Estate:
     """The validated declaration, read once a run. Raises SettingsError before any host is changed."""
     tune_connection(host)
     _tune_stack_lookup()
-    key = id(inventory.hosts)
-    if key not in _opened:
-        try:
-            _opened[key] = read_estate(inventory, inventory_path())
-        except SettingsError as error:
-            _opened[key] = error
-    found = _opened[key]
+    found = _opened.ask(inventory.hosts, _read)
     if isinstance(found, SettingsError):
         raise found
     return found
+
+
+def _read() -> Estate | SettingsError:
+    try:
+        return read_estate(inventory, inventory_path())
+    except SettingsError as error:
+        return error
 
 
 def here() -> Machine:

@@ -14,6 +14,7 @@ from pyinfra.api.state import BaseStateCallback, State
 from xteam_infra.engine.absent import down, up
 from xteam_infra.engine.commands import Commands
 from xteam_infra.engine.facts.shell_condition import ShellCondition
+from xteam_infra.engine.once import OncePer
 from xteam_infra.engine.pyinfra_internals import operation_names, run_on
 from xteam_infra.engine.runtime import here, secret
 from xteam_infra.estate import Estate
@@ -283,20 +284,24 @@ class AutomaticRollback(BaseStateCallback):
         post_webhook(self.deployment, "failed", reason)
 
 
-_rollbacks: dict[int, AutomaticRollback] = {}
+_rollbacks: OncePer[AutomaticRollback] = OncePer()
 
 
 def roll_back_on_failure(deployment: Deployment, code_hosts: tuple[str, ...]) -> str:
     """From now on a failure of this run leads back. To be called for every host: what it runs now is remembered.
 
     That is also what it returns: the id of the release, or nothing."""
-    if id(deployment) not in _rollbacks:
-        _rollbacks[id(deployment)] = AutomaticRollback(deployment, code_hosts)
-        state.add_callback_handler(_rollbacks[id(deployment)])
+
+    def registered() -> AutomaticRollback:
+        made = AutomaticRollback(deployment, code_hosts)
+        state.add_callback_handler(made)
+        return made
+
+    rollback = _rollbacks.ask(deployment, registered)
     if host.name not in code_hosts:
         return ""
     found = host.get_fact(Releases).current
-    _rollbacks[id(deployment)].before[host.name] = found
+    rollback.before[host.name] = found
     return found
 
 

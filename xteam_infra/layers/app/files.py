@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from gevent.lock import BoundedSemaphore
-
 from xteam_infra.engine.host_packages import module_command, package_files, shell_command, shell_settings
+from xteam_infra.engine.once import OncePer
 from xteam_infra.engine.operations import HostFile
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.estate import Estate
@@ -24,16 +23,12 @@ CELERY_SETTINGS = "/etc/xteam/celery.json"
 SITE_PACKAGES = f"venv/lib/python{PYTHON_VERSION}/site-packages"
 # Numbered databases of the queue's Redis.
 BROKER_DATABASE, RESULT_DATABASE = 0, 1
-_building = BoundedSemaphore()
-_wanted: dict[int, Release] = {}
+_wanted: OncePer[Release] = OncePer()
 
 
 def release(estate: Estate) -> Release:
     """The release to run, decided once a run on the controller. Raises ReleaseError when it can't be had."""
-    with _building:  # hosts are planned in parallel
-        if id(estate) not in _wanted:
-            _wanted[id(estate)] = deployment.wanted(estate)
-    return _wanted[id(estate)]
+    return _wanted.ask(estate, lambda: deployment.wanted(estate))
 
 
 def require_backends(estate: Estate) -> None:

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from gevent.lock import BoundedSemaphore
-
+from xteam_infra.engine.once import OncePer
 from xteam_infra.engine.runtime import PROJECT
 from xteam_infra.errors import Problem, SettingsError
 from xteam_infra.estate import Estate
@@ -46,13 +45,12 @@ class Deployment:
         return f"{self.verb} of {name} on {self.estate.all.domain}"
 
 
-_begun: dict[int, Deployment] = {}
-_beginning = BoundedSemaphore()  # hosts are planned in parallel
+_begun: OncePer[Deployment] = OncePer()
 
 
 def begun(estate: Estate) -> Deployment | None:
     """The release or rollback this run is."""
-    return _begun.get(id(estate))
+    return _begun.get(estate)
 
 
 def under_way(estate: Estate) -> Deployment:
@@ -70,8 +68,7 @@ def record_file(estate: Estate) -> Path:
 
 def begin_release(estate: Estate, version: str | None) -> Deployment:
     """This run releases a version. Raises SettingsError without one, ReleaseError when it can't be had."""
-    with _beginning:
-        return begun(estate) or _begin(estate, _release(estate, version))
+    return _begun.ask(estate, lambda: _release(estate, version))
 
 
 def _release(estate: Estate, version: str | None) -> Deployment:
@@ -87,8 +84,7 @@ def _release(estate: Estate, version: str | None) -> Deployment:
 
 def begin_rollback(estate: Estate) -> Deployment:
     """This run goes back to the release before. Raises ReleaseError when there is none."""
-    with _beginning:
-        return begun(estate) or _begin(estate, _rollback(estate))
+    return _begun.ask(estate, lambda: _rollback(estate))
 
 
 def _rollback(estate: Estate) -> Deployment:
@@ -96,11 +92,6 @@ def _rollback(estate: Estate) -> Deployment:
     if record.before is None:
         raise ReleaseError(f"nothing to go back to: {record_file(estate)} names no release before the present one")
     return Deployment(estate, "rollback", record.before, record.rolled_back())
-
-
-def _begin(estate: Estate, deployment: Deployment) -> Deployment:
-    _begun[id(estate)] = deployment
-    return deployment
 
 
 def wanted(estate: Estate) -> Release:

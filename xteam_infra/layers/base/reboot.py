@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 from pyinfra import inventory, logger, state
 from pyinfra.api import FactBase, FunctionCommand, StringCommand, operation
@@ -14,6 +13,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from xteam_infra.engine.commands import Commands
+from xteam_infra.engine.once import OncePer
 from xteam_infra.engine.pyinfra_internals import run_with, tune_connection
 from xteam_infra.engine.runtime import open_estate
 from xteam_infra.errors import Problem, SettingsError
@@ -28,25 +28,23 @@ WHOLE_SECONDS = 600
 ANSWER_SECONDS = 20
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 T = TypeVar("T")
-_asking = BoundedSemaphore()
-_orders: dict[int, tuple[Machine, ...]] = {}
+_orders: OncePer[tuple[Machine, ...]] = OncePer()
 
 
 def in_order(estate: Estate) -> tuple[Machine, ...]:
-    """The machines to reboot, those that lead last. Raises SettingsError when this is not the time for it.
+    """The machines to reboot, those that lead last. Raises SettingsError when this is not the time for it."""
+    return _orders.ask(state.inventory, lambda: _ordered(estate))
 
-    Asked once a run: hosts are planned in parallel, and all must come to the same order.
-    """
-    with _asking:
-        if id(state.inventory) not in _orders:
-            chosen = _chosen(estate)
-            if chosen and (problems := [*_outside(estate), *not_whole()]):
-                raise SettingsError(problems)
-            led = dict(zip(chosen, _each(chosen, Leads), strict=True))
-            _orders[id(state.inventory)] = tuple(sorted(chosen, key=lambda machine: led[machine]))
-            names = ", ".join(machine.name for machine in _orders[id(state.inventory)])
-            logger.info("--> To be rebooted, in this order: %s", names or "no host: nothing waits for it")
-    return _orders[id(state.inventory)]
+
+def _ordered(estate: Estate) -> tuple[Machine, ...]:
+    chosen = _chosen(estate)
+    if chosen and (problems := [*_outside(estate), *not_whole()]):
+        raise SettingsError(problems)
+    led = dict(zip(chosen, _each(chosen, Leads), strict=True))
+    order = tuple(sorted(chosen, key=lambda machine: led[machine]))
+    names = ", ".join(machine.name for machine in order)
+    logger.info("--> To be rebooted, in this order: %s", names or "no host: nothing waits for it")
+    return order
 
 
 def _chosen(estate: Estate) -> list[Machine]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from gevent.lock import BoundedSemaphore
 from pyinfra import host, inventory, logger, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from xteam_infra.distribution import DISTRIBUTION
 from xteam_infra.engine.absent import first_here, up
 from xteam_infra.engine.commands import Commands
+from xteam_infra.engine.once import OncePer
 from xteam_infra.engine.operations.packages import INSTALL
 from xteam_infra.engine.runtime import here, open_estate
 from xteam_infra.errors import Problem, SettingsError
@@ -37,23 +37,19 @@ PACKAGES = [
     "libpq5",
     "patroni",
 ]
-_asking = BoundedSemaphore()
-_orders: dict[int, tuple[Machine, ...]] = {}
+_orders: OncePer[tuple[Machine, ...]] = OncePer()
 
 
 def leader_last(estate: Estate) -> tuple[Machine, ...]:
-    """The members in the order in which they are updated. Raises SettingsError unless the cluster is whole.
+    """The members in the order in which they are updated. Raises SettingsError unless the cluster is whole."""
+    return _orders.ask(state.inventory, lambda: _ordered(estate))
 
-    Asked once a run: hosts are planned in parallel, and all must come to the same order.
-    """
-    with _asking:
-        if id(state.inventory) not in _orders:
-            seen = seen_by_any(estate.members("postgres"))
-            _require_healthy_cluster(estate, seen)
-            leads = [one["name"] for one in seen if one["role"] in LEADS]
-            order = sorted(estate.members("postgres"), key=lambda machine: machine.name in leads)
-            _orders[id(state.inventory)] = tuple(order)
-    return _orders[id(state.inventory)]
+
+def _ordered(estate: Estate) -> tuple[Machine, ...]:
+    seen = seen_by_any(estate.members("postgres"))
+    _require_healthy_cluster(estate, seen)
+    leads = [one["name"] for one in seen if one["role"] in LEADS]
+    return tuple(sorted(estate.members("postgres"), key=lambda machine: machine.name in leads))
 
 
 def broken(estate: Estate, seen: list[dict[str, Any]], paused: bool) -> Iterator[Problem]:
