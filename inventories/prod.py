@@ -1,6 +1,7 @@
 """Production on twelve hosts. Copy this file and group_data/prod.py under a name of your own, and fill in both.
 
-It loses no service and no acknowledged write when any one host of a row is lost. The groups decide what a host becomes.
+It goes on serving when any one host of a row is lost; docs/operations/redis.md says what Redis may lose then. The
+groups decide what a host becomes.
 """
 
 from inventories._common import check as _check

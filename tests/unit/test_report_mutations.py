@@ -23,6 +23,18 @@ def test_the_projects_mutations_expect_what_exists():
         assert (ROOT / f"deploys/{mutation.layer}.py").exists(), mutation.layer
 
 
+def test_the_documents_example_is_a_mutation(tmp_path):
+    """Its fields have the names that are read, and the operation it expects is there."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/operations/verification.md").read_text(), re.S)
+    example, refused = (block for block in blocks if "expected_operations" in block or "refused:" in block)
+    other = "\n".join(line for line in example.splitlines() if "expected_operations" not in line)
+    (tmp_path / "redis.yml").write_text(example)
+    (one,) = load(tmp_path)
+    (tmp_path / "redis.yml").write_text(f"{other}\n{refused}")
+    assert load(tmp_path)[0].refused
+    assert f'name="{one.expected_operations[0]}"' in (ROOT / "deploys/redis.py").read_text()
+
+
 def test_the_layer_is_the_files_name(tmp_path):
     (tmp_path / "redis.yml").write_text(ENTRY)
     assert [(mutation.layer, mutation.checks) for mutation in load(tmp_path)] == [("redis", "redis")]
